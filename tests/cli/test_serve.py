@@ -33,7 +33,8 @@ def test_nothing_need_be_given(started: list[tuple[str, ServerSettings]]) -> Non
 
 def test_all_that_is_given_arrives(started: list[tuple[str, ServerSettings]], tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("port: 1\nanonymous: false\ndrain_seconds: 3\n")
-    words = "serve --host 0.0.0.0 --port 9 --data d --model a --model b,c --database sqlite:///x --anonymous --ray"
+    words = "serve --host 0.0.0.0 --port 9 --data d --model a --model b,c --database sqlite:///x --anonymous --ray "
+    words += "--trusted-proxy 192.0.2.7,10.0.0.0/8"
     assert main([*words.split(), "--config", str(tmp_path / "s.yaml")]) == 0
     assert started == [
         (
@@ -45,6 +46,7 @@ def test_all_that_is_given_arrives(started: list[tuple[str, ServerSettings]], tm
                 models=("a", "b", "c"),
                 database="sqlite:///x",
                 anonymous=True,
+                trusted_proxies=("192.0.2.7", "10.0.0.0/8"),
                 drain_seconds=3.0,
             ),
         )

@@ -97,6 +97,11 @@ def test_the_composition_holds_together() -> None:
     assert (ROOT / "deploy" / server["build"]["context"] / server["build"]["dockerfile"]).is_file()
     mounted = {volume.split(":")[1]: volume.split(":")[0] for volume in server["volumes"]}
     assert (DEPLOY / mounted[str(given["config"])]).is_file()
+    (network,) = composed["networks"]["default"]["ipam"]["config"]
+    assert given["trusted_proxy"] == [network["gateway"]]
+    assert all(port.startswith("127.0.0.1:") for port in server["ports"]), (
+        "or strangers would come from the gateway too"
+    )
     for service in (server, database):
         named = {volume.split(":")[0] for volume in service["volumes"]} - {"./sonant.yaml"}
         assert named <= composed["volumes"].keys()

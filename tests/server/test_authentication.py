@@ -1,8 +1,7 @@
 """Who may do what over HTTP: by key, by cookie, anonymously, and not at all."""
 
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from fastapi import Depends, FastAPI, Request
@@ -15,6 +14,9 @@ from sonant.server.accounts.caller import Caller
 from sonant.server.accounts.keys import API_SCOPES, SCOPES
 from sonant.server.accounts.sessions import COOKIE
 from sonant.server.authentication import caller_with, refuse_cross_site, require_admin, session_for_change, signed_in
+from sonant.server.metrics import Metrics
+from sonant.server.operations.body_limits import BodyLimits
+from sonant.server.services import Services
 from sonant.server.settings import AccountRules, ServerSettings
 
 PASSWORD = "four words in a row"
@@ -27,7 +29,9 @@ class Site(TestClient):
     def __init__(self, settings: ServerSettings) -> None:
         self.accounts = Accounts(settings)
         app = FastAPI()
-        app.state.services = SimpleNamespace(settings=settings, accounts=self.accounts)
+        nothing: Any = None
+        app.state.services = Services(settings, nothing, nothing, nothing, self.accounts, Metrics())
+        app.add_middleware(BodyLimits, services=app.state.services)
         errors.install(app)
 
         @app.get("/v1/x")
@@ -47,7 +51,7 @@ class Site(TestClient):
         async def sign_in(request: Request) -> Response:
             new = await self.accounts.sessions.sign_in("ada@example.org", PASSWORD, address="")
             response = JSONResponse({"csrf": new.session.csrf_token})
-            self.accounts.sessions.set_cookie(response, request, new.token)
+            self.accounts.sessions.set_cookies(response, request, new)
             return response
 
         @app.get("/who")

@@ -158,7 +158,7 @@ def test_a_stop_lets_running_work_finish_and_refuses_new(tmp_path: Path) -> None
     with serving(work, ServerSettings(data=tmp_path)) as (server, port, thread, _):
         with connect(port) as running, connect(port) as other, connect(port) as probe:
             running.sendall(head(length=0))
-            while not work.services.running_requests:
+            while not work.services.workload.num_running:
                 sleep(0.01)
             server.handle_exit(signal.SIGTERM, None)
             probe.sendall(head("/ready", length=0))
@@ -191,7 +191,7 @@ def test_work_that_takes_too_long_does_not_hold_up_the_stop(tmp_path: Path) -> N
     settings = ServerSettings(data=tmp_path, drain_seconds=0.3)
     with serving(work, settings) as (server, port, thread, _), connect(port) as running:
         running.sendall(head(length=0))
-        while not work.services.running_requests:
+        while not work.services.workload.num_running:
             sleep(0.01)
         server.handle_exit(signal.SIGTERM, None)
         thread.join(0.2)

@@ -14,6 +14,7 @@ def serve(
     model: list[str] | None = None,
     database: str | None = None,
     anonymous: bool = False,
+    trusted_proxy: list[str] | None = None,
     config: Path | None = None,
     ray: bool = False,
 ) -> int:
@@ -30,6 +31,8 @@ def serve(
             again. Without it: sonant/wavlm-tiny.
         database (URL): such as postgresql+psycopg://user@host/name. Without it: SQLite in the data folder.
         anonymous: serve requests without a key, uncharged: for your own machine.
+        trusted_proxy (ADDRESSES): of web servers in front, or their networks, which are believed who asks; several with
+            commas between, or given again. Without it: those on this machine.
         config (-c FILE): YAML with all further settings: devices, limits, prices. What is given here besides wins.
         ray: deploy on Ray Serve, with replicas for each model; needs PostgreSQL.
 
@@ -48,6 +51,7 @@ def serve(
         models=None if model is None else tuple(model),
         database=database,
         anonymous=anonymous or None,
+        trusted_proxies=None if trusted_proxy is None else tuple(trusted_proxy),
     )
     try:
         from sonant.server.ray_serve import run_on_ray

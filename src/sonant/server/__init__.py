@@ -7,6 +7,7 @@ errors.py          errors in the format of OpenAI
 services.py        the objects that the routes work with
 authentication.py  the caller of a request, and scopes
 metrics.py         metrics for Prometheus
+networks.py        which addresses count as one client, and which proxies are trusted
 intake/            Untrusted recordings: fetched, capped, decoded in processes of their own
 sharing/           turns and room, which accounts share
 hosting/           loaded models, and the queue that packs audio of many callers into one forward pass

@@ -17,6 +17,7 @@ from sonant.server.operations.body_limits import BodyLimits
 from sonant.server.operations.cross_origin import CrossOrigin
 from sonant.server.operations.field_limits import FieldLimits
 from sonant.server.operations.gzip_bodies import GzipBodies
+from sonant.server.operations.proxies import ClientAddresses
 from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import diarizations, embeddings, models, transcriptions, verification
 from sonant.server.services import Services
@@ -69,5 +70,6 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     app.add_middleware(RequestIds, services=services, page=error_page)
     if settings.cors_origins:
         app.add_middleware(CrossOrigin, origins=settings.cors_origins)
-    app.add_middleware(SecurityHeaders)  # outermost
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(ClientAddresses, settings=settings)  # outermost
     return app

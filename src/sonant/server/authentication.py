@@ -22,12 +22,15 @@ API_KEY = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API
 def caller_with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     """Make a dependency of routes that returns the caller, if it has the scope.
 
-    Raises ApiError 401: unknown caller. 403: missing scope, or a cookie without CSRF token. 429: rate limit exceeded.
+    Raises ApiError 401: unknown caller. 403: missing scope, or a cookie without CSRF token. 429: rate limit exceeded,
+    or too many requests of the account under way. The body has not been read yet.
     """
 
     async def caller(request: Request, _: HTTPAuthorizationCredentials | None = Security(API_KEY)) -> Caller:
         found = await identify(request)
         request.state.caller = found
+        if found.user_id is not None:
+            request.state.share.identify(found.share)
         if scope not in found.scopes:
             what = (
                 "an administrator" if scope == "admin" and found.key_id is None else f"a key with the scope {scope!r}"

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
@@ -21,7 +22,9 @@ from sonant import __version__
 from sonant.errors import CheckpointError, ConfigurationError
 from sonant.models.devices import usable_devices
 from sonant.server.app import create_app
+from sonant.server.networks import TrustedProxies
 from sonant.server.operations import logs
+from sonant.server.operations.proxies import warn_of_settings
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
 
@@ -29,6 +32,8 @@ logger = logging.getLogger(__name__)
 Announce = Callable[[str], None]
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to be recognized, not listened on
 KEEP_ALIVE_SECONDS = 75  # more than the 60 s of proxies, so that proxies close connections
+MOST_CONNECTIONS = 16_384
+OTHER_FILES = 256  # of models, the database and the processes that decode
 GRACE_SECONDS = 2  # time for the last responses after draining
 
 
@@ -44,6 +49,7 @@ def run(settings: ServerSettings, *, announce: Announce) -> int:
         SonantError: a model cannot be found or loaded.
     """
     logs.set_up(settings.log_format)
+    warn_of_settings(settings)
     usable_devices(list(settings.devices) or None)
     make_data_folder(settings.data)
     with bind(settings.host, settings.port) as listener:
@@ -64,13 +70,13 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 interface="asgi3",
-                http=http_protocol(),
+                http=http_protocol(TrustedProxies(settings.trusted_proxies)),
                 ws="none",
                 lifespan="off",  # started here, so that errors raise instead of being logged
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                forwarded_allow_ips=list(settings.trusted_proxies),
+                proxy_headers=False,  # see `ClientAddresses`
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -104,7 +110,7 @@ class Server(uvicorn.Server):
         if not self._has_loaded:
             self._has_loaded = self._all_loaded()
         if self._drain_until is not None:
-            running = self._services.running_requests
+            running = self._services.workload.num_running
             if running and monotonic() >= self._drain_until:
                 logger.warning("stopping with requests unfinished", extra={"requests": running})
             self.should_exit = not running or monotonic() >= self._drain_until
@@ -129,13 +135,29 @@ class Server(uvicorn.Server):
         self._drain_until = monotonic() + self._settings.drain_seconds
 
 
-def http_protocol() -> "type[asyncio.Protocol] | Literal['h11']":
+def http_protocol(proxies: TrustedProxies) -> "type[asyncio.Protocol] | Literal['h11']":
     """Return the HTTP protocol: httptools with limits, or h11 where that is not installed."""
     if find_spec("httptools") is None:
-        return "h11"  # limits the length of a request head, not the time
-    from sonant.server.operations.connections import Connection
+        return "h11"  # limits the length of a request head; neither the time nor the number of connections
+    from sonant.server.operations.connections import Connection, Peers
 
-    return Connection
+    most = max(1, min(MOST_CONNECTIONS, open_files(MOST_CONNECTIONS + OTHER_FILES) - OTHER_FILES))
+    return type("Connection", (Connection,), {"peers": Peers(most, proxies)})
+
+
+def open_files(wanted: int) -> float:
+    """Raise the limit on open files to as many as wanted, as far as this user may; return it."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return inf
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return inf
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
 
 
 def make_data_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from sonant.server.intake.decoder import AudioDecoder
 from sonant.server.intake.fetch import Fetcher
 from sonant.server.metrics import Metrics
 from sonant.server.settings import ServerSettings
+from sonant.server.sharing.workload import Workload
 
 
 @dataclass
@@ -25,8 +26,8 @@ class Services:
         accounts: users, keys, credit and usage.
         metrics: for Prometheus.
         draining: whether the server is stopping and refuses new requests.
-        running_requests: number of running API requests.
         started: unix seconds of the start.
+        workload: the requests under way.
     """
 
     settings: ServerSettings
@@ -36,8 +37,11 @@ class Services:
     accounts: Accounts
     metrics: Metrics
     draining: bool = False
-    running_requests: int = 0
     started: float = field(default_factory=time)
+    workload: Workload = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workload = Workload(self.settings.limits, self.metrics)
 
 
 def services_of(request: Request) -> Services:

@@ -13,6 +13,7 @@ from sonant.configuration import changed, read_yaml
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.inference import Precision
 from sonant.models.catalog import find
+from sonant.server.networks import TrustedProxies
 
 MIB = 1 << 20
 
@@ -51,10 +52,12 @@ class Limits:
         request_seconds: of all recordings of one request.
         inputs: recordings in one request.
         response_bytes: of the vectors in one answer, as float32: every layer of every frame adds up.
-        in_flight_bytes: of all request bodies that are being received or worked on.
-        concurrent_requests: requests to the API that are being worked on.
+        in_flight_bytes: of all request bodies that are being received or worked on. One account, and one client
+            address, may fill three quarters of them; the more there are, the less each.
+        concurrent_requests: requests to the API that are being received or worked on; shared in the same way.
         decode_seconds: wall time that decoding one recording may take, in its turns.
         receive_seconds: wall time that a body may take to arrive.
+        receive_bytes_per_second: the least rate at which a body must arrive, after its first ten seconds.
     """
 
     body_bytes: int = 64 * MIB
@@ -68,6 +71,7 @@ class Limits:
     concurrent_requests: int = 512
     decode_seconds: float = 20.0
     receive_seconds: float = 60.0
+    receive_bytes_per_second: float = 2048.0
 
     def __post_init__(self) -> None:
         _require(self, positive=tuple(entry.name for entry in fields(self)))
@@ -169,7 +173,8 @@ class ServerSettings:
         cors_origins: origins (https://app.example.org, or * for all) whose pages may call the API from a browser, with
             an API key; none by default.
         drain_seconds: that running requests have to finish after SIGTERM.
-        trusted_proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed: a web server in front.
+        trusted_proxies: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed: web servers in
+            front. Empty: nobody's.
         open_metrics: whether anybody may read /metrics; else this machine itself and keys with the scope "admin".
         log_format: "json" for machines, "text" for people.
         limits, queue, accounts, replicas: see there.
@@ -222,6 +227,7 @@ class ServerSettings:
                 raise ConfigurationError(
                     f"cors_origins names {origin!r}; expected scheme and host, such as https://app.example.org, or *."
                 )
+        TrustedProxies(self.trusted_proxies)  # raises
 
     @property
     def database_url(self) -> str:

@@ -31,10 +31,11 @@ def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
-def head(path: str = "/v1/x", *, length: int | None = None) -> bytes:
-    """The head of a POST; without a length its body comes in chunks."""
+def head(path: str = "/v1/x", *, length: int | None = None, **headers: str) -> bytes:
+    """The head of a POST; without a length its body comes in chunks. `_` in the names of headers is `-`."""
     how = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-    return f"POST {path} HTTP/1.1\r\nHost: here\r\n{how}\r\n\r\n".encode()
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"POST {path} HTTP/1.1\r\nHost: here\r\n{how}\r\n{more}\r\n".encode()
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:

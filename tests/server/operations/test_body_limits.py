@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import socket
 import threading
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from time import monotonic, sleep
 from typing import Any
 
@@ -14,10 +16,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from sonant.server.metrics import Metrics
+from sonant.server.operations import body_limits
 from sonant.server.operations.body_limits import FORM_BYTES, BodyLimits
 from sonant.server.services import Services
 from sonant.server.settings import Limits, ServerSettings
+from sonant.server.sharing import workload
+from sonant.server.sharing.budget import Budget
 from tests.server.operations.standing import answer, connect, head, standing
+from tests.server.running import RunningServer
 
 
 def services_with(**limits: Any) -> Services:
@@ -44,7 +50,7 @@ class Reader:
 def wait_until_idle(services: Services) -> None:
     """The books are closed a moment after the client has its answer."""
     deadline = monotonic() + 5
-    while services.metrics.in_flight_bytes._value.get() or services.running_requests:
+    while services.metrics.in_flight_bytes._value.get() or services.workload.num_running:
         assert monotonic() < deadline, "a body or a request is still accounted for"
         sleep(0.01)
 
@@ -117,26 +123,71 @@ def test_the_time_is_for_all_of_the_body() -> None:
         assert code_of(answer(client)[2]) == "body_too_slow"
 
 
-def test_more_requests_than_may_run_are_refused_at_once() -> None:
-    reader = Reader()
-    reader.may_answer.clear()
-    services = services_with(concurrent_requests=2)
-    with standing(BodyLimits(reader, services=services)) as port, ExitStack() as stack:
-        first, second, third = (stack.enter_context(connect(port)) for _ in range(3))
-        for client in (first, second):
-            client.sendall(head(length=3) + b"abc")
-        while services.running_requests < 2:
-            sleep(0.01)
+def test_a_sender_below_the_least_rate_is_cut_off_and_a_slow_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A total time alone would let a byte a second keep a slot for all of it."""
+    monkeypatch.setattr(body_limits, "GRACE_SECONDS", 0.3)
+    services = services_with(receive_bytes_per_second=1000)
+    with standing(BodyLimits(Reader(), services=services)) as port, connect(port) as idle, connect(port) as slow:
         start = monotonic()
-        third.sendall(head(length=3) + b"abc")
-        status, headers, body = answer(third)
+        idle.sendall(head(length=1000))
+        slow.sendall(head(length=1000))
+        for _ in range(10):
+            slow.sendall(bytes(100))
+            sleep(0.08)
+            with suppress(OSError):
+                idle.sendall(b".")
+        assert code_of(answer(idle)[2]) == "body_too_slow"
+        assert monotonic() - start < 2
+        assert answer(slow)[2] == b"1000"
+
+
+def hold(stack: ExitStack, port: int, address: str, path: str = "/v1/x") -> socket.socket:
+    """A request whose body does not come, from an address that a web server names."""
+    client = stack.enter_context(connect(port))
+    client.sendall(head(path, length=3, X_Forwarded_For=address))
+    return client
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = monotonic() + 5
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.01)
+
+
+def test_one_address_leaves_slots_to_others_and_all_come_back() -> None:
+    services = services_with(concurrent_requests=8)
+    with standing(BodyLimits(Reader(), services=services)) as port, ExitStack() as stack:
+        greedy = [hold(stack, port, f"2001:db8::{i:x}") for i in range(6)]
+        until(lambda: services.workload.num_running == 6)
+        start = monotonic()
+        status, headers, body = answer(hold(stack, port, "2001:db8::ffff"))
         assert (status, code_of(body), int(headers["retry-after"])) == (429, "server_is_overloaded", 2)
         assert monotonic() - start < 1
-        third.sendall(head("/health", length=0))  # pages and operations are not counted
-        reader.may_answer.set()
-        assert [answer(client)[0] for client in (first, second, third)] == [200, 200, 200]
-        third.sendall(head(length=3) + b"abc")
-        assert answer(third)[2] == b"3", "the slots came back"
+        others = [hold(stack, port, "192.0.2.1"), hold(stack, port, "2001:db8:0:1::1")]
+        for client in (*greedy, *others):
+            client.sendall(b"abc")
+            assert answer(client)[2] == b"3"
+        wait_until_idle(services)
+        assert not any(room._held for room in services.workload.api._rooms)
+
+
+def test_forms_and_the_api_do_not_take_each_others_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload, "FORMS", 2)
+    services = services_with(concurrent_requests=1)
+    with standing(BodyLimits(Reader(), services=services)) as port, ExitStack() as stack:
+        forms = [hold(stack, port, f"192.0.2.{i}", "/sign-in") for i in range(2)]
+        until(lambda: services.workload.forms.free == 0)
+        assert answer(hold(stack, port, "192.0.2.9", "/sign-in"))[0] == 429
+        calls = [hold(stack, port, "192.0.2.1")]
+        until(lambda: services.workload.num_running == 1)
+        assert answer(hold(stack, port, "192.0.2.9"))[0] == 429
+        with connect(port) as client:
+            client.sendall(head("/health", length=0))  # and what has no body waits for nobody
+            assert answer(client)[0] == 200
+        for client in (*forms, *calls):
+            client.sendall(b"abc")
+            assert answer(client)[0] == 200
 
 
 def test_bodies_share_a_bounded_memory() -> None:
@@ -145,16 +196,45 @@ def test_bodies_share_a_bounded_memory() -> None:
     services = services_with(in_flight_bytes=1000)
     with standing(BodyLimits(reader, services=services)) as port, connect(port) as first, connect(port) as second:
         first.sendall(head(length=600) + bytes(600))
-        while reader.calls < 1 or services.metrics.in_flight_bytes._value.get() < 600:
-            sleep(0.01)
-        second.sendall(head(length=600) + bytes(600))  # announced
+        until(lambda: services.workload.bytes.free == 400)
+        second.sendall(head(length=600, X_Forwarded_For="192.0.2.1") + bytes(600))  # announced
         assert answer(second)[0] == 429
-        second.sendall(head() + b"190\r\n" + bytes(400) + b"\r\n")  # fits so far
+        second.sendall(head(length=200) + bytes(200))  # of the same sender, who has enough
+        assert answer(second)[0] == 429
+        second.sendall(head(X_Forwarded_For="192.0.2.1") + b"190\r\n" + bytes(400) + b"\r\n")  # fits so far
         second.sendall(b"1\r\n.\r\n0\r\n\r\n")
         assert code_of(answer(second)[2]) == "server_is_overloaded"
         reader.may_answer.set()
         assert answer(first)[2] == b"600"
         wait_until_idle(services)
+
+
+def test_an_account_is_one_sender_whatever_its_addresses(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is known by its key before the body is read."""
+    slots = Budget(8, ways=2)
+    monkeypatch.setattr(server.services.workload, "api", slots)
+    port = int(server.base_url.rpartition(":")[2])
+    keys = {name: server.new_key(f"{name}@example.org") for name in ("greedy", "modest")}
+
+    def ask(stack: ExitStack, name: str, address: str) -> socket.socket:
+        client = stack.enter_context(connect(port))
+        headers = {"X_Forwarded_For": address, "Authorization": f"Bearer {keys[name]}"}
+        client.sendall(head("/v1/embeddings", length=2, **headers))
+        return client
+
+    with ExitStack() as stack:
+        greedy = [ask(stack, "greedy", f"192.0.2.{i}") for i in range(6)]
+        until(lambda: sorted(slots._rooms[1]._held.values()) == [6])
+        status, _, body = answer(ask(stack, "greedy", "192.0.2.200"))
+        assert (status, code_of(body)) == (429, "server_is_overloaded")
+        modest = ask(stack, "modest", "192.0.2.201")
+        for client in (*greedy, modest):
+            client.sendall(b"{}")
+            assert code_of(answer(client)[2]) == "missing_parameter"
+    until(lambda: slots.free == 8)
+    assert not any(room._held for room in slots._rooms)
 
 
 def test_a_stopping_server_refuses_new_work_and_closes() -> None:
@@ -172,7 +252,7 @@ def test_a_stopping_server_refuses_new_work_and_closes() -> None:
 
 def test_forms_of_pages_are_small() -> None:
     with standing(BodyLimits(Reader(), services=services_with())) as port:
-        for path, status in (("/sign-in", 413), ("/v1/embeddings", 200), ("/playground/compare", 200)):
+        for path, status in (("/sign-in", 413), ("/v1/embeddings", 200)):
             with connect(port) as client:
                 client.sendall(head(path, length=FORM_BYTES + 1) + bytes(FORM_BYTES + 1))
                 assert answer(client)[0] == status

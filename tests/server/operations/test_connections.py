@@ -1,12 +1,15 @@
 """Whoever opens a connection and does not ask anything in time, or asks nonsense, does not keep it."""
 
 import json
+import socket
+from contextlib import ExitStack, suppress
 from time import monotonic, sleep
 
 import pytest
 from starlette.responses import PlainTextResponse
 
-from sonant.server.operations.connections import HEAD_BYTES, Connection
+from sonant.server.networks import TrustedProxies
+from sonant.server.operations.connections import HEAD_BYTES, Connection, Peers
 from tests.server.operations.standing import answer, connect, head, standing
 
 app = PlainTextResponse("fine")
@@ -50,3 +53,32 @@ def test_what_is_not_http_is_answered_in_our_shape() -> None:
         assert (status, json.loads(body)["error"]["code"]) == (400, "invalid_http")
         assert headers["x-request-id"]
         assert client.recv(1) == b""
+
+
+def is_closed(client: socket.socket) -> bool:
+    with suppress(OSError):
+        client.sendall(head(length=0))
+        return client.recv(1) == b""
+    return True
+
+
+def test_one_client_cannot_take_all_connections() -> None:
+    class Few(Connection):
+        peers = Peers(7, TrustedProxies([]))
+
+    with standing(app, Few) as port, ExitStack() as stack:
+        clients = [stack.enter_context(connect(port)) for _ in range(7)]
+        assert [is_closed(client) for client in clients] == 5 * [False] + 2 * [True]
+        clients[0].close()
+        sleep(0.1)
+        with connect(port) as another:
+            assert not is_closed(another), "the place came back"
+
+
+def test_a_web_server_in_front_may_have_many_connections() -> None:
+    class Few(Connection):
+        peers = Peers(7, TrustedProxies(["127.0.0.1"]))
+
+    with standing(app, Few) as port, ExitStack() as stack:
+        clients = [stack.enter_context(connect(port)) for _ in range(9)]
+        assert not any(map(is_closed, clients))

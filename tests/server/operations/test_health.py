@@ -18,6 +18,7 @@ from starlette.requests import Request
 from sonant import __version__
 from sonant.server.accounts import accounts, database
 from sonant.server.operations.health import is_local
+from sonant.server.sharing.budget import Budget
 from tests.server.running import RunningServer
 from tests.server.speech import clip
 
@@ -40,7 +41,8 @@ def draining(server: RunningServer) -> Iterator[None]:
 def test_a_server_that_stands_is_alive_and_ready(server: RunningServer) -> None:
     assert get(server, "/health") == (200, b'{"status":"ok"}')
     status, body = get(server, "/ready")
-    assert (status, json.loads(body)) == (200, {"ready": True, "models": True, "database": True, "draining": False})
+    expected = {"ready": True, "models": True, "database": True, "room": True, "draining": False}
+    assert (status, json.loads(body)) == (200, expected)
 
 
 @pytest.mark.usefixtures("draining")
@@ -99,6 +101,18 @@ def test_asking_often_writes_seldom(server: RunningServer, monkeypatch: pytest.M
     server.services.accounts._database.tried = 0.0
     assert {get(server, "/ready")[0] for _ in range(20)} == {200}
     assert len(tried) <= 1
+
+
+@pytest.mark.parametrize("resource", ["api", "bytes"])
+def test_without_room_for_a_new_sender_it_is_not_ready(
+    resource: str, server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Budget(8, ways=2)
+    for sender in "abcdefgh":
+        full.add(1, (sender, sender))
+    monkeypatch.setattr(server.services.workload, resource, full)
+    status, body = get(server, "/ready")
+    assert (status, json.loads(body)["room"]) == (503, False)
 
 
 def test_info_tells_the_truth_about_models(server: RunningServer) -> None:

@@ -11,45 +11,47 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sonant.server import errors
-from sonant.server.errors import ApiError, overloaded
+from sonant.server.errors import ApiError
+from sonant.server.networks import network_of
 from sonant.server.services import Services
+from sonant.server.sharing.workload import Share
 
-API = "/v1/"  # counted, and refused while draining
-RECORDINGS = ("/v1/", "/playground")  # where bodies hold audio
-FORM_BYTES = 64 << 10  # size limit of the bodies of other pages
+API = "/v1/"  # where bodies hold audio; refused while draining
+FORM_BYTES = 64 << 10  # size limit of the bodies of pages
+GRACE_SECONDS = 10.0  # from which on a body must have come at the least rate
 LINGER_BYTES = 8 << 20  # discarded after an early response, so that the client sees it and no broken connection
 LINGER_SECONDS = 2.0
 
 
 class BodyLimits:
-    """Middleware for `Limits.body_bytes`, `receive_seconds`, `in_flight_bytes` and `concurrent_requests`."""
+    """Middleware for the limits on bodies, and the shares of senders in the workload.
+
+    `request.state.share` is the `Share` of a request.
+    """
 
     def __init__(self, app: ASGIApp, *, services: Services) -> None:
         self._app, self._services, self._limits = app, services, services.settings.limits
-        self._memory = BodyMemory(services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_api = scope["path"].startswith(API)
-        limit = self._limits.body_bytes
-        if not scope["path"].startswith(RECORDINGS):
-            limit = min(limit, FORM_BYTES)
-        body = ReceivedBody(
-            scope, receive, send, memory=self._memory, limit=limit, seconds=self._limits.receive_seconds
-        )
-        body.refusal = self._refusal(body, is_api=is_api)
-        self._services.running_requests += is_api
+        state = scope.setdefault("state", {})
+        body = ReceivedBody(scope, receive, send, services=self._services)
+        state["share"] = body.share
+        if body.is_api and self._services.draining:
+            message = "The server is stopping. Ask again in a moment: another one may have taken its place."
+            body.refusal = ApiError(503, "server_is_draining", message, retry_after=5)
+        else:
+            body.refusal = body.too_large(body.expected or 0) or body.share.enter()
         try:
             if body.refusal is None:
                 await self._run(scope, body)
             if body.refusal is not None:
                 await body.refuse(close=self._services.draining)
         finally:
-            self._services.running_requests -= is_api
-            scope.setdefault("state", {})["bytes_received"] = body.num_bytes
-            self._memory.add(-body.num_bytes)
+            body.share.leave()
+            state["bytes_received"] = body.num_bytes
 
     async def _run(self, scope: Scope, body: "ReceivedBody") -> None:
         try:
@@ -60,55 +62,34 @@ class BodyLimits:
             if body.refusal is None:
                 raise
 
-    def _refusal(self, body: "ReceivedBody", *, is_api: bool) -> ApiError | None:
-        """Return the error if a request is refused by its headers."""
-        if is_api and self._services.draining:
-            message = "The server is stopping. Ask again in a moment: another one may have taken its place."
-            return ApiError(503, "server_is_draining", message, retry_after=5)
-        if is_api and self._services.running_requests >= self._limits.concurrent_requests:
-            return overloaded(f"it works on {self._limits.concurrent_requests} requests, as many as it may")
-        return body.too_large(body.expected or 0) or self._memory.full(body.expected or 0)
-
-
-class BodyMemory:
-    """The size of all bodies that are being received or processed."""
-
-    def __init__(self, services: Services) -> None:
-        self._limit, self._gauge = services.settings.limits.in_flight_bytes, services.metrics.in_flight_bytes
-        self._bytes = 0
-
-    def add(self, num_bytes: int) -> None:
-        self._bytes += num_bytes
-        self._gauge.set(self._bytes)
-
-    def full(self, more: int = 0) -> ApiError | None:
-        """Return the error if `more` bytes exceed the limit."""
-        if self._bytes + more <= self._limit:
-            return None
-        return overloaded(f"the requests it works on fill the {self._limit} bytes of memory that they may")
-
 
 class ReceivedBody:
-    """Wrapper of `receive` and `send` of one request that enforces the limits.
+    """Wrapper of `receive` and `send` of one request that enforces the limits on its body.
 
     Attributes:
+        is_api: whether it is a request to the API.
         expected: Content-Length; None if unknown.
         num_bytes: received so far.
+        share: its share of the workload.
         refusal: the error for which reception was stopped. The application sees a disconnected client, and its response
             is replaced by this error.
     """
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, memory: BodyMemory, limit: int, seconds: float
-    ) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
-        self._memory, self._limit, self._seconds = memory, limit, seconds
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, services: Services) -> None:
+        self._scope, self._receive, self._send, self._limits = scope, receive, send, services.settings.limits
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
         is_chunked = "transfer-encoding" in headers
         self.expected = int(length) if length.isascii() and length.isdigit() else None if is_chunked else 0
+        self.is_api = scope["path"].startswith(API)
+        self._limit = self._limits.body_bytes if self.is_api else min(self._limits.body_bytes, FORM_BYTES)
+        work = services.workload
+        slots = work.api if self.is_api else work.others if self.expected == 0 else work.forms
+        host = (scope.get("client") or ("",))[0]
+        self.share = Share(work, slots, network_of(host), self.expected or 0)
         self.num_bytes = 0
         self.refusal: ApiError | None = None
+        self._waited_seconds = 0.0
         self._is_complete = self.expected == 0
         self._has_started = self._must_close = False
 
@@ -119,23 +100,28 @@ class ReceivedBody:
         if self.refusal is None:
             start = monotonic()
             try:
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(self._seconds_allowed - self._waited_seconds):
                     message = await self._receive()
             except TimeoutError:
                 self.refusal = too_slow(self.num_bytes, self.expected)
             else:
-                self._seconds -= monotonic() - start  # the time of the application does not count
+                self._waited_seconds += monotonic() - start  # the time of the application does not count
                 self._count(message)
         return {"type": "http.disconnect"} if self.refusal is not None else message
+
+    @property
+    def _seconds_allowed(self) -> float:
+        """The time until the next part: as long as the parts so far take at the least rate, and a grace."""
+        earned = self.num_bytes / self._limits.receive_bytes_per_second
+        return min(self._limits.receive_seconds, GRACE_SECONDS + earned)
 
     def _count(self, message: Message) -> None:
         if message["type"] != "http.request":
             return
         num_bytes = len(message.get("body", b""))
         self.num_bytes += num_bytes
-        self._memory.add(num_bytes)
         self._is_complete = not message.get("more_body", False)
-        self.refusal = self.too_large(self.num_bytes) or self._memory.full()
+        self.refusal = self.too_large(self.num_bytes) or self.share.receive(num_bytes)
 
     def too_large(self, num_bytes: int) -> ApiError | None:
         """Return the error for a body of so many bytes if it exceeds the limit."""

@@ -1,33 +1,65 @@
-"""The HTTP protocol of uvicorn with limits on the request head: time, size, and a response to a malformed one."""
+"""The HTTP protocol of uvicorn with limits on connections and on request heads, and a response to malformed ones."""
 
 import asyncio
+from math import inf
 from uuid import uuid4
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sonant.server.errors import ApiError
+from sonant.server.networks import TrustedProxies, network_of
+from sonant.server.sharing.budget import Budget
 
 HEAD_SECONDS = 20.0  # time from the start of a connection, or of its next request, to the end of the headers
 HEAD_BYTES = 64 << 10  # plus one read from the socket
 
 
-class Connection(HttpToolsProtocol):
-    """A connection with limits on the time and the size of the request head, which uvicorn does not limit.
+class Peers:
+    """The other ends of all connections: clients, which share them by network, and trusted proxies.
 
-    Otherwise idle connections, or endless headers, would occupy memory.
+    Args:
+        most: connections that may be open at a time.
+        proxies: whose connections are those of many clients, and are not counted.
     """
 
+    def __init__(self, most: float, proxies: TrustedProxies) -> None:
+        self._connections, self._proxies = Budget(most), proxies
+
+    def enter(self, host: str) -> bool:
+        """Count a new connection; False if the host has too many."""
+        return host in self._proxies or self._connections.take(1, [network_of(host)])
+
+    def leave(self, host: str) -> None:
+        """Count a connection no more that has entered."""
+        if host not in self._proxies:
+            self._connections.give_back(1, [network_of(host)])
+
+
+class Connection(HttpToolsProtocol):
+    """A connection with limits on its number, and on the time and the size of the request head.
+
+    uvicorn has none: idle connections, or endless headers, would occupy memory and file descriptors.
+    """
+
+    peers = Peers(inf, TrustedProxies(()))
     head_seconds = HEAD_SECONDS
+    _is_counted = False
     _timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_head()
+        self._is_counted = self.peers.enter(self._host)
+        if self._is_counted:
+            self._await_head()
+        else:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        if self._is_counted:
+            self.peers.leave(self._host)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -49,6 +81,10 @@ class Connection(HttpToolsProtocol):
         self._refuse(
             "invalid_http", "What was received is not a request in HTTP/1.1. Is the address http:// or https://?"
         )
+
+    @property
+    def _host(self) -> str:
+        return self.client[0] if self.client else ""
 
     def _await_head(self) -> None:
         self._stop_waiting()

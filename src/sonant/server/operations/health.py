@@ -1,7 +1,6 @@
 """Routes for operators: health, readiness, information, metrics."""
 
 from dataclasses import asdict
-from ipaddress import ip_address
 from time import time
 from typing import Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from sonant import __version__
 from sonant.server.authentication import caller_with
+from sonant.server.networks import is_loopback
 from sonant.server.services import Services, services_of
 
 router = APIRouter(tags=["operations"])
@@ -29,12 +29,14 @@ class Ready(BaseModel):
     Attributes:
         models: whether all models are loaded.
         database: whether the database takes writes.
+        room: whether a request of a new sender would be taken: neither slots nor memory are used up.
         draining: whether the server is stopping.
     """
 
     ready: bool
     models: bool
     database: bool
+    room: bool
     draining: bool
 
 
@@ -77,10 +79,13 @@ async def health() -> Alive:
 
 @router.get("/ready", summary="Does the server take work?", responses={503: {"model": Ready}})
 async def ready(services: Parts, response: Response) -> Ready:
-    """200 once every model is loaded and the database takes writes; 503 otherwise, and while the server stops."""
-    database = await services.accounts.is_writable()
-    models, draining = services.models.is_ready, services.draining
-    told = Ready(ready=models and database and not draining, models=models, database=database, draining=draining)
+    """200 once every model is loaded and the database takes writes; 503 otherwise, while there is no room for a request
+    of a new sender, and while the server stops.
+    """
+    database, models = await services.accounts.is_writable(), services.models.is_ready
+    room, draining = services.workload.has_room, services.draining
+    is_ready = models and database and room and not draining
+    told = Ready(ready=is_ready, models=models, database=database, room=room, draining=draining)
     if not told.ready:
         response.status_code = 503
     return told
@@ -106,7 +111,7 @@ async def info(services: Parts) -> Info:
             for model in services.models.served()
         ],
         limits=asdict(services.settings.limits),
-        running_requests=services.running_requests,
+        running_requests=services.workload.num_running,
     )
 
 
@@ -120,8 +125,5 @@ async def metrics(request: Request, services: Parts) -> Response:
 
 def is_local(request: Request) -> bool:
     """Return whether the request comes from this machine, and not through a proxy on it."""
-    try:
-        loopback = request.client is not None and ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    loopback = request.client is not None and is_loopback(request.client.host)
     return loopback and not any(name in request.headers for name in FORWARDED)

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class RequestIds:
-    """Outermost middleware: request ids, access log and metrics.
+    """Middleware: request ids, access log and metrics.
 
     Sets `request.state.request_id` and the header `x-request-id`. An unhandled exception becomes a 500 response without
     internals, in a browser as a `page`; its traceback is logged with the request id.

@@ -1,0 +1,277 @@
+"""Attacks on `sonant serve` by one client, beside an honest one: what the honest one notices, and for how long.
+
+    python -m benchmarks.attacks CASE [CASE ...]      (all: every case)
+
+The server, the attacker and the honest client are on one machine, and the server takes their addresses from
+X-Forwarded-For, as behind a web server. Each case starts a server of its own and prints one JSON object.
+"""
+
+import argparse
+import http.client
+import io
+import json
+import resource
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import soundfile
+
+from benchmarks.server_process import ServerProcess, make_keys
+from benchmarks.serving import percentiles, request
+
+MODEL = "sonant/wavlm-tiny"
+VICTIM, ATTACKER = "198.51.100.1", "203.0.113.1"
+PASSWORD = "four words in a row"
+Row = dict[str, Any]
+
+
+@dataclass
+class Site:
+    """A server, and the keys of the honest client and of the attacker."""
+
+    server: ServerProcess
+    victim_key: str
+    attacker_key: str
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes, float]:
+        """Return status, body and seconds of one request; `_` in the names of headers is `-`. Status 0: no answer."""
+        start = time.perf_counter()
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        try:
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            response = connection.getresponse()
+            return response.status, response.read(), time.perf_counter() - start
+        except OSError:
+            return 0, b"", time.perf_counter() - start
+        finally:
+            connection.close()
+
+    def form(self, path: str, address: str, cookie: str = "", **fields: str) -> tuple[int, bytes, float]:
+        """Post the form of a page from an address."""
+        kinds = {"Content_Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        return self.ask("POST", path, urlencode(fields).encode(), X_Forwarded_For=address, Cookie=cookie, **kinds)
+
+    def connect(self, head: str, body: bytes = b"", *, source: str = "127.0.0.1") -> socket.socket:
+        """Open a connection and send the beginning of a request."""
+        client = socket.create_connection(("127.0.0.1", self.server.port), timeout=60, source_address=(source, 0))
+        client.sendall(head.encode() + body)
+        return client
+
+    def upload(self, length: int) -> str:
+        """Return the head of an upload by the attacker."""
+        return (
+            f"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.attacker_key}\r\n"
+            f"X-Forwarded-For: {ATTACKER}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+
+    def honest(self, times: int = 10) -> Row:
+        """Return the statuses and seconds of the honest client's requests, one after another."""
+        wave = io.BytesIO()
+        soundfile.write(wave, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000, format="WAV")
+        headers = {"Content_Type": "application/json", "X_Forwarded_For": VICTIM}
+        body, statuses, seconds = request(MODEL, wave.getvalue()), [], []
+        for _ in range(times):
+            status, _, taken = self.ask(
+                "POST", "/v1/embeddings", body, Authorization=f"Bearer {self.victim_key}", **headers
+            )
+            statuses.append(status)
+            seconds.append(taken)
+        told = {str(status): statuses.count(status) for status in sorted(set(statuses))}
+        return {"statuses": told, **{name: round(value, 3) for name, value in (percentiles(seconds) or {}).items()}}
+
+    def beside(self, attack: Callable[["Site"], Any]) -> Row:
+        """Return what the honest client meets before, during and after an attack, a context manager."""
+        with self.server.memory(0.2) as memory:
+            self.honest(3)
+            before, quiet = self.honest(), max(memory[-3:])
+            with attack(self):
+                during = self.honest()
+                ready = self.ask("GET", "/ready")[0]
+                start = time.monotonic()
+                while self.honest(1)["statuses"] != {"200": 1} and time.monotonic() < start + 90:
+                    time.sleep(0.5)
+                recovered = time.monotonic() - start
+            after = self.honest()
+            time.sleep(1)
+        mib = {"before": round(quiet), "peak": round(max(memory)), "after": round(memory[-1])}
+        return {
+            "before": before,
+            "during": during,
+            "ready_during": ready,
+            "served_again_after_seconds": round(recovered, 1),
+            "after": after,
+            "mib": mib,
+        }
+
+
+def stalled(site: Site) -> Row:
+    """600 requests of one key, each of which announces a body and sends none of it."""
+
+    @contextmanager
+    def attack(site: Site) -> Iterator[None]:
+        with ExitStack() as stack:
+            for _ in range(600):
+                stack.enter_context(site.connect(site.upload(1_000_000)))
+            time.sleep(1)
+            yield
+
+    return site.beside(attack)
+
+
+def uploads(site: Site) -> Row:
+    """Nine bodies of 60 MB of one key, each without its last byte."""
+
+    @contextmanager
+    def attack(site: Site) -> Iterator[None]:
+        length = 60_000_000
+        with ExitStack() as stack:
+            for _ in range(9):
+                try:
+                    stack.enter_context(site.connect(site.upload(length), bytes(length - 1)))
+                except OSError:  # it was cut off
+                    continue
+            yield
+
+    return site.beside(attack)
+
+
+def forms(site: Site) -> Row:
+    """560 posts of a megabyte to the form of the sign-in, each without its last byte, by nobody."""
+    length = 1_000_000
+    head = (
+        f"POST /sign-in HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {ATTACKER}\r\nContent-Length: {length}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    )
+
+    @contextmanager
+    def attack(site: Site) -> Iterator[None]:
+        with ExitStack() as stack:
+            for _ in range(560):
+                try:
+                    stack.enter_context(site.connect(head, b"a" * (length - 1)))
+                except OSError:
+                    continue
+            yield
+
+    return site.beside(attack)
+
+
+def connections(site: Site) -> Row:
+    """600 connections that say nothing, of one address, to a server that was started with 512 open files."""
+
+    @contextmanager
+    def attack(site: Site) -> Iterator[None]:
+        with ExitStack() as stack:
+            for _ in range(600):
+                try:
+                    stack.enter_context(site.connect("", source="127.0.0.2"))
+                except OSError:
+                    continue
+            yield
+
+    return site.beside(attack)
+
+
+def sign_ups(site: Site) -> Row:
+    """One person makes accounts: look-alikes of one address, other addresses of one mailbox, again after deletion."""
+    names = [
+        *(f"eve{letter}@example.org" for letter in "\u200b\u200c\u200d\u2060\ufeff\u00ad\u202e\u0000"),
+        *(f"\u0435v\u0435{number}@example.org" for number in range(2)),  # with a Cyrillic e
+        *(f"eve+{number}@example.org" for number in range(20)),
+        *(f"eve{number}@example.org" for number in range(60)),
+    ]
+    credit, made, refused = Decimal(0), 0, 0
+    for number, email in enumerate(names):
+        address = f"2001:db8::{number:x}"
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
+        fields = urlencode({"email": email, "password": PASSWORD}).encode()
+        kinds = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": address}
+        connection.request("POST", "/sign-up", fields, kinds)
+        response = connection.getresponse()
+        response.read()
+        if response.status != 303:
+            refused += 1
+            continue
+        made += 1
+        cookie = "; ".join(value.partition(";")[0] for value in response.headers.get_all("set-cookie") or [])
+        account = site.ask("GET", "/account?format=json", Cookie=cookie)[1]
+        credit += Decimal(json.loads(account)["credit"])
+        connection.close()
+    return {"asked": len(names), "accounts": made, "refused": refused, "credit": str(credit)}
+
+
+def lockout(site: Site) -> Row:
+    """220 wrong passwords for one account, from as many addresses; then the owner signs in where it was before."""
+    email, home = "owner@example.org", "198.51.100.7"
+    status, _, _ = site.form("/sign-up", home, email=email, password=PASSWORD)
+    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
+    fields = urlencode({"email": email, "password": PASSWORD}).encode()
+    kinds = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": home}
+    connection.request("POST", "/sign-in", fields, kinds)
+    response = connection.getresponse()
+    response.read()
+    cookie = "; ".join(value.partition(";")[0] for value in response.headers.get_all("set-cookie") or [])
+    answers: dict[int, int] = {}
+    for number in range(220):
+        status, _, _ = site.form("/sign-in", f"203.0.113.{number}", email=email, password="a wrong password")
+        answers[status] = answers.get(status, 0) + 1
+    travelling = "198.51.100.200"
+    return {
+        "wrong_passwords": {str(status): number for status, number in sorted(answers.items())},
+        "owner_at_home_with_cookies": site.form("/sign-in", home, cookie, email=email, password=PASSWORD)[0],
+        "owner_at_home_without_cookies": site.form("/sign-in", home, email=email, password=PASSWORD)[0],
+        "owner_elsewhere_with_cookies": site.form("/sign-in", travelling, cookie, email=email, password=PASSWORD)[0],
+        "owner_elsewhere_without_cookies": site.form("/sign-in", travelling, email=email, password=PASSWORD)[0],
+    }
+
+
+CASES: dict[str, Callable[[Site], Row]] = {
+    "stalled": stalled,
+    "uploads": uploads,
+    "forms": forms,
+    "connections": connections,
+    "sign_ups": sign_ups,
+    "lockout": lockout,
+}
+
+
+def run(case: str) -> Row:
+    """Run a case against a server of its own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        victim, attacker = make_keys(data, 2, Decimal(1_000_000))
+        server = ServerProcess(data, MODEL)
+        if case == "connections":
+            resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+        server.start()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096) if hard != resource.RLIM_INFINITY else 4096, hard))
+        try:
+            return CASES[case](Site(server, victim, attacker))
+        finally:
+            server.kill()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run cases, and print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="+", choices=["all", *CASES], help="which attacks")
+    chosen = parser.parse_args(arguments).cases
+    for case in CASES if "all" in chosen else chosen:
+        print(json.dumps({"case": case, **run(case)}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
