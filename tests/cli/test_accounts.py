@@ -74,7 +74,7 @@ def test_an_account_from_birth_to_death(sonant, typed, data):
 
     async def sign_in(password):
         async with Accounts(ServerSettings(data=data)) as accounts:
-            return (await accounts.users.check_password("bob@example.org", password, address="")).is_admin
+            return (await accounts.credentials.check("bob@example.org", password, address="")).is_admin
 
     assert asyncio.run(sign_in(PASSWORD))
     typed("a better password")

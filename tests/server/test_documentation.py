@@ -21,6 +21,8 @@ SOURCE = Path(sonant.server.__file__).parent
 FOR_PAGES = (
     "web",
     "accounts/users.py",
+    "accounts/credentials.py",
+    "accounts/email_addresses.py",
     "accounts/sessions.py",
     "accounts/passwords.py",
     "accounts/keys.py",

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from sonant.errors import ConfigurationError
 
-EVERYBODY = "*"
+ALL = "*"
 
 
 def network_of(address: str, prefix: int = 64) -> str:
@@ -41,8 +41,8 @@ class TrustedProxies:
     """
 
     def __init__(self, names: Collection[str]) -> None:
-        self.trusts_everybody = list(names) == [EVERYBODY]
-        self._networks = () if self.trusts_everybody else tuple(map(_network, names))
+        self.trusts_all = list(names) == [ALL]
+        self._networks = () if self.trusts_all else tuple(map(_network, names))
 
     @property
     def is_this_machine_only(self) -> bool:
@@ -50,7 +50,7 @@ class TrustedProxies:
         return bool(self._networks) and all(network.is_loopback for network in self._networks)
 
     def __contains__(self, address: str) -> bool:
-        if self.trusts_everybody:
+        if self.trusts_all:
             return True
         try:
             ip = ip_address(address)

@@ -174,7 +174,7 @@ class ServerSettings:
             an API key; none by default.
         drain_seconds: that running requests have to finish after SIGTERM.
         trusted_proxies: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed: web servers in
-            front. Empty: nobody's.
+            front. Empty: of none.
         open_metrics: whether anybody may read /metrics; else this machine itself and keys with the scope "admin".
         log_format: "json" for machines, "text" for people.
         limits, queue, accounts, replicas: see there.

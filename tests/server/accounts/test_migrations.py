@@ -61,6 +61,32 @@ def test_a_second_upgrade_changes_nothing(engine):
         assert connection.execute(text("SELECT count(*) FROM servers")).scalar() == 1
 
 
+def test_domains_of_earlier_accounts_become_ascii_where_that_is_free(engine):
+    upgrade(engine, to="0001")
+    emails = (
+        "ada@bücher.de",
+        "bob@bücher.de",
+        "bob@xn--bcher-kva.de",
+        "eve@example.org",
+        "odd@-ü-.de",
+        "admin@localhost",
+    )
+    with engine.begin() as connection:
+        for email in emails:
+            values = {"email": email}
+            connection.execute(
+                text(
+                    "INSERT INTO users (email, is_admin, is_disabled, credit, created) "
+                    "VALUES (:email, false, false, 0, 0)"
+                ),
+                values,
+            )
+    upgrade(engine)
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT email FROM users ORDER BY id")).scalars().all()
+    assert kept == ["ada@xn--bcher-kva.de", *emails[1:]]
+
+
 def test_servers_that_start_at_once_do_not_disturb_each_other(engine):
     failures = []
 

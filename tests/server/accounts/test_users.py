@@ -3,14 +3,17 @@
 import asyncio
 import time
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
+from sonant.server.accounts import free_credit as free_credit_rules
+from sonant.server.accounts import rate_limits
 from sonant.server.accounts import users as module
 from sonant.server.accounts.accounts import Accounts
-from sonant.server.accounts.rate_limits import Rate
-from sonant.server.accounts.tables import metadata
+from sonant.server.accounts.rate_limits import DAY, Rate
+from sonant.server.accounts.tables import free_credit, metadata
 from sonant.server.errors import ApiError
 from sonant.server.settings import AccountRules, ServerSettings
 
@@ -64,42 +67,13 @@ def test_signing_in(settings):
     on(settings, work)
 
 
-def test_an_unknown_address_takes_as_long_as_a_wrong_password(tmp_path, monkeypatch):
-    """Each costs one argon2, or its time would tell who has an account."""
-
-    async def work(accounts, _):
-        checked = []
-        hasher = accounts.users._passwords._hasher
-        real = type(hasher).verify
-        monkeypatch.setattr(
-            type(hasher), "verify", lambda self, kept, given: checked.append(kept) or real(self, kept, given)
-        )
-        await accounts.users.create("robot@example.org", by="test")
-        for email in ("ada@example.org", "bob@example.org", "robot@example.org", "no address"):
-            await refused(accounts.users.check_password(email, "wrong password", address=HERE))
-        return [kept.split("$")[:4] for kept in checked]
-
-    kinds = on(ServerSettings(data=tmp_path), work)
-    assert len(kinds) == 4
-    assert all(kind == kinds[0] for kind in kinds)
-    assert kinds[0][1] == "argon2id"
-
-
-def test_an_account_without_a_password_takes_none(settings):
-    async def work(accounts, _):
-        await accounts.users.create("robot@example.org", by="test")
-        for password in ("", "of nobody"):
-            assert (await refused(accounts.users.check_password("robot@example.org", password, address=HERE)))[0] == 401
-
-    on(settings, work)
-
-
 @pytest.mark.parametrize(
     ("email", "password", "code"),
     [
         ("ada@example.org", PASSWORD, "email_taken"),
         ("ADA@EXAMPLE.ORG", PASSWORD, "email_taken"),
         ("ａｄａ@example.org", PASSWORD, "email_taken"),  # the same letters, wide ones
+        ("ad\u200ba@example.org", PASSWORD, "invalid_email"),  # and an invisible one
         ("ada", PASSWORD, "invalid_email"),
         ("ada@example", PASSWORD, "invalid_email"),
         ("a da@example.org", PASSWORD, "invalid_email"),
@@ -130,36 +104,80 @@ def test_a_server_may_take_no_strangers(tmp_path):
     assert asyncio.run(work()).credit == 0
 
 
-def test_attempts_are_throttled_and_good_ones_do_not_count(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "ATTEMPTS", {"pair": Rate(3, 900), "address": Rate(6, 900), "email": Rate(100, 900)})
+def test_sign_ups_are_throttled_by_network_in_an_hour_and_in_a_day(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SIGN_UPS", (Rate(3, 3600), Rate(5, DAY)))
+    hours = [0]
+    monkeypatch.setattr(rate_limits, "time", SimpleNamespace(monotonic=lambda: 3600.0 * hours[0]))
 
     async def work(accounts, _):
-        def attempt(password, address=HERE, email="ada@example.org"):
-            return accounts.users.check_password(email, password, address=address)
+        async def sign_up(number, address):
+            try:
+                await accounts.users.sign_up(f"bob{number}@example.org", PASSWORD, address=address)
+            except ApiError as error:
+                return error.status
+            return 200
 
-        for _ in range(5):
-            await attempt(PASSWORD)
-        for _ in range(3):
-            assert (await refused(attempt("wrong password")))[0] == 401
-        assert await refused(attempt(PASSWORD)) == (429, "too_many_attempts")
-        await attempt(PASSWORD, address="192.0.2.2")  # a stranger elsewhere does not lock the owner out
-        for i in range(3):
-            await refused(attempt("wrong password", email=f"bob{i}@example.org"))
-        assert (await refused(attempt("wrong password", email="eve@example.org")))[0] == 429
+        async def several(start):
+            return [await sign_up(start + i, f"2001:db8:0:7::{i:x}") for i in range(4)]
+
+        assert await several(0) == [200, 200, 200, 429]
+        assert await sign_up(10, "2001:db8:0:8::1") == 200
+        hours[0] = 2
+        assert await several(20) == [200, 200, 429, 429]
 
     on(ServerSettings(data=tmp_path), work)
 
 
-def test_sign_ups_are_throttled(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SIGN_UPS", Rate(3, 3600))
+@pytest.mark.parametrize("again", ["eve@example.org", "EVE+2@example.org", "eve+3@Example.ORG"])
+def test_a_mailbox_has_free_credit_once(again, settings):
+    """Deleting the account, or a tag, makes no new one."""
 
     async def work(accounts, _):
-        for i in range(2):
-            await accounts.users.sign_up(f"bob{i}@example.org", PASSWORD, address=HERE)
-        assert (await refused(accounts.users.sign_up("eve@example.org", PASSWORD, address=HERE)))[0] == 429
-        await accounts.users.sign_up("eve@example.org", PASSWORD, address="192.0.2.2")
+        first = await accounts.users.sign_up("eve+1@example.org", PASSWORD, address=HERE)
+        await accounts.users.delete(first.id, by="test")
+        second = await accounts.users.sign_up(again, PASSWORD, address="192.0.2.2")
+        other = await accounts.users.sign_up("bob@example.org", PASSWORD, address="192.0.2.3")
+        return first.credit, second.credit, other.credit
 
-    on(ServerSettings(data=tmp_path), work)
+    assert on(settings, work) == (5, 0, 5)
+
+
+def test_an_account_of_an_earlier_version_is_remembered_when_it_goes(settings):
+    async def work(accounts, ada):
+        await accounts._database.write(lambda connection: connection.execute(delete(free_credit)).rowcount)
+        await accounts.users.delete(ada.id, by="test")
+        return (await accounts.users.sign_up(ada.email, PASSWORD, address=HERE)).credit
+
+    assert on(settings, work) == 0
+
+
+def test_who_runs_the_server_may_give_it_again(settings):
+    async def work(accounts, ada):
+        await accounts.users.delete(ada.id, by="test")
+        made = await accounts.users.create(ada.email, by="admin")
+        await accounts.users.delete(made.id, by="test")
+        return made.credit, (await accounts.users.sign_up(ada.email, PASSWORD, address=HERE)).credit
+
+    assert on(settings, work) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "credited"),
+    [
+        (lambda i: "198.51.100.1", 3),
+        (lambda i: f"2001:db8:0:7::{i:x}", 3),
+        (lambda i: f"2001:db8:0:{i:x}::1", 5),  # the /64s of one /48
+        (lambda i: f"2001:db8:{i:x}::1", 8),
+    ],
+)
+def test_a_network_has_free_credit_for_a_few_accounts_a_day(address, credited, tmp_path, monkeypatch):
+    monkeypatch.setattr(free_credit_rules, "PER_DAY", {64: Rate(3, DAY), 48: Rate(5, DAY)})
+
+    async def work(accounts, _):
+        made = [await accounts.users.sign_up(f"bob{i}@example.org", PASSWORD, address=address(i)) for i in range(8)]
+        return sum(user.credit > 0 for user in made)
+
+    assert on(ServerSettings(data=tmp_path), work) == credited
 
 
 def test_who_is_disabled_is_shut_out_at_once(settings):
@@ -174,20 +192,6 @@ def test_who_is_disabled_is_shut_out_at_once(settings):
         assert await refused(accounts.sessions.sign_in(ada.email, PASSWORD, address=HERE)) == (403, "account_disabled")
         await accounts.users.set_disabled(ada.id, False, by="test")
         assert await accounts.sessions.recognize(session.token) is not None
-
-    on(settings, work)
-
-
-def test_a_new_password_ends_all_sessions(settings):
-    async def work(accounts, ada):
-        session = await accounts.sessions.sign_in(ada.email, PASSWORD, address=HERE)
-        assert (await refused(accounts.users.change_password(ada.id, "wrong", "another one here")))[0] == 401
-        assert (await refused(accounts.users.change_password(ada.id, PASSWORD, "short")))[0] == 400
-        assert await accounts.sessions.recognize(session.token) is not None
-        await accounts.users.change_password(ada.id, PASSWORD, "another one here")
-        assert await accounts.sessions.recognize(session.token) is None
-        assert (await refused(accounts.users.check_password(ada.email, PASSWORD, address=HERE)))[0] == 401
-        await accounts.users.check_password(ada.email, "another one here", address=HERE)
 
     on(settings, work)
 

@@ -16,9 +16,11 @@ from sonant.server.accounts import users as user_rows
 from sonant.server.accounts.audit import Audit
 from sonant.server.accounts.bill import Bill
 from sonant.server.accounts.caller import Caller
+from sonant.server.accounts.credentials import Credentials
 from sonant.server.accounts.credit import Credit, to_units
 from sonant.server.accounts.database import Database, DatabaseUnavailable
 from sonant.server.accounts.keys import SCOPES, Keys
+from sonant.server.accounts.passwords import Passwords
 from sonant.server.accounts.rate_limits import Rate, RateLimits
 from sonant.server.accounts.servers import BEAT_SECONDS, Servers
 from sonant.server.accounts.sessions import Sessions
@@ -46,9 +48,11 @@ class Accounts:
         self._servers = Servers(database)
         self._probe: asyncio.Task[None] | None = None
         self.audit = Audit(database)
-        self.users = Users(database, rules, self.audit, self._limits, forget=self._forget)
+        self._passwords = passwords = Passwords()
+        self.users = Users(database, rules, passwords, self._limits, forget=self._forget)
+        self.credentials = Credentials(database, self.users, passwords, self.audit, self._limits)
         self.keys = Keys(database, forget=self._forget)
-        self.sessions = Sessions(database, rules, self.users, self.keys)
+        self.sessions = Sessions(database, rules, self.users, self.credentials, self.keys)
         self.credit = Credit(database)
         self.usage = Usage(database)
         self.votes = Votes(database)
@@ -69,7 +73,7 @@ class Accounts:
         except Exception:
             logger.exception("the end of this server could not be recorded in the database")
         finally:
-            self.users.close()
+            self._passwords.close()
             await self._database.__aexit__()
 
     def bill(

@@ -7,8 +7,13 @@ counted in seconds, and cannot tell when a larger amount would fit.)
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from sonant.server.errors import ApiError
+
+DAY = 86_400.0  # seconds
 
 
 class Rate(NamedTuple):
@@ -62,6 +67,20 @@ class RateLimits:
             if left_over <= 0:
                 break
         return fits - now
+
+    def count_attempt(self, brakes: Mapping[str, Rate]) -> None:
+        """Count an attempt under each name. Raises ApiError 429: too many under one of them."""
+        for name, rate in brakes.items():
+            wait = self.wait(name, rate)
+            if wait is not None:
+                minutes = max(1, round(wait / 60))
+                raise ApiError(
+                    429, "too_many_attempts", f"Too many attempts: try again in {minutes} min.", retry_after=wait
+                )
+
+    def may_attempt(self, brakes: Mapping[str, Rate]) -> bool:
+        """Count an attempt under each name, or return False: there were too many under one of them."""
+        return all(self.wait(name, rate) is None for name, rate in brakes.items())
 
     def give_back(self, name: str) -> None:
         """Undo the last amount taken under a name."""

@@ -1,4 +1,4 @@
-"""Browser sessions: a random token in a cookie, whose hash is in the database."""
+"""Browser sessions: a random token in a cookie, whose hash is in the database; and cookies of known devices."""
 
 import hmac
 import secrets
@@ -10,8 +10,10 @@ from fastapi import Request, Response
 from sqlalchemy import Connection, delete, insert, select
 
 from sonant.server.accounts.audit import note
+from sonant.server.accounts.credentials import Credentials
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.keys import Key, Keys, digest_of
+from sonant.server.accounts.rate_limits import DAY
 from sonant.server.accounts.recent import Recent
 from sonant.server.accounts.tables import sessions, users
 from sonant.server.accounts.users import Users, disabled
@@ -19,7 +21,8 @@ from sonant.server.errors import ApiError
 from sonant.server.settings import AccountRules
 
 COOKIE = "sonant_session"
-DAY = 86_400  # seconds
+DEVICE_COOKIE = "sonant_device"  # stays when its user signs out: see `Credentials`
+DEVICE_DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -47,25 +50,29 @@ class Session:
 
 @dataclass(frozen=True)
 class NewSession:
-    """A session, and the token for its cookie."""
+    """A session, the token for its cookie, and the cookie of the device, unless the user has no password."""
 
     token: str
+    device: str | None
     session: Session
 
 
 class Sessions:
     """Signs users in and out."""
 
-    def __init__(self, database: Database, rules: AccountRules, users: Users, keys: Keys) -> None:
+    def __init__(
+        self, database: Database, rules: AccountRules, users: Users, credentials: Credentials, keys: Keys
+    ) -> None:
         self._database, self._rules, self._users, self._keys = database, rules, users, keys
+        self._credentials = credentials
         self._recent: Recent[Session] = Recent()
 
-    async def sign_in(self, email: str, password: str, *, address: str) -> NewSession:
-        """Sign in by e-mail address and password.
+    async def sign_in(self, email: str, password: str, *, address: str, device: str = "") -> NewSession:
+        """Sign in by e-mail address and password; `device` is the cookie of a known device.
 
         Raises ApiError 401: wrong e-mail address or password. 403: disabled account. 429: too many attempts.
         """
-        user = await self._users.check_password(email, password, address=address)
+        user = await self._credentials.check(email, password, address=address, device=device)
         return await self.open(user.id, address=address)
 
     async def sign_in_with_key(self, key: str, *, address: str) -> NewSession:
@@ -100,7 +107,8 @@ class Sessions:
             note(connection, "signed in", by=user.email, target=user.email, detail=detail, address=address)
 
         await self._database.write(open_session)
-        return NewSession(token, session)
+        device = None if key is not None else await self._credentials.new_device(user_id)
+        return NewSession(token, device, session)
 
     async def recognize(self, token: str) -> Session | None:
         """Look up a session by its token; None for an unknown or ended one."""
@@ -145,17 +153,14 @@ class Sessions:
         """Remove the sessions of a user from the cache."""
         self._recent.forget(user_id)
 
-    def set_cookie(self, response: Response, request: Request, token: str) -> None:
-        """Set the cookie with the token: HttpOnly, and not sent by requests of other sites."""
-        secure = self._rules.secure_cookies
-        response.set_cookie(
-            COOKIE,
-            token,
-            max_age=int(self._rules.session_days * DAY),
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https" if secure is None else secure,
-        )
+    def set_cookies(self, response: Response, request: Request, new: NewSession) -> None:
+        """Set the cookies of session and device: HttpOnly, and not sent by requests of other sites."""
+        secure = request.url.scheme == "https" if self._rules.secure_cookies is None else self._rules.secure_cookies
+        cookies: list[tuple[str, str, float]] = [(COOKIE, new.token, self._rules.session_days)]
+        if new.device is not None:
+            cookies.append((DEVICE_COOKIE, new.device, DEVICE_DAYS))
+        for name, value, days in cookies:
+            response.set_cookie(name, value, max_age=int(days * DAY), httponly=True, samesite="lax", secure=secure)
 
     def clear_cookie(self, response: Response) -> None:
         response.delete_cookie(COOKIE, httponly=True, samesite="lax")
@@ -163,6 +168,10 @@ class Sessions:
     def token_of(self, request: Request) -> str | None:
         """The token that a request carries."""
         return request.cookies.get(COOKIE)
+
+    def device_of(self, request: Request) -> str:
+        """The cookie of its device that a request carries, or ""."""
+        return request.cookies.get(DEVICE_COOKIE, "")
 
 
 _QUERY = select(sessions, users.c.email, users.c.is_admin, users.c.is_disabled).join_from(sessions, users)

@@ -26,7 +26,7 @@ users = Table(
     "users",
     metadata,
     Column("id", NUMBER, primary_key=True),
-    Column("email", String(254), nullable=False, unique=True),  # normalized: see `users.normalized`
+    Column("email", String(254), nullable=False, unique=True),  # normalized: see `email_addresses.normalized`
     Column("password_hash", String(255)),  # argon2; NULL: signs in with a key only
     Column("is_admin", Boolean, nullable=False),
     Column("is_disabled", Boolean, nullable=False),
@@ -73,6 +73,13 @@ grants = Table(
     Column("amount", BigInteger, nullable=False),
     Column("reason", String(200), nullable=False),
     Column("actor", String(254), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+free_credit = Table(  # mailboxes that have had it
+    "free_credit",
+    metadata,
+    Column("mailbox", String(64), primary_key=True),  # a slow hash, see `Passwords.digest`
     Column("created", BigInteger, nullable=False),
 )
 

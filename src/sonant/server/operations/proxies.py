@@ -48,7 +48,7 @@ class ClientAddresses:
 def warn_of_settings(settings: ServerSettings) -> None:
     """Log a warning of settings under which the addresses of clients are probably wrong."""
     trusted = TrustedProxies(settings.trusted_proxies)
-    if trusted.trusts_everybody:
+    if trusted.trusts_all:
         logger.warning(
             "trusted_proxies is '*': any client may claim any address, and so evade what is limited by address. Name "
             "your web server instead."

@@ -19,7 +19,7 @@ class Workload:
     Attributes:
         api: slots of requests to the API.
         forms: slots of other requests with a body.
-        others: of requests without one, which wait for nobody.
+        others: of requests without a body, without number.
         bytes: of the bodies.
     """
 
@@ -35,7 +35,7 @@ class Workload:
 
     @property
     def has_room(self) -> bool:
-        """Whether the API would take a request of a new sender."""
+        """True if the API would take a request of a new sender."""
         return self.api.fits(1, NEWCOMER) and self.bytes.fits(1, NEWCOMER)
 
     def note_bytes(self) -> None:
@@ -54,7 +54,7 @@ class Share:
 
     def __init__(self, workload: Workload, slots: Budget, network: str, expected: int) -> None:
         self._workload, self._slots, self._bytes, self._expected = workload, slots, workload.bytes, expected
-        self._holders = (network, network)  # nobody else's account has such a name
+        self._holders = (network, network)  # no account has the name of a network
         self._num_slots = self._num_bytes = 0
 
     def enter(self) -> ApiError | None:

@@ -73,7 +73,7 @@ async def change_password(
 ) -> Response:
     accounts, address = services.accounts, client_address(request)
     try:
-        await accounts.users.change_password(session.user_id, old, new, address=address)
+        await accounts.credentials.change(session.user_id, old, new, address=address)
     except ApiError as error:
         return await _refused(request, session, services, error, about="password")
     await accounts.sessions.sign_out_everywhere(session.user_id)
@@ -81,7 +81,7 @@ async def change_password(
     response: Response = RedirectResponse("/account?done=password", 303)
     if prefers_json(request):
         response = await _page(request, here.session, services, done=DONE["password"])
-    accounts.sessions.set_cookie(response, request, here.token)
+    accounts.sessions.set_cookies(response, request, here)
     return response
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sonant.server.accounts.sessions import Session
+from sonant.server.accounts.sessions import NewSession, Session
 from sonant.server.authentication import client_address, refuse_cross_site, session_for_change, signed_in
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
@@ -67,7 +67,7 @@ async def sign_up(
     except ApiError as error:
         return _again(request, "account/sign_up.html", onward, email, error)
     new = await services.accounts.sessions.open(user.id, address=address)
-    return _welcome(request, services, new.token, onward)
+    return _welcome(request, services, new, onward)
 
 
 @router.post("/sign-in", dependencies=[Depends(refuse_cross_site)])
@@ -85,10 +85,10 @@ async def sign_in(
         if key:
             new = await sessions.sign_in_with_key(key.strip(), address=address)
         else:
-            new = await sessions.sign_in(email, password, address=address)
+            new = await sessions.sign_in(email, password, address=address, device=sessions.device_of(request))
     except ApiError as error:
         return _again(request, "account/sign_in.html", onward, email, error)
-    return _welcome(request, services, new.token, onward)
+    return _welcome(request, services, new, onward)
 
 
 @router.post("/sign-out", dependencies=[Depends(session_for_change)])
@@ -102,9 +102,9 @@ async def sign_out(request: Request, services: Services = Depends(services_of)) 
     return response
 
 
-def _welcome(request: Request, services: Services, token: str, onward: str) -> Response:
+def _welcome(request: Request, services: Services, new: NewSession, onward: str) -> Response:
     response = RedirectResponse(local_path(onward, "/account"), 303)
-    services.accounts.sessions.set_cookie(response, request, token)
+    services.accounts.sessions.set_cookies(response, request, new)
     return response
 
 
