@@ -2,29 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
-from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
-from sonant.loss import Loss, Objective
+from sonant.loss import Loss
 from sonant.models import WaveformTransformer
 from sonant.pretraining.batches import SpeechBatch
-from sonant.pretraining.quantized_contrast import QuantizedContrast, scored_frames
+from sonant.pretraining.quantized_contrast import ContrastObjective, ContrastSettings, QuantizedContrast, scored_frames
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedContrastConfig:
+class MaskedContrastConfig(ContrastSettings):
     """Settings; the defaults are those of the published base model. In brackets: fairseq's name.
 
     Attributes:
-        num_codebooks, codebook_size: of the quantizer (latent_groups, latent_vars).
-        quantized_dim: width of quantized frames (latent_dim).
-        projection_dim: width in which cosines are computed (final_dim).
-        temperature: of the quantizer's Gumbel softmax (latent_temp).
-        num_negatives: distractors of each masked frame.
-        logit_temperature: divides the cosines (logit_temp).
         diversity_weight: of the diversity loss.
         feature_penalty: weight of the mean square of the extractor's output.
         extractor_gradient: factor on the gradient that reaches the extractor (feature_grad_mult).
@@ -32,20 +24,13 @@ class MaskedContrastConfig:
     """
 
     masking: SpanMasking = SpanMasking(fraction=0.65)
-    num_codebooks: int = 2
-    codebook_size: int = 320
-    quantized_dim: int = 256
-    projection_dim: int = 256
-    temperature: Temperature = Temperature()
-    num_negatives: int = 100
-    logit_temperature: float = 0.1
     diversity_weight: float = 0.1
     feature_penalty: float = 10.0
     extractor_gradient: float = 0.1
     feature_dropout: float = 0.1
 
 
-class MaskedContrast(Objective):
+class MaskedContrast(ContrastObjective):
     """Choose the quantized frame q of each masked one, with output c, among distractors from its clip's masked frames.
 
     For projected c and q, the set D of q and its distractors, and logit temperature T, the loss of a masked frame is::
@@ -64,10 +49,6 @@ class MaskedContrast(Objective):
         self.feature_dropout = nn.Dropout(config.feature_dropout)
         self.contrast = QuantizedContrast(backbone.config.conv_channels[-1], backbone.dim, config)
 
-    def anneal(self, step: int) -> None:
-        """Set the quantizer's temperature for an update."""
-        self.contrast.anneal(step)
-
     def forward(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
         """Return the loss, summed over masked frames; `noise` and `negatives` as for `QuantizedContrast`."""
         config = self.config
@@ -84,18 +65,6 @@ class MaskedContrast(Objective):
         extra = config.diversity_weight * contrasted.diversity + config.feature_penalty * penalty
         metrics = {**contrasted.metrics, "feature_penalty": (penalty, 1)}
         return Loss(contrasted.loss + count * extra, count, metrics)
-
-    def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """Return a warning if the contrast has collapsed; None otherwise."""
-        return self.contrast.warning(metrics)
-
-    def head_notes(self) -> dict[str, Any]:
-        """Return the number of codebooks, which the shapes of the quantizer's tensors do not determine."""
-        return {"num_codebooks": self.config.num_codebooks}
-
-    def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors of the quantizer and the projections."""
-        return self.contrast.head_tensors()
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
         """Load a trained quantizer and projections, as returned by `head_tensors`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,32 +13,30 @@ from sonant.layers.gumbel_quantizer import GumbelQuantizer, Temperature, code_pe
 from sonant.layers.kernels.device import to_device
 from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed
+from sonant.loss import Objective
 from sonant.pretraining.batches import SpeechBatch
 
 
-class ContrastSettings(Protocol):
-    """Settings of a contrast, a part of the settings of objectives; described in `MaskedContrastConfig`."""
+@dataclass(frozen=True, kw_only=True)
+class ContrastSettings:
+    """Settings of a contrast, a part of those of an objective. In brackets: fairseq's name.
 
-    @property
-    def num_codebooks(self) -> int: ...
+    Attributes:
+        num_codebooks, codebook_size: of the quantizer (latent_groups, latent_vars).
+        quantized_dim: width of quantized frames (latent_dim).
+        projection_dim: width in which cosines are computed (final_dim).
+        temperature: of the quantizer's Gumbel softmax (latent_temp).
+        num_negatives: distractors of each masked frame.
+        logit_temperature: divides the cosines (logit_temp).
+    """
 
-    @property
-    def codebook_size(self) -> int: ...
-
-    @property
-    def quantized_dim(self) -> int: ...
-
-    @property
-    def projection_dim(self) -> int: ...
-
-    @property
-    def temperature(self) -> Temperature: ...
-
-    @property
-    def num_negatives(self) -> int: ...
-
-    @property
-    def logit_temperature(self) -> float: ...
+    num_codebooks: int = 2
+    codebook_size: int = 320
+    quantized_dim: int = 256
+    projection_dim: int = 256
+    temperature: Temperature = Temperature()
+    num_negatives: int = 100
+    logit_temperature: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +165,28 @@ class QuantizedContrast(nn.Module):
         with torch.no_grad():
             for name, tensor in state.items():
                 tensor.copy_(tensors[name])
+
+
+class ContrastObjective(Objective):
+    """Objective with a contrast, whose temperature falls, whose collapse is watched for, and which is saved."""
+
+    contrast: QuantizedContrast
+
+    def anneal(self, step: int) -> None:
+        """Set the quantizer's temperature for an update."""
+        self.contrast.anneal(step)
+
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
+        """Return a warning if the contrast has collapsed; None otherwise."""
+        return self.contrast.warning(metrics)
+
+    def head_notes(self) -> dict[str, Any]:
+        """Return the number of codebooks, which the shapes of the quantizer's tensors do not determine."""
+        return {"num_codebooks": self.contrast.settings.num_codebooks}
+
+    def head_tensors(self) -> dict[str, Tensor]:
+        """Return the tensors of the quantizer and the projections."""
+        return self.contrast.head_tensors()
 
 
 def contrastive_logits(

@@ -1,8 +1,6 @@
 """Objective of w2v-BERT: masked contrast at an inner layer, and prediction of codes and labels at the last."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,21 +10,18 @@ from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
 from sonant.layers.random_projection import RandomProjectionQuantizer
-from sonant.loss import Loss, Objective
+from sonant.loss import Loss
 from sonant.models import W2vBERT2
 from sonant.pretraining.batches import SpeechBatch
-from sonant.pretraining.quantized_contrast import QuantizedContrast, scored_frames
+from sonant.pretraining.quantized_contrast import ContrastObjective, ContrastSettings, QuantizedContrast, scored_frames
 
 
 @dataclass(frozen=True, kw_only=True)
-class W2vBERTObjectiveConfig:
+class W2vBERTObjectiveConfig(ContrastSettings):
     """Settings. The recipe of w2v-BERT 2.0 is not published; defaults without a source are fairseq2's for its encoder.
 
     Attributes:
         contrast_layer: hidden state of the contrast. 8 of 24 blocks as in w2v-BERT XL; not published for 2.0.
-        num_codebooks, codebook_size: of the trained quantizer.
-        quantized_dim, projection_dim: widths of quantized frames, and in which cosines are computed.
-        temperature: of the quantizer's Gumbel softmax.
         contrast_weight, code_weight: of the contrast, and of predicting the trained quantizer's codes. Equal as in
             w2v-BERT.
         label_weight: of predicting random-projection labels, added in 2.0. 1 is ours; not published.
@@ -37,13 +32,9 @@ class W2vBERTObjectiveConfig:
 
     masking: SpanMasking = SpanMasking(fraction=0.65)
     contrast_layer: int = 8
-    num_codebooks: int = 2
-    codebook_size: int = 320
     quantized_dim: int = 768
     projection_dim: int = 768
     temperature: Temperature = Temperature(start=2.0, end=0.1, decay=0.999995)
-    num_negatives: int = 100
-    logit_temperature: float = 0.1
     diversity_weight: float = 0.2
     contrast_weight: float = 1.0
     code_weight: float = 1.0
@@ -54,7 +45,7 @@ class W2vBERTObjectiveConfig:
     seed: int = 0
 
 
-class W2vBERTObjective(Objective):
+class W2vBERTObjective(ContrastObjective):
     """Contrast against quantized features, and masked prediction of their codes and of random-projection labels.
 
     Both quantizers take the clean features of masked frames: the trained one after the projection's norm, as in
@@ -89,10 +80,6 @@ class W2vBERTObjective(Objective):
                 seed=config.seed,
             )
 
-    def anneal(self, step: int) -> None:
-        """Set the quantizer's temperature for an update."""
-        self.contrast.anneal(step)
-
     def forward(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
         """Return the loss, summed over masked frames; `noise` and `negatives` as for `QuantizedContrast`."""
         config = self.config
@@ -121,18 +108,10 @@ class W2vBERTObjective(Objective):
             total, metrics = total + config.label_weight * loss, metrics | more
         return Loss(total, count, metrics)
 
-    def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """Return a warning if the contrast has collapsed; None otherwise."""
-        return self.contrast.warning(metrics)
-
-    def head_notes(self) -> dict[str, Any]:
-        """Return the number of codebooks, which the shapes of the quantizer's tensors do not determine."""
-        return {"num_codebooks": self.config.num_codebooks}
-
     def head_tensors(self) -> dict[str, Tensor]:
         """Return the tensors of quantizers, projections and heads."""
         others = {name: tensor for name, tensor in self.state_dict().items() if name.startswith(("code_", "label_"))}
-        return self.contrast.head_tensors() | others
+        return super().head_tensors() | others
 
 
 def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[Tensor | float, int]]]:
