@@ -227,6 +227,14 @@ def test_targets_come_from_a_model_with_the_same_frames_only(run: PretrainingRun
     assert not folder_of(other).exists()
 
 
+@pytest.mark.parametrize("last", [1, 4])
+def test_a_model_with_other_frames_than_the_labels_is_refused(run: PretrainingRun, last: int) -> None:
+    model = replace(MODEL, conv_strides=(5, 2, 2, 2, 2, 2, last))
+    with pytest.raises(ConfigurationError, match=f"one in {160 * last} samples"):
+        pretrain(replace(run, model=model, stages=(replace(FIRST, extractor_steps=0),)))
+    assert not folder_of(run).exists()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

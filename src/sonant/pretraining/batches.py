@@ -175,6 +175,10 @@ class SpeechBatches(NumberedBatches):
             receptive_field=backbone.receptive_field,
             seed=seed,
         )
+        if labels is not None:
+            lengths = waveforms.lengths[sampler.members]
+            frames = (lengths - sampler.receptive_field) // sampler.stride + 1
+            _check_rate(labels.lengths[sampler.members], frames, sampler.stride)
         super().__init__(sampler, seed=seed, rank=rank, world=world)
         self.waveforms, self.labels, self.noises, self.impulse_responses = waveforms, labels, noises, impulse_responses
         self.batching, self.masking, self.mixing = batching, masking, mixing
@@ -200,4 +204,15 @@ class SpeechBatches(NumberedBatches):
             Packed.pack(map(torch.from_numpy, crops)),
             torch.from_numpy(mask),
             torch.from_numpy(np.concatenate(targets).astype(np.int64)) if targets else None,
+        )
+
+
+def _check_rate(labels: NDArray[np.int64], frames: NDArray[np.int64], stride: int) -> None:
+    """Raise ConfigurationError if recordings have more or fewer labels than frames, but for one at the end."""
+    if (wrong := np.abs(labels - frames) > 1).any():
+        first = int(wrong.argmax())
+        raise ConfigurationError(
+            f"There are {labels[first]} labels for a recording of which the model makes {frames[first]} frames, one in "
+            f"{stride} samples. Labels of MFCC and of random projections come every 320 samples, those of a layer at "
+            "the rate of its model: give the model such a stride (model.conv_strides), or take other targets."
         )
