@@ -1,10 +1,16 @@
 """The list of models, as OpenAI's clients read it."""
 
+import base64
+
 import httpx2
 import openai
 import pytest
 
+from sonant.server.hosting.recent_requests import MOST
 from tests.server.running import RunningServer
+from tests.server.speech import clip
+
+MODEL = "sonant/wavlm-tiny"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +35,16 @@ def test_one(client: openai.OpenAI, server: RunningServer) -> None:
         )
         assert response.json()["id"] == listed.id
     assert client.models.retrieve("sonant/wavlm-tiny").created == listed.created
+
+
+def test_recent_requests_are_told(client: openai.OpenAI, server: RunningServer) -> None:
+    before = server.services.models.slot(MODEL).recent.figures
+    client.embeddings.create(model=MODEL, input=base64.b64encode(clip("en-allison-busy", 0.5)).decode())
+    with pytest.raises(openai.BadRequestError):  # the caller's: not counted
+        client.embeddings.create(model=MODEL, input="AAAA")
+    recent = client.models.retrieve(MODEL).model_extra["recent"]  # type: ignore[index]
+    assert recent["requests"] == min(MOST, (before.requests if before else 0) + 1)
+    assert 0 < recent["median_seconds"] <= recent["p95_seconds"]
 
 
 @pytest.mark.parametrize("model", ["microsoft/wavlm-large", "nobody/nothing", "../admin"])

@@ -15,8 +15,8 @@ from tests.server.web.conftest import HTML
 from tests.server.web.html import Document
 
 PAGES = [
-    "/",
-    "/?fmt=table",
+    "/?show=all",
+    "/?fmt=table&show=all",
     "/?q=hubert&size=large&sort=name",
     "/?q=nothing+like+this",
     "/models/sonant/wavlm-tiny",

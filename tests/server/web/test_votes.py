@@ -43,7 +43,7 @@ def test_voting_in_place(member: Callable[[str], httpx2.Client]) -> None:
     assert "<html" not in update.text
     (button,) = Document(update.text).all("button")
     assert (button["id"], button["hx-swap-oob"], button["name"]) == (f"want:{MODEL}", "true", "unwant")
-    ids = [attributes.get("id") for _, attributes in Document(client.get("/").text).tags]
+    ids = [attributes.get("id") for _, attributes in Document(client.get("/?show=all").text).tags]
     assert button["id"] in ids  # so that the page knows where it goes
     client.post("/votes", data={"unwant": MODEL, "csrf_token": token})
 

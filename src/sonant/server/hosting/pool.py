@@ -13,6 +13,7 @@ from sonant.models.catalog import CATALOG, find
 from sonant.server.errors import ApiError
 from sonant.server.hosting.devices import ComputeThreads, torch_thread
 from sonant.server.hosting.local_model import LocalModel
+from sonant.server.hosting.recent_requests import RecentRequests
 from sonant.server.hosting.served_model import Ability, ServedModel, State, unloaded
 from sonant.server.hosting.sources import ModelSource, model_source
 from sonant.server.metrics import Metrics
@@ -35,6 +36,7 @@ class Slot:
         origin: argument of `sonant.load`.
         error: reason of state "error".
         model: in state "live".
+        recent: requests to it.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Slot:
     state: State = "loading"
     error: str | None = None
     model: ServedModel | None = None
+    recent: RecentRequests = field(default_factory=RecentRequests, repr=False)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
 
@@ -64,7 +67,7 @@ class ModelPool:
         for given in settings.models:
             self._add(_known(given))
         for alias, model_id in settings.aliases.items():
-            if self._slot(model_id) is None or alias in self._slots:
+            if self._find(model_id) is None or alias in self._slots:
                 what = "is the id of a model" if alias in self._slots else f"stands for {model_id!r}, which is none"
                 raise ConfigurationError(f"The alias {alias!r} {what}; the models are {', '.join(self._slots)}.")
         self._threads = ComputeThreads()
@@ -95,6 +98,13 @@ class ModelPool:
         """All live models."""
         return [slot.model for slot in self._slots.values() if slot.model is not None]
 
+    def slot(self, model_id: str) -> Slot:
+        """Return a model in any state, by its id or its short name in the catalog. Raises ApiError 404."""
+        slot = self._find(model_id)
+        if slot is None:
+            raise self._not_found(model_id)
+        return slot
+
     def get(self, model_id: str, ability: Ability = "embeddings") -> ServedModel:
         """Return a live model with the ability.
 
@@ -102,9 +112,7 @@ class ModelPool:
             ApiError: 404 `model_not_found`; 503 `model_loading`, `model_failed` or `model_unloaded`; 400
                 `unsupported_ability`.
         """
-        slot = self._slot(model_id)
-        if slot is None:
-            raise self._not_found(model_id)
+        slot = self.slot(model_id)
         if slot.model is None:
             raise _unavailable(slot)
         if ability not in slot.model.abilities:
@@ -133,7 +141,7 @@ class ModelPool:
         """
         if self._stopping:
             raise DRAINING.copy()
-        slot = self._slot(given)
+        slot = self._find(given)
         if slot is None:
             try:
                 slot = self._add(model_source(given))
@@ -148,9 +156,7 @@ class ModelPool:
 
     async def unload(self, model_id: str) -> None:
         """Finish a model's work and free its memory. Raises ApiError 404."""
-        slot = self._slot(model_id)
-        if slot is None:
-            raise self._not_found(model_id)
+        slot = self.slot(model_id)
         async with slot.lock:
             model, slot.model, slot.state, slot.error = slot.model, None, "unloaded", None
             if model is not None:
@@ -206,7 +212,7 @@ class ModelPool:
             )
         return self._slots.setdefault(source.id, Slot(source.id, source.origin))
 
-    def _slot(self, model_id: str) -> Slot | None:
+    def _find(self, model_id: str) -> Slot | None:
         """Find a slot by id, alias, or the short name of the catalog."""
         model_id = self.id_of(model_id)
         if model_id in self._slots:

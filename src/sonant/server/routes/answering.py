@@ -37,16 +37,17 @@ async def answer(request: Request, caller: Caller, read_call: Callable[[RequestB
     body = await receive(request, services.settings.limits)
     call = read_call(body, services.settings.limits)
     del body  # all that is needed is in the call
-    model = services.models.get(call.model, call.ability)
-    services.metrics.stage_seconds.labels("receive", model.id).observe(perf_counter() - start)
-    request.state.model = model.id
-    call.check(model)
-    model.check_room(0.0, share=caller.share)  # an overloaded server refuses before decoding
-    work = _Answer(request, caller, services, model)
-    if isinstance(call, StreamingCall) and call.is_stream:
-        response: Response = await EventStream.begun(request.receive, work.events(call))
-    else:
-        response = await unless_disconnected(request.receive, work.response(call))
+    with services.models.slot(call.model).recent.watched():
+        model = services.models.get(call.model, call.ability)
+        services.metrics.stage_seconds.labels("receive", model.id).observe(perf_counter() - start)
+        request.state.model = model.id
+        call.check(model)
+        model.check_room(0.0, share=caller.share)  # an overloaded server refuses before decoding
+        work = _Answer(request, caller, services, model)
+        if isinstance(call, StreamingCall) and call.is_stream:
+            response: Response = await EventStream.begun(request.receive, work.events(call))
+        else:
+            response = await unless_disconnected(request.receive, work.response(call))
     for warning in call.warnings:
         response.headers.append(PARAMETER_HEADER, warning)
     return response

@@ -9,6 +9,7 @@ from sonant.models.published_results import Result
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError
+from sonant.server.hosting.recent_requests import RequestFigures
 from sonant.server.hosting.served_model import Ability, State
 from sonant.server.routes import documentation
 from sonant.server.services import Services, services_of
@@ -43,6 +44,7 @@ class Model(BaseModel):
     price: Cost
     recordings: Span = Field(description="How short and how long a recording may be.")
     live: Live | None = Field(description="How it does now.")
+    recent: RequestFigures | None = Field(description="How its last requests went, a thousand at most.")
 
 
 class Models(BaseModel):
@@ -97,4 +99,5 @@ def _model(found: ModelEntry, services: Services) -> Model:
         price=found.price,
         recordings=found.recordings,
         live=found.live,
+        recent=found.recent,
     )

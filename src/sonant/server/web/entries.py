@@ -11,6 +11,7 @@ from sonant.models.families import Preset, Task, family_of, presets
 from sonant.models.published_results import Result
 from sonant.server.errors import ApiError
 from sonant.server.hosting.pool import Slot
+from sonant.server.hosting.recent_requests import RequestFigures
 from sonant.server.hosting.served_model import Ability, ServedModel, State, abilities_of, served_heads
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
@@ -126,6 +127,7 @@ class ModelEntry:
         results: published ones.
         votes: number of users who want it served.
         live: load; None if not loaded.
+        recent: latency of recent requests, and the share answered; None before the first.
     """
 
     id: str
@@ -142,6 +144,7 @@ class ModelEntry:
     recordings: Span
     votes: int
     live: Live | None
+    recent: RequestFigures | None
 
     @property
     def family(self) -> str:
@@ -224,6 +227,7 @@ def _entry(
         ),
         votes=votes,
         live=_live(served) if served else None,
+        recent=slot.recent.figures if slot else None,
     )
 
 

@@ -174,6 +174,7 @@ ENVIRONMENT.filters |= {
     "millions": wording.millions,
     "decimal": wording.decimal,
     "duration": wording.duration,
+    "figure": wording.figure,
     "linked": wording.linked,
     "moment": wording.moment,
     "money": wording.money,
