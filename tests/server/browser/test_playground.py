@@ -1,5 +1,6 @@
 """The playground as people use it: a file, the microphone, two recordings, layers; and what it says when it cannot."""
 
+import json
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -85,6 +86,27 @@ def test_two_recordings_layer_by_layer(member: Member, server: RunningServer) ->
     a, b = (np.array(item["embedding"]) for item in answer["data"])  # type: ignore[index]
     shown = page.get_by_role("row", name=re.compile("speaker")).get_by_role("cell").last.inner_text()
     assert float(shown) == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-3)
+
+
+def test_vectors_are_taken_along_without_an_account(context_of: ContextOf, tmp_path: Path) -> None:
+    with running(ServerSettings(data=tmp_path / "data", anonymous=True)) as server:
+        page = context_of(server)
+        open_playground(page)
+        expect(page.get_by_role("main")).to_contain_text("No account is needed here")
+        choose(page, "A", SPEECH / "en-allison-welcome.flac")
+        embed(page, "A")
+        page.get_by_label("Layer", exact=False).first.press("ArrowLeft")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="A as .npy").click()
+        assert download.value.suggested_filename == "en-allison-welcome-layer-5.npy"
+        states = np.load(download.value.path())
+        with page.expect_download() as download:
+            page.get_by_role("button", name="A as .json").click()
+        told = json.loads(Path(download.value.path()).read_text())
+        assert (told["model"], told["layer"], told["shape"]) == ("sonant/wavlm-tiny", 5, list(states.shape))
+        assert np.array_equal(np.float32(told["vectors"]), states)
+        encoder = server.services.models.get("sonant/wavlm-tiny").encoder
+        assert np.allclose(states, encoder.encode(SPEECH / "en-allison-welcome.flac", layer=5), atol=1e-4)
 
 
 def test_the_microphone(member: Member) -> None:

@@ -4,6 +4,7 @@ import ast
 import base64
 import io
 import json
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import soundfile
 from playwright.sync_api import Page
 
 from tests.server.running import RunningServer
+from tests.server.web.conftest import HOSTILE
 
 Evaluate = Callable[..., Any]
 
@@ -120,13 +122,39 @@ def test_base64_is_read_as_little_endian_floats(module: Evaluate) -> None:
     assert module("api", "return [...m.asFloats(given)];", base64.b64encode(numbers).decode()) == numbers.tolist()
 
 
-def test_code_to_take_along_is_python(module: Evaluate) -> None:
-    both = "m.embeddingSnippets(given, 'a/b', {layer: 6, output: 'frames'}), m.transcriptionSnippets(given, 'a/b')"
-    for snippets in module("snippets", f"return [{both}];", "http://127.0.0.1:8000"):
-        ast.parse(snippets["python"])
-        assert snippets["curl"].startswith("curl http://127.0.0.1:8000/v1/")
+def test_code_to_take_along_can_be_read(module: Evaluate, page: Page) -> None:
+    """As Python, as words of a shell and as JavaScript, whatever the name of the model."""
+    both = "m.embeddingSnippets(given, model, {layer: 6, output: 'frames'}), m.transcriptionSnippets(given, model)"
+    for name in ("a/b", HOSTILE):
+        model = f"const model = {json.dumps(name)}; "
+        for snippets in module("snippets", f"{model} return [{both}];", "http://127.0.0.1:8000"):
+            ast.parse(snippets["python"])
+            words = shlex.split(snippets["curl"])
+            assert words[1].startswith("http://127.0.0.1:8000/v1/")
+            assert f"model={name}" in words
+            imported, _, rest = snippets["javascript"].partition("\n")
+            assert imported == 'import { openAsBlob } from "node:fs";'
+            page.evaluate(f"() => {{ async function unused() {{ {rest} }} }}")  # an error of syntax is raised
 
 
 @pytest.mark.parametrize(("amount", "words"), [(0, "0 USD"), (0.0000373, "0.000037 USD"), (2.5, "2.50 USD")])
 def test_money_has_digits_that_say_something(module: Evaluate, amount: float, words: str) -> None:
     assert module("ledger", "return m.money(given, 'USD');", amount) == words
+
+
+@pytest.mark.parametrize("rows", [1, 7, 99999])
+def test_vectors_are_files_of_numpy(module: Evaluate, rows: int) -> None:
+    """Of every length of the header: its shape has one to five digits."""
+    values = np.arange(rows * 2, dtype=np.float32) / 3
+    file = module(
+        "download",
+        "const values = Float32Array.from({ length: 2 * given }, (_, i) => i / 3);"
+        "return btoa(Array.from(m.npy(values, [given, 2]), (byte) => String.fromCharCode(byte)).join(''));",
+        rows,
+    )
+    assert np.array_equal(np.load(io.BytesIO(base64.b64decode(file))), values.reshape(rows, 2))
+
+
+def test_vectors_are_json(module: Evaluate) -> None:
+    text = module("download", "return m.vectorsAsJson(Float32Array.of(1, 2, 3, 4.5), 2, { layer: 6 });")
+    assert json.loads(text) == {"layer": 6, "shape": [2, 2], "vectors": [[1, 2], [3, 4.5]]}

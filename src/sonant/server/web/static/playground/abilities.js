@@ -1,6 +1,6 @@
 /** What some models can do besides: write down words, tell who speaks when, judge whether two voices are one. */
 
-import { formSnippet, transcriptionSnippets } from "./snippets.js";
+import { formSnippets, transcriptionSnippets } from "./snippets.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
 
@@ -75,7 +75,7 @@ export class Abilities {
       const { segments } = await this.call(`Speakers of ${view.slot.letter}`, DIARIZATION, this._form({ file, ...options }));
       view.show(file, segments);
     }
-    this.tell(formSnippet(this.baseUrl, this.model, DIARIZATION, ["file"], options));
+    this.tell(formSnippets(this.baseUrl, this.model, DIARIZATION, ["file"], options));
   }
 
   async _verify(section) {
@@ -83,7 +83,7 @@ export class Abilities {
     const answer = await this.call("A and B, same voice?", VERIFICATION, this._form({ file, reference }));
     section.shown = [file, reference];
     section.place.querySelector("[data-part=verdict]").textContent = verdict(answer);
-    this.tell(formSnippet(this.baseUrl, this.model, VERIFICATION, ["file", "reference"]));
+    this.tell(formSnippets(this.baseUrl, this.model, VERIFICATION, ["file", "reference"]));
   }
 
   _form(fields) {

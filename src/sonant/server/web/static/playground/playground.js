@@ -3,6 +3,7 @@
 import { Abilities } from "./abilities.js";
 import { Api, ApiFailure } from "./api.js";
 import { Comparison } from "./comparison.js";
+import { downloadButtons } from "./download.js";
 import { FramesView } from "./frames.js";
 import { Ledger, money } from "./ledger.js";
 import { Slot } from "./slot.js";
@@ -49,6 +50,11 @@ function refresh() {
   part("results", section("comparison")).hidden = !both() || !comparison.shows(slots.A, slots.B);
   part("waiting", section("comparison")).hidden = both() && comparison.shows(slots.A, slots.B);
   comparison.draw();
+  const here = filled().filter((slot) => states.has(slot, frames.layer));
+  part("downloads").hidden = !here.length;
+  part("vectors").replaceChildren(
+    ...here.flatMap((slot) => downloadButtons(slot, states.at(slot, frames.layer), frames.layer, model)),
+  );
   const lacking = filled().filter((slot) => !states.has(slot, frames.layer));
   const compare = both() && !comparison.shows(slots.A, slots.B);
   const button = part("analyze");
@@ -110,8 +116,9 @@ async function analyze() {
 }
 
 /** Show a call as code. */
-function tell({ curl, python }) {
+function tell({ curl, javascript, python }) {
   part("curl").textContent = curl;
+  part("javascript").textContent = javascript;
   part("python").textContent = python ?? "# OpenAI's client has no method for this call: use curl, or any HTTP client.";
   part("code").hidden = false;
 }

@@ -6,18 +6,16 @@ const KEY = "SONANT_API_KEY";
  * @param {string} baseUrl - of this server
  * @param {string} model
  * @param {Record<string, string|number>} options - of the call, besides model and input
- * @returns {{curl: string, python: string}} for a recording in recording.wav
+ * @returns {{curl: string, javascript: string, python: string}} for a recording in recording.wav
  */
 export function embeddingSnippets(baseUrl, model, options) {
   const extra = Object.entries(options).map(([name, value]) => `"${name}": ${JSON.stringify(value)}`).join(", ");
   return {
-    curl:
-      `curl ${baseUrl}/v1/embeddings \\\n  -H "Authorization: Bearer $${KEY}" \\\n` +
-      `  -F model=${model} \\\n${formFields(options)}  -F file=@recording.wav`,
+    ...formSnippets(baseUrl, model, "/v1/embeddings", ["file"], options),
     python: python(
       baseUrl,
       `audio = base64.b64encode(open("recording.wav", "rb").read()).decode()\n` +
-        `answer = client.embeddings.create(\n    model="${model}",\n    input=audio,\n    encoding_format="float",\n` +
+        `answer = client.embeddings.create(\n    model=${JSON.stringify(model)},\n    input=audio,\n    encoding_format="float",\n` +
         `    extra_body={${extra}},\n)\n` +
         `print(len(answer.data[0].embedding), answer.usage)`,
       "import base64\n",
@@ -25,31 +23,52 @@ export function embeddingSnippets(baseUrl, model, options) {
   };
 }
 
-/** @returns {{curl: string, python: string}} a transcript with the times of words */
+/** @returns {{curl: string, javascript: string, python: string}} a transcript with the times of words */
 export function transcriptionSnippets(baseUrl, model) {
+  const options = { response_format: "verbose_json", "timestamp_granularities[]": "word" };
   return {
-    curl:
-      `curl ${baseUrl}/v1/audio/transcriptions \\\n  -H "Authorization: Bearer $${KEY}" \\\n  -F model=${model} \\\n` +
-      `  -F response_format=verbose_json \\\n  -F "timestamp_granularities[]=word" \\\n  -F file=@recording.wav`,
+    ...formSnippets(baseUrl, model, "/v1/audio/transcriptions", ["file"], options),
     python: python(
       baseUrl,
       `with open("recording.wav", "rb") as file:\n    answer = client.audio.transcriptions.create(\n` +
-        `        model="${model}", file=file, response_format="verbose_json", timestamp_granularities=["word"]\n    )\n` +
+        `        model=${JSON.stringify(model)}, file=file, response_format="verbose_json", timestamp_granularities=["word"]\n    )\n` +
         `print(answer.text)`,
     ),
   };
 }
 
-/** @returns {{curl: string}} a call with files, for what OpenAI's client has no method for */
-export function formSnippet(baseUrl, model, path, fields, options = {}) {
-  const files = fields.map((field) => `  -F ${field}=@${field === "file" ? "recording" : field}.wav`).join(" \\\n");
-  return {
-    curl: `curl ${baseUrl}${path} \\\n  -H "Authorization: Bearer $${KEY}" \\\n  -F model=${model} \\\n${formFields(options)}${files}`,
-  };
+/** @returns {{curl: string, javascript: string}} a call with a form, which OpenAI's client may have no method for */
+export function formSnippets(baseUrl, model, path, files, options = {}) {
+  const fields = { model, ...options };
+  const recordings = Object.fromEntries(files.map((name) => [name, name === "file" ? "recording.wav" : `${name}.wav`]));
+  return { curl: curl(baseUrl + path, fields, recordings), javascript: javascript(baseUrl + path, fields, recordings) };
 }
 
-function formFields(options) {
-  return Object.entries(options).map(([name, value]) => `  -F ${name}=${value} \\\n`).join("");
+function curl(address, fields, files) {
+  const form = [
+    ...Object.entries(fields).map(([name, value]) => `-F ${shown(`${name}=${value}`)}`),
+    ...Object.entries(files).map(([name, file]) => `-F ${name}=@${file}`),
+  ];
+  return [`curl ${address}`, `-H "Authorization: Bearer $${KEY}"`, ...form].join(" \\\n  ");
+}
+
+/** A word of a command line, in quotes where it needs them. */
+function shown(word) {
+  return /^[\w./=:@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function javascript(address, fields, files) {
+  const appended = [
+    ...Object.entries(fields).map(([name, value]) => `form.append("${name}", ${JSON.stringify(String(value))});`),
+    ...Object.entries(files).map(([name, file]) => `form.append("${name}", await openAsBlob("${file}"), "${file}");`),
+  ];
+  return (
+    `import { openAsBlob } from "node:fs";\n\nconst form = new FormData();\n${appended.join("\n")}\n` +
+    `const response = await fetch("${address}", {\n  method: "POST",\n` +
+    `  headers: { Authorization: \`Bearer \${process.env.${KEY}}\` },\n  body: form,\n});\n` +
+    `const answer = await response.json();\nif (!response.ok) throw new Error(answer.error.message);\n` +
+    `console.log(answer);\n`
+  );
 }
 
 function python(baseUrl, call, imports = "") {
