@@ -3,6 +3,7 @@
 Models of the hub are small ones with random weights in folders of the same names; nothing is downloaded.
 """
 
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -61,6 +62,11 @@ def recordings(folder: Path) -> None:
         soundfile.write(folder / name, waves[number % len(waves)], RATE)
     soundfile.write(folder / "call.wav", np.stack(waves[:2], axis=1), RATE)
     soundfile.write(folder / "talk.m4a", waves[0], RATE, format="WAV")  # contents decide, not names
+
+
+def speech(path: Path, name: str) -> None:
+    """A whole example recording under the name that a page uses."""
+    shutil.copy(DOCS.parent / f"examples/speech/{name}.flac", path)
 
 
 def model(config: BackboneConfig, path: Path, **heads: Head) -> None:
@@ -155,6 +161,15 @@ PAGES = {
         files={
             "microsoft/wavlm-base-plus-sv": write_xvector,
             "microsoft/wavlm-base-plus-sd": write_frame_classifier,
+        }
+    ),
+    "voices.md": Page(
+        files={
+            "ada1.wav": partial(speech, name="en-allison-busy"),
+            "ada2.wav": partial(speech, name="en-allison-queue"),
+            "grace.wav": partial(speech, name="fr-june-queue"),
+            "unknown.wav": partial(speech, name="en-allison-welcome"),
+            "meeting.wav": partial(speech, name="it-carlo-queue"),
         }
     ),
     "transcription.md": Page(files={"facebook/wav2vec2-base-960h": write_ctc, "facebook/mms-1b-all": write_mms}),

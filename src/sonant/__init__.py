@@ -34,11 +34,15 @@ if TYPE_CHECKING:
     )
     from sonant.api import (
         BulkOptions,
+        Identification,
         InferenceOptions,
+        Person,
         SpeakerTurn,
         SpeechEncoder,
         Transcript,
         Verification,
+        VoiceMatch,
+        Voices,
         Word,
         classify,
         diarize,
@@ -52,11 +56,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BulkOptions",
+    "Identification",
     "InferenceOptions",
+    "Person",
     "SpeakerTurn",
     "SpeechEncoder",
     "Transcript",
     "Verification",
+    "VoiceMatch",
+    "Voices",
     "Word",
     "__version__",
     "classify",

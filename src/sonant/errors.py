@@ -9,7 +9,10 @@
     │   ├── TooShortAudio                less than one frame of the model
     │   ├── OversizedAudio               more than the reader was told to take
     │   ├── MissingChannel               it has no channel of the number that was asked for
-    │   └── NonFiniteAudio               NaN or infinite samples
+    │   ├── NonFiniteAudio               NaN or infinite samples
+    │   ├── NoSpeech                     nothing in it is loud enough to be speech
+    │   ├── TooLittleSpeech              too little speech to enroll a voice
+    │   └── SeveralVoices                speech of several people, where one is enrolled
     ├── CheckpointError (ValueError)     a set of weights cannot be used
     │   ├── UnknownCheckpoint            the file or folder is in no format we read
     │   ├── CorruptedCheckpoint          in a known format, but damaged or cut short
@@ -106,6 +109,18 @@ class MissingChannel(AudioError):
 
 class NonFiniteAudio(AudioError):
     """The recording holds NaN or infinite samples."""
+
+
+class NoSpeech(AudioError):
+    """Nothing in the recording is loud enough to be speech."""
+
+
+class TooLittleSpeech(AudioError):
+    """The recording has too little speech to enroll a voice."""
+
+
+class SeveralVoices(AudioError):
+    """The recording has the speech of several people, where one is to be enrolled."""
 
 
 class CheckpointError(SonantError, ValueError):

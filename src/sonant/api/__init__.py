@@ -4,16 +4,22 @@ from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import load
 from sonant.api.once import classify, diarize, transcribe, units, verify
 from sonant.api.options import BulkOptions, InferenceOptions
+from sonant.api.voices import Voices
+from sonant.decoding.known_voices import Identification, Person, VoiceMatch
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification, Word
 from sonant.models.identity import fingerprint
 
 __all__ = [
     "BulkOptions",
+    "Identification",
     "InferenceOptions",
+    "Person",
     "SpeakerTurn",
     "SpeechEncoder",
     "Transcript",
     "Verification",
+    "VoiceMatch",
+    "Voices",
     "Word",
     "classify",
     "diarize",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from sonant.api.options import BULK, BulkOptions, Clusters, Layers, completed, of_request
 from sonant.api.recognition import Recognition
@@ -41,6 +41,9 @@ from sonant.extraction.vectors import StoredType, vector_writer
 from sonant.extraction.writers import ResultWriter, Writer
 from sonant.models.families import Task
 from sonant.models.identity import fingerprint
+
+if TYPE_CHECKING:
+    from sonant.api.voices import Voices
 
 Source = str | PathLike[str]
 Output = str | PathLike[str] | None
@@ -164,6 +167,7 @@ class BulkWriting(Recognition):
         *,
         num_speakers: int | None = None,
         threshold: float | None = None,
+        voices: Voices | None = None,
         format: TurnFormat | None = None,  # noqa: A002 - the name that the command line has too
         **options: Unpack[BulkOptions],
     ) -> Summary:
@@ -172,20 +176,22 @@ class BulkWriting(Recognition):
         Args:
             source: see `BulkWriting`.
             output: one file (.rttm, .json, .jsonl) or a folder with one file per recording; None: standard output.
-            num_speakers, threshold: as in `diarize`.
+            num_speakers, threshold, voices: as in `diarize`.
             format: "rttm" or "json" (one line per recording); None: by the ending of `output`, else rttm.
             **options: see `BulkOptions`.
         """
         options = completed(options, BULK, self.write_turns)
         place = TURNS.place(output, format, source)
-        pipeline = self.head_pipeline("diarization", num_speakers=num_speakers, threshold=threshold)
+        known = None if voices is None else voices.known_to(self.voice_fingerprint)
+        pipeline = self.head_pipeline("diarization", num_speakers=num_speakers, threshold=threshold, known=known)
+        settings: dict[str, Any] = {"num_speakers": num_speakers, "threshold": threshold}
+        if known is not None:
+            settings["voices"] = known.digest()
 
         def render(entries: Sequence[Entry]) -> Render:
             return turns_as_json if place.kind == "json" else turns_as_rttm(entries)
 
-        return self._write_answers(
-            source, place, "turns", pipeline, render, options, num_speakers=num_speakers, threshold=threshold
-        )
+        return self._write_answers(source, place, "turns", pipeline, render, options, **settings)
 
     def write_labels(self, source: Source, output: Output, **options: Unpack[BulkOptions]) -> Summary:
         """Write the labels of recordings with their scores, as of `classify`: one JSON line per recording.

@@ -13,6 +13,7 @@ from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import encoder_of, load
 from sonant.api.options import AnySpeaker, AnyUnit, Clusters, InferenceOptions, PlainOptions, PlainSpeaker, PlainUnit
+from sonant.api.voices import Voices
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification
 from sonant.extraction.request import Layer
 from sonant.extraction.units import Units
@@ -141,6 +142,7 @@ def diarize(
     model: Model,
     num_speakers: int | None = None,
     threshold: float | None = None,
+    voices: Voices | None = None,
     **options: Unpack[InferenceOptions],
 ) -> Answers[Turns]:
     """Return the speaker turns of one recording or several; see `SpeechEncoder.diarize`.
@@ -148,8 +150,8 @@ def diarize(
     Args:
         audio: as in `units`.
         model: a loaded model, or an argument of `load`: "microsoft/wavlm-base-plus-sd".
-        num_speakers, threshold: as in `SpeechEncoder.diarize`.
+        num_speakers, threshold, voices: as in `SpeechEncoder.diarize`.
         **options: see `InferenceOptions`.
     """
     encoder: Any = encoder_of(model)
-    return encoder.diarize(audio, num_speakers=num_speakers, threshold=threshold, **options)
+    return encoder.diarize(audio, num_speakers=num_speakers, threshold=threshold, voices=voices, **options)

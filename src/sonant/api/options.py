@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from os import PathLike
-from typing import Any, BinaryIO, Literal, Required, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Required, TypedDict, TypeVar
 
 from sonant.audio import Channel
 from sonant.audio.channels import check_channel
@@ -16,6 +16,9 @@ from sonant.inference import Precision
 from sonant.models.devices import Device
 from sonant.models.families import Task
 from sonant.pretraining.kmeans import KMeans
+
+if TYPE_CHECKING:
+    from sonant.api.voices import Voices
 
 Layers = Layer | Literal["all"] | Sequence[Layer]
 Clusters = str | PathLike[str] | KMeans
@@ -146,6 +149,7 @@ class SpeakerOptions(TypedDict, total=False):
 
     num_speakers: int | None
     threshold: float | None
+    voices: "Voices | None"
 
 
 class PlainSpeaker(SpeakerOptions, PlainOptions, total=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from sonant.api.options import (
 from sonant.api.recordings import paired
 from sonant.api.running import answers_of, tell
 from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices
+from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification
 from sonant.decoding.speaker_clustering import check_cosine
 from sonant.decoding.speaker_turns import on_channel
@@ -36,8 +37,13 @@ from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sources import is_many
 from sonant.extraction.speaker_vectors import verification
+from sonant.extraction.speech_sums import voice_fingerprint
 from sonant.extraction.transcripts import transcription
+from sonant.extraction.voice_samples import VoiceSample, voice_sampling
 from sonant.models.abilities import HEADS_FOR, Ability
+
+if TYPE_CHECKING:
+    from sonant.api.voices import Voices
 
 Given = AudioInput | AudioInputs
 Vector = NDArray[np.float32]
@@ -96,6 +102,31 @@ class Recognition(ModelWithHeads):
             float32 (dim,), the width of the head; embeddings of one speaker have a high cosine.
         """
         return self._by_head(self.speaker_vectors, self.head_pipeline("verification"), audio, options)
+
+    @overload
+    def voice_samples(self, audio: AudioInput, **options: Unpack[PlainOptions]) -> VoiceSample: ...
+    @overload
+    def voice_samples(self, audio: AudioInputs, **options: Unpack[PlainOptions]) -> list[VoiceSample]: ...
+    @overload
+    def voice_samples(self, audio: AudioInputs, **options: Unpack[SkippingOptions]) -> list[VoiceSample | None]: ...
+    @overload
+    def voice_samples(self, audio: AudioInput, **options: Unpack[InferenceOptions]) -> OneAnswer[VoiceSample]: ...
+    @overload
+    def voice_samples(self, audio: AudioInputs, **options: Unpack[InferenceOptions]) -> ManyAnswers[VoiceSample]: ...
+    def voice_samples(self, audio: Given, **options: Unpack[InferenceOptions]) -> Answers[VoiceSample]:
+        """Return the voice of one recording, or of each in a list: the speaker embedding of its speech, and its amount.
+
+        The embedding is that of the x-vector head, or, without one, the mean of the state of the preset "speaker"; in
+        both cases over the frames that are loud enough to be speech.
+
+        Args:
+            audio: as in `SpeechEncoder.encode`.
+            **options: see `InferenceOptions`.
+
+        Raises:
+            NoSpeech: a recording is silent.
+        """
+        return self._by_head(self.voice_samples, self.voice_pipeline(), audio, options)
 
     @overload
     def verify(
@@ -167,6 +198,7 @@ class Recognition(ModelWithHeads):
         *,
         num_speakers: int | None = None,
         threshold: float | None = None,
+        voices: Voices | None = None,
         **options: Unpack[InferenceOptions],
     ) -> Answers[Turns]:
         """Return the speaker turns of one recording, or of each in a list, in the same order.
@@ -179,16 +211,20 @@ class Recognition(ModelWithHeads):
             audio: as in `SpeechEncoder.encode`.
             num_speakers: number of speakers; None: determined by the head or by `threshold`.
             threshold: for clustering x-vectors: the cosine below which two clusters are two speakers.
+            voices: enrolled people of this model, whose names the speakers get; embeddings are then clustered, whatever
+                heads there are.
             **options: see `InferenceOptions`.
 
         Returns:
             A list of `SpeakerTurn` in the order of their beginnings; with channel="all" a list with one per channel,
-            and speakers named "channel_0_speaker_0" ...
+            and unknown speakers named "channel_0_speaker_0" ...
 
         Raises:
-            ConfigurationError: clustering needs `num_speakers` or `threshold`.
+            ConfigurationError: clustering needs `num_speakers` or `threshold`; `voices` are of another model, or no
+                threshold is known for them.
         """
-        pipeline = self.head_pipeline("diarization", num_speakers=num_speakers, threshold=threshold)
+        known = None if voices is None else voices.known_to(self.voice_fingerprint)
+        pipeline = self.head_pipeline("diarization", num_speakers=num_speakers, threshold=threshold, known=known)
         answer = self._by_head(self.diarize, pipeline, audio, options)
         if options.get("channel") != "all":
             return answer
@@ -230,14 +266,29 @@ class Recognition(ModelWithHeads):
     def head_pipeline(self, ability: Literal["classification"]) -> HeadPipeline[Classes]: ...
     @overload
     def head_pipeline(
-        self, ability: Literal["diarization"], *, num_speakers: int | None = None, threshold: float | None = None
+        self,
+        ability: Literal["diarization"],
+        *,
+        num_speakers: int | None = None,
+        threshold: float | None = None,
+        known: KnownVoices | None = None,
     ) -> HeadPipeline[Turns]: ...
     @overload
     def head_pipeline(
-        self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
+        self,
+        ability: Ability,
+        *,
+        num_speakers: int | None = None,
+        threshold: float | None = None,
+        known: KnownVoices | None = None,
     ) -> HeadPipeline[Any]: ...
     def head_pipeline(
-        self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
+        self,
+        ability: Ability,
+        *,
+        num_speakers: int | None = None,
+        threshold: float | None = None,
+        known: KnownVoices | None = None,
     ) -> HeadPipeline[Any]:
         """Return the pipeline of a head, for callers that do their own batching.
 
@@ -251,11 +302,25 @@ class Recognition(ModelWithHeads):
                 return verification(self.model, self._heads, name=self.name)
             case "diarization":
                 return diarization(
-                    self.model, self._heads, name=self.name, num_speakers=num_speakers, threshold=threshold
+                    self.model,
+                    self._heads,
+                    name=self.name,
+                    num_speakers=num_speakers,
+                    threshold=threshold,
+                    known=known,
                 )
             case "classification":
                 return classification(self.model, self._heads, name=self.name)
         raise UnknownName("ability of a head", ability, HEADS_FOR)
+
+    def voice_pipeline(self) -> HeadPipeline[VoiceSample]:
+        """Return the pipeline of voice samples, for callers that do their own batching."""
+        return voice_sampling(self.model, self._heads, name=self.name)
+
+    @property
+    def voice_fingerprint(self) -> str:
+        """A fingerprint of all that speaker embeddings depend on; equal for models whose embeddings may be compared."""
+        return voice_fingerprint(self.model, self._heads)
 
     def _by_head(self, verb: Verb, pipeline: HeadPipeline[Any], audio: Given, options: InferenceOptions) -> Any:
         """Return the answer of a head for one recording or several."""

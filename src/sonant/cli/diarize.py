@@ -1,9 +1,15 @@
 """`sonant diarize`: recordings to the turns of speakers."""
 
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sonant.cli.options import JobFlags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sonant.extraction.summary import Summary
 
 
 def diarize(
@@ -13,6 +19,7 @@ def diarize(
     output: Path | None = None,
     num_speakers: int | None = None,
     threshold: float | None = None,
+    voices: Path | None = None,
     format: Literal["rttm", "json"] | None = None,  # noqa: A002 - the option's name
     json: bool = False,
     options: JobFlags,
@@ -35,6 +42,8 @@ def diarize(
             for -: standard output.
         num_speakers (-n N): how many there are.
         threshold: for x-vectors, in place of N: the cosine below which two groups of them are two speakers.
+        voices (FILE): enrolled people, see sonant voices; speakers who are among them get their names, and it takes the
+            model that they were enrolled with.
         format (-f FORMAT): rttm, or json: a line for each recording. Without it: by the ending of OUT, else rttm.
         json: print the summary as JSON; needs an output.
 
@@ -42,13 +51,22 @@ def diarize(
         sonant diarize meeting.wav -n 4
         sonant diarize calls -m microsoft/wavlm-base-plus-sd -o turns
         sonant diarize calls -m microsoft/wavlm-base-plus-sv -n 2 -f json -o turns.jsonl
+        sonant diarize meeting.wav -n 4 --voices people.voices
     """
     from sonant.cli.jobs import run_job
     from sonant.extraction.destination import TURNS
 
+    def load() -> "Callable[..., Summary]":
+        encoder = options.load(model)
+        if voices is None:
+            return encoder.write_turns
+        from sonant.api import Voices
+
+        return partial(encoder.write_turns, voices=Voices(voices, encoder))
+
     return run_job(
         TURNS,
-        lambda: options.load(model).write_turns,
+        load,
         source,
         output,
         json=json,

@@ -49,7 +49,8 @@ class SpeakerTurn:
     """One speaker, speaking without interruption; turns of different speakers may overlap.
 
     Attributes:
-        speaker: "speaker_0", "speaker_1" ... in order of first appearance; valid within this recording only.
+        speaker: the name of an enrolled person, or "speaker_0", "speaker_1" ... in order of first appearance, valid
+            within this recording only.
         start_seconds, end_seconds: within the recording.
     """
 

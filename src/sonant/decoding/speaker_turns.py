@@ -1,5 +1,6 @@
 """Speaker turns from the probability of each speaker in each frame, and their file format, RTTM."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from sonant.decoding.results import SpeakerTurn
 THRESHOLD = 0.5
 MEDIAN_SECONDS = 0.22  # 11 frames of 20 ms, as in EEND
 MIN_TURN_SECONDS = 0.1
+ANONYMOUS = re.compile(r"(channel_\d+_)?speaker_\d+", re.ASCII)  # speakers without a name
 
 
 def turns(
@@ -20,6 +22,7 @@ def turns(
     threshold: float = THRESHOLD,
     median_seconds: float = MEDIAN_SECONDS,
     min_turn_seconds: float = MIN_TURN_SECONDS,
+    names: Sequence[str | None] | None = None,
 ) -> list[SpeakerTurn]:
     """Convert speaker activity (frames, speakers), probabilities or booleans, to turns in order of their start.
 
@@ -27,6 +30,7 @@ def turns(
         threshold: probability above which a speaker counts as active.
         median_seconds: length of the median filter, which removes single frames.
         min_turn_seconds: shorter turns are dropped.
+        names: of the speakers that are known; None for each of the others.
     """
     speaks = median(np.asarray(activity) > threshold, round(median_seconds * frame_rate))
     found = [
@@ -37,7 +41,10 @@ def turns(
     ]
     found.sort()
     order = list(dict.fromkeys(speaker for _, _, speaker in found))
-    return [SpeakerTurn(f"speaker_{order.index(speaker)}", start, end) for start, end, speaker in found]
+    known = {speaker: name for speaker, name in enumerate(names or ()) if name is not None}
+    return [
+        SpeakerTurn(known.get(speaker, f"speaker_{order.index(speaker)}"), start, end) for start, end, speaker in found
+    ]
 
 
 def median(speaks: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
@@ -71,21 +78,24 @@ def matching_order(before: NDArray[np.floating], now: NDArray[np.floating]) -> N
 
 
 def rttm(turns: Iterable[SpeakerTurn], recording: str, *, channel: int = 0) -> str:
-    """Lines of NIST's Rich Transcription Time Marked, one a turn; spaces in the recording's name become "_".
+    """Lines of NIST's Rich Transcription Time Marked, one a turn; spaces in names become "_".
 
     Channels are counted from 0 here, and from 1 in the lines.
     """
     name = "_".join(recording.split()) or "recording"
     return "".join(
         f"SPEAKER {name} {channel + 1} {turn.start_seconds:.3f} {turn.end_seconds - turn.start_seconds:.3f} <NA> <NA> "
-        f"{turn.speaker} <NA> <NA>\n"
+        f"{'_'.join(turn.speaker.split())} <NA> <NA>\n"
         for turn in turns
     )
 
 
 def on_channel(turns: Iterable[SpeakerTurn], channel: int) -> list[SpeakerTurn]:
-    """Prefix the speakers of the turns with their channel, "channel_0_speaker_0" ...: no speaker is on two channels."""
-    return [replace(turn, speaker=f"channel_{channel}_{turn.speaker}") for turn in turns]
+    """Prefix unknown speakers with their channel, "channel_0_speaker_0" ...: none of them is on two channels."""
+    return [
+        replace(turn, speaker=f"channel_{channel}_{turn.speaker}") if ANONYMOUS.fullmatch(turn.speaker) else turn
+        for turn in turns
+    ]
 
 
 def speakers_in(turns: Sequence[SpeakerTurn]) -> list[str]:

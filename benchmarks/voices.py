@@ -1,0 +1,168 @@
+"""Enrolled voices: equal error rate, open-set identification errors, and recordings of several voices.
+
+    python -m benchmarks.voices FOLDER
+    python -m benchmarks.voices FOLDER --model MODEL --write voices.json      # its calibration, too
+
+FOLDER holds sid_dev.jsonl and sid_test.jsonl, on which the calibration is set, and asv.jsonl with trials.txt (`1|0
+ENROLLED TEST`, paths as in asv.jsonl) of other speakers, on which it is measured; each row has a `speaker`.
+
+Identification: half of the speakers are enrolled, drawn at random, with one or three recordings each; the others are
+unknown. FPIR: share of recordings of unknown speakers that are taken for an enrolled one. FNIR: share of the other
+recordings of enrolled speakers for which the answer is not that speaker. Means over the draws.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import sonant
+from sonant.audio import read
+from sonant.data.manifest import ManifestEntry, read_manifest
+from sonant.decoding.known_voices import EnrolledRecording, KnownVoices, Person, unit_vectors
+from sonant.decoding.voice_calibration import VoiceCalibration
+from sonant.evaluation import calibrate_voices, eer, speaker_bootstrap
+from sonant.extraction.voice_samples import VoiceSample
+
+Floats = npt.NDArray[np.float64]
+DRAWS = 50
+RATES = (0.01, 0.05, 0.1)
+MIXED = 100  # recordings of two voices
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default="sonant/wavlm-tiny")
+    parser.add_argument("--write", type=Path, help="file for the calibration, by the fingerprint of the model's voices")
+    options = parser.parse_args(arguments)
+    encoder = sonant.load(options.model, device="cpu")
+    heard = [*read_manifest(options.folder / "sid_dev.jsonl"), *read_manifest(options.folder / "sid_test.jsonl")]
+    samples = encoder.voice_samples([str(entry.path) for entry in heard], progress=None)
+    calibration = calibrated(heard, samples)
+    if options.write:
+        data = {encoder.voice_fingerprint: rounded(calibration).as_data()}
+        options.write.write_text(json.dumps(data) + "\n", encoding="utf-8")
+    print(f"{options.model}: {calibration.basis}")
+    print(f"llr = {calibration.slope:.2f} * cosine {calibration.offset:+.2f}; threshold {calibration.threshold:.3f}\n")
+    entries = read_manifest(options.folder / "asv.jsonl")
+    samples = encoder.voice_samples([str(entry.path) for entry in entries], progress=None)
+    verification(options.folder, entries, samples, calibration)
+    for enrolled in (1, 3):
+        identification(entries, samples, calibration, enrolled=enrolled)
+    several_voices(encoder, entries, samples, calibration)
+
+
+def calibrated(entries: Sequence[ManifestEntry], samples: Sequence[VoiceSample]) -> VoiceCalibration:
+    """Return the calibration by these recordings."""
+    return calibrate_voices(
+        np.stack([sample.vector for sample in samples]),
+        [entry.fields["speaker"] for entry in entries],
+        parts=np.stack([sample.parts for sample in samples if sample.parts is not None]),
+        data="LibriSpeech test-clean and speechocean762, English",
+    )
+
+
+def rounded(calibration: VoiceCalibration) -> VoiceCalibration:
+    """Return the calibration with six digits per number."""
+    data = calibration.as_data()
+    numbers = {name: float(f"{value:.6g}") for name, value in data.items() if isinstance(value, float)}
+    return replace(calibration, **numbers, thresholds=tuple(float(f"{value:.6g}") for value in calibration.thresholds))
+
+
+def verification(
+    folder: Path, entries: Sequence[ManifestEntry], samples: Sequence[VoiceSample], calibration: VoiceCalibration
+) -> None:
+    """Print the errors of the trials."""
+    number = {str(entry.path.relative_to(folder)): i for i, entry in enumerate(entries)}
+    lines = [line.split() for line in (folder / "trials.txt").read_text(encoding="utf-8").splitlines()]
+    labels = np.array([int(label) for label, *_ in lines])
+    pairs = np.array([[number[first], number[second]] for _, first, second in lines])
+    speakers = [(entries[first].fields["speaker"], entries[second].fields["speaker"]) for first, second in pairs]
+    units = unit_vectors(np.stack([sample.vector for sample in samples]))
+    scores = (units[pairs[:, 0]] * units[pairs[:, 1]]).sum(-1)
+    low, high = speaker_bootstrap(eer, scores, labels, speakers)
+    print(f"verification: EER {eer(scores, labels):.1%} [{low:.1%}, {high:.1%}] of {len(labels)} trials")
+    accepted = scores >= calibration.threshold
+    print(
+        f"  at the calibrated threshold: false acceptances {accepted[labels == 0].mean():.1%}, false rejections "
+        f"{1 - accepted[labels == 1].mean():.1%}; cost of the likelihood ratio {cllr(scores, labels, calibration):.3f} "
+        "bit (1: no information)\n"
+    )
+
+
+def cllr(scores: Floats, labels: npt.NDArray[np.int64], calibration: VoiceCalibration) -> float:
+    """Return the mean logarithmic cost of likelihood ratios in bit (Brummer and du Preez 2006)."""
+    assert calibration.slope is not None
+    assert calibration.offset is not None
+    ratios = calibration.slope * scores + calibration.offset
+    targets = np.logaddexp(0, -ratios[labels == 1]).mean()
+    return float((targets + np.logaddexp(0, ratios[labels == 0]).mean()) / (2 * np.log(2)))
+
+
+def identification(
+    entries: Sequence[ManifestEntry], samples: Sequence[VoiceSample], calibration: VoiceCalibration, *, enrolled: int
+) -> None:
+    """Print the open-set errors with so many enrolled recordings per person."""
+    speakers = np.array([entry.fields["speaker"] for entry in entries])
+    names = np.unique(speakers)
+    vectors = np.stack([sample.vector for sample in samples])
+    generator = np.random.default_rng(0)
+    rows = []
+    for _ in range(DRAWS):
+        order = generator.permutation(names)
+        people, probes = [], []
+        for name in order[: len(names) // 2]:
+            chosen = generator.permutation(np.flatnonzero(speakers == name))
+            kept = tuple(EnrolledRecording(str(i), vectors[i], samples[i].speech_seconds, 0) for i in chosen[:enrolled])
+            people.append(Person(name, name, kept))
+            probes += list(chosen[enrolled:])
+        known = KnownVoices(people, calibration)
+        limit = known.threshold()
+        unknown = np.flatnonzero(np.isin(speakers, order[len(names) // 2 :]))
+        best, highest = known.scores(vectors[probes]).argmax(1), known.scores(vectors[probes]).max(1)
+        is_right = np.array([person.name for person in people])[best] == speakers[probes]
+        others = np.sort(known.scores(vectors[unknown]).max(1))
+        row = [is_right.mean(), (others >= limit).mean(), 1 - (is_right & (highest >= limit)).mean()]
+        for rate in RATES:
+            threshold = others[len(others) - int(rate * len(others)) - 1]  # so many of the unknown are above it
+            row.append(1 - (is_right & (highest > threshold)).mean())
+        rows.append(row)
+    right, positive, negative, *at = np.mean(rows, axis=0)
+    print(f"identification, {len(names) // 2} enrolled with {enrolled} recording(s), {DRAWS} draws:")
+    print(f"  the most similar enrolled person is the right one: {right:.1%}")
+    print(f"  at the calibrated threshold: FPIR {positive:.1%}, FNIR {negative:.1%}")
+    print("  " + ", ".join(f"FNIR {miss:.1%} at FPIR {rate:.0%}" for rate, miss in zip(RATES, at, strict=True)) + "\n")
+
+
+def several_voices(
+    encoder: sonant.SpeechEncoder,
+    entries: Sequence[ManifestEntry],
+    samples: Sequence[VoiceSample],
+    calibration: VoiceCalibration,
+) -> None:
+    """Print the share of recordings of one and of two voices that enrollment refuses as of several voices."""
+    least = calibration.least_unity
+    assert least is not None
+    generator = np.random.default_rng(0)
+    mixed = []
+    while len(mixed) < MIXED:
+        one, other = generator.choice(len(entries), 2, replace=False)
+        if entries[one].fields["speaker"] != entries[other].fields["speaker"]:
+            mixed.append(np.concatenate([read(entries[one].path), read(entries[other].path)]))
+    of_two = [sample.unity for sample in encoder.voice_samples(mixed)]
+    of_one = [sample.unity for sample in samples]
+
+    def share(found: Sequence[float | None]) -> str:
+        judged = [value for value in found if value is not None]
+        return f"{np.mean([value < least for value in judged]):.1%} of {len(judged)} (of {len(found)} recordings)"
+
+    print(f"refused as of several voices: one voice {share(of_one)}; two voices, one after the other {share(of_two)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""`sonant voices` and the commands below it: people who are recognized by their voices."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sonant.cli.options import ModelFlags
+
+if TYPE_CHECKING:
+    from sonant.api import Identification, Voices
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoicesFlags(ModelFlags):
+    """Options of the commands that open a file of voices.
+
+    Attributes:
+        voices (FILE): the file of voices.
+        model (-m ID): a hub id, a folder or a checkpoint file. Without it: the one that the file was made with.
+    """
+
+    voices: Path = Path("people.voices")
+    model: str | None = None
+
+    def opened(self, *, default: str | None = None) -> "Voices":
+        """Open the file; without a model it is made with the default one."""
+        from sonant.api import Voices
+
+        model = self.model or (default if not self.voices.exists() else None)
+        return Voices(self.voices, None if model is None else self.load(model))
+
+
+def list_voices(*, voices: Path = Path("people.voices"), json: bool = False) -> int:
+    """List the people in a file of voices.
+
+    Args:
+        voices (FILE): the file of voices.
+        json: print a JSON list, one object per person.
+
+    Examples:
+        sonant voices list
+        sonant voices list --voices office.voices --json
+    """
+    from sonant.extraction.voice_file import VoiceFile
+
+    rows = [
+        {
+            "name": person.name,
+            "id": person.id,
+            "recordings": len(person.recordings),
+            "speech_seconds": round(sum(recording.speech_seconds for recording in person.recordings), 2),
+        }
+        for person in VoiceFile(voices).people()
+    ]
+    if json:
+        _print_json(rows)
+        return 0
+    from sonant.cli.console import make_console, plain_table, print_parts
+
+    table = plain_table("name", "recordings", "speech")
+    for row in rows:
+        table.add_row(str(row["name"]), str(row["recordings"]), f"{row['speech_seconds']:.1f} s")
+    print_parts(make_console(), [table])
+    return 0
+
+
+def enroll(name: str, recordings: list[str], *, json: bool = False, options: VoicesFlags) -> int:
+    """Enroll recordings of a person, who is added if there is none of this name.
+
+    Each recording holds the speech of this person alone, at least 2 s, better 10 s. One that is refused is named, and
+    the others are enrolled. No audio is kept: the file holds speaker embeddings, which belong to one model.
+
+    Args:
+        name (NAME): of the person.
+        recordings (FILE): one or several.
+        json: print the person as JSON.
+
+    Examples:
+        sonant voices enroll Ada ada1.wav ada2.wav
+        sonant voices enroll "Grace Hopper" grace.flac --voices office.voices -m microsoft/wavlm-base-plus-sv
+    """
+    from sonant.errors import AudioError
+
+    voices = options.opened(default="sonant/wavlm-tiny")
+    enrolled, refused = 0, 0
+    for recording in recordings:
+        try:
+            voices.enroll(name, recording)
+            enrolled += 1
+        except AudioError as error:
+            refused += 1
+            print(f"{recording}: {error}", file=sys.stderr)
+    if json:
+        _print_json({"name": name, "enrolled": enrolled, "refused": refused})
+    elif enrolled:
+        print(f"{name}: {enrolled} of {enrolled + refused} recordings enrolled")
+    return 1 if refused else 0
+
+
+def identify(
+    recordings: list[str],
+    *,
+    threshold: float | None = None,
+    top: int = 5,
+    json: bool = False,
+    options: VoicesFlags,
+) -> int:
+    """Say whose voice a recording is: that of an enrolled person, or an unknown one.
+
+    Args:
+        recordings (FILE): one or several.
+        threshold: least accepted cosine. Without it: that of the calibration, for as many people as are enrolled.
+        top: number of similar people to print with --json.
+        json: print a JSON object per recording, one per line.
+
+    Examples:
+        sonant voices identify unknown.wav
+        sonant voices identify calls/*.wav --voices office.voices --json
+    """
+    from sonant.errors import AudioError
+
+    voices = options.opened()
+    failed, basis = False, ""
+    for recording in recordings:
+        try:
+            found: Any = voices.identify(recording, threshold=threshold, top=top)
+        except AudioError as error:
+            failed = True
+            print(f"{recording}: {error}", file=sys.stderr)
+            continue
+        if json:
+            import json as json_module
+
+            print(json_module.dumps({"path": recording, **_as_data(found)}))
+        else:
+            print(f"{recording}: {_sentence(found)}")
+            basis = found.basis
+    if basis:
+        print(basis, file=sys.stderr)
+    return int(failed)
+
+
+def merge(name: str, into: str, *, voices: Path = Path("people.voices")) -> int:
+    """Move the recordings of one person to another, and remove the first.
+
+    Args:
+        name (NAME): whose recordings are moved.
+        into (NAME): who gets them.
+        voices (FILE): the file of voices.
+
+    Examples:
+        sonant voices merge "Ada L." Ada
+    """
+    from sonant.extraction.voice_file import VoiceFile
+
+    VoiceFile(voices).merge(name, into)
+    print(f"the recordings of {name} are those of {into}")
+    return 0
+
+
+def rename(name: str, new: str, *, voices: Path = Path("people.voices")) -> int:
+    """Rename a person.
+
+    Args:
+        name (NAME): the present name.
+        new (NAME): the new name.
+        voices (FILE): the file of voices.
+
+    Examples:
+        sonant voices rename Ada "Ada Lovelace"
+    """
+    from sonant.extraction.voice_file import VoiceFile
+
+    VoiceFile(voices).rename(name, new)
+    print(f"{name} is called {new}")
+    return 0
+
+
+def forget(name: str, *, voices: Path = Path("people.voices")) -> int:
+    """Delete a person with all recordings.
+
+    Args:
+        name (NAME): of the person.
+        voices (FILE): the file of voices.
+
+    Examples:
+        sonant voices forget Ada
+    """
+    from sonant.extraction.voice_file import VoiceFile
+
+    VoiceFile(voices).forget(name)
+    print(f"{name} is forgotten")
+    return 0
+
+
+def export(*, voices: Path = Path("people.voices")) -> int:
+    """Print all that is stored about the people, with their vectors, as JSON.
+
+    Args:
+        voices (FILE): the file of voices.
+
+    Examples:
+        sonant voices export > people.json
+    """
+    from sonant.decoding.known_voices import exported
+    from sonant.extraction.voice_file import VoiceFile
+
+    file = VoiceFile(voices)
+    _print_json(exported(file.people(), model=file.model))
+    return 0
+
+
+def calibrate(
+    manifest: Path,
+    *,
+    false_accept: float = 0.01,
+    label: str = "speaker",
+    json: bool = False,
+    options: VoicesFlags,
+) -> int:
+    """Set the threshold of a file of voices on recordings of known speakers.
+
+    Use recordings like yours, with several of each of some dozens of speakers, better none of the people to be
+    enrolled. One that cannot be used is named, and left out.
+
+    Args:
+        manifest: lists the recordings, with a column for the speaker.
+        false_accept: share of the pairs of two speakers that the threshold takes for one.
+        label: name of the column.
+        json: print the calibration as JSON.
+
+    Examples:
+        sonant voices calibrate speakers.jsonl
+        sonant voices calibrate speakers.csv --label who --false-accept 0.001 --voices office.voices
+    """
+    from sonant.data.manifest import read_manifest
+    from sonant.errors import ManifestError
+
+    entries = read_manifest(manifest)
+    if missing := [entry.path for entry in entries if not entry.fields.get(label)]:
+        raise ManifestError(
+            f"{manifest} has no {label!r} for {len(missing)} of {len(entries)} recordings, the first {missing[0]}. "
+            "Name the column of the speakers with --label."
+        )
+    voices = options.opened(default="sonant/wavlm-tiny")
+    failures: list[tuple[int, Exception]] = []
+    calibration = voices.calibrate(
+        [str(entry.path) for entry in entries],
+        [str(entry.fields[label]) for entry in entries],
+        false_accept=false_accept,
+        data=manifest.name,
+        on_error="skip",
+        on_failure=lambda number, error: failures.append((number, error)),
+    )
+    for number, error in failures:
+        print(f"{entries[number].path}: {error}", file=sys.stderr)
+    if json:
+        _print_json(calibration.as_data())
+    else:
+        print(calibration.basis)
+    return 1 if failures else 0
+
+
+def _sentence(found: "Identification") -> str:
+    """Say whose voice it is, with the most similar person otherwise."""
+    if not found.matches:
+        return "no one is enrolled"
+    best = found.matches[0]
+    likely = "" if best.probability is None else f", probability {best.probability:.2f}"
+    how = f"cosine {best.score:.3f}{likely}"
+    if found.threshold is None:
+        return f"no verdict; most similar is {best.name} ({how})"
+    limit = f"threshold {found.threshold:.3f}"
+    return f"{best.name} ({how}, {limit})" if found.person else f"unknown; most similar is {best.name} ({how}, {limit})"
+
+
+def _as_data(found: "Identification") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"name": found.name, **asdict(found)}
+
+
+def _print_json(data: Any) -> None:
+    import json
+
+    print(json.dumps(data, indent=2))

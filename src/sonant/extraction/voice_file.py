@@ -1,0 +1,169 @@
+"""Enrolled people in one file, an SQLite database: every change is one transaction that survives a crash."""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from sonant.decoding.known_voices import Person, checked_name, checked_vector, people_of
+from sonant.decoding.voice_calibration import VoiceCalibration
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.extraction.voice_samples import VoiceSample
+
+BUSY_SECONDS = 10.0  # to wait for another process
+TABLES = (
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE people (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE)",
+    """CREATE TABLE recordings (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+        person TEXT NOT NULL REFERENCES people (id) ON DELETE CASCADE,
+        vector BLOB NOT NULL, speech_seconds REAL NOT NULL, created INTEGER NOT NULL
+    )""",
+)
+
+
+class VoiceFile:
+    """The enrolled people of one model, in one file, which is created if there is none.
+
+    Several processes may use the file at once. Vectors are readable by the owner of the file only, and deleted ones are
+    overwritten.
+
+    Args:
+        path: of the file.
+        model: fingerprint of the model of the vectors; None: that of the file, which must exist.
+        name: the model's name, for messages and for opening the file without naming a model.
+
+    Raises:
+        ConfigurationError: no such file, no file of voices, or one of another model.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], model: str | None = None, *, name: str = "") -> None:
+        self.path = Path(path)
+        if model is None and not self.path.exists():
+            raise ConfigurationError(f"There is no file of voices at {self.path}. Name a model, and it is made.")
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        with self._transaction() as connection:
+            found = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if not found and model is not None:
+                for statement in TABLES:
+                    connection.execute(statement)
+                facts = {"format": "1", "model": model, "name": name}
+                connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+            facts = self._facts(connection)
+        self.model, self.model_name = facts["model"], facts["name"]
+        if model not in {None, self.model}:
+            raise ConfigurationError(
+                f"The voices of {self.path} were enrolled with {self.model_name or 'another model'} ({self.model}); "
+                f"now {name or 'a model'} ({model}) was given. Vectors of different models or weights cannot be "
+                "compared: take that model, or enroll the recordings again into another file."
+            )
+
+    def people(self) -> list[Person]:
+        """Return the enrolled people, in the order of enrollment."""
+        with self._transaction() as connection:
+            return self._people(connection)
+
+    def add(self, name: str, samples: Sequence[VoiceSample]) -> Person:
+        """Enroll recordings of a person, who is added if there is none of this name; all of them or none."""
+        name, vectors = checked_name(name), [checked_vector(sample.vector) for sample in samples]
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO people (id, name) VALUES (?, ?)", (uuid4().hex, name))
+            (person,) = connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
+            for vector, sample in zip(vectors, samples, strict=True):
+                row = (uuid4().hex, person, vector.astype("<f4").tobytes(), sample.speech_seconds, int(time.time()))
+                connection.execute(
+                    "INSERT INTO recordings (id, person, vector, speech_seconds, created) VALUES (?, ?, ?, ?, ?)", row
+                )
+            return next(each for each in self._people(connection) if each.id == person)
+
+    def rename(self, name: str, new: str) -> None:
+        """Rename a person. Raises UnknownName: there is none; ConfigurationError: the new name is taken."""
+        new = checked_name(new)
+        with self._transaction() as connection:
+            person = self._find(connection, name)
+            try:
+                connection.execute("UPDATE people SET name = ? WHERE id = ?", (new, person))
+            except sqlite3.IntegrityError as error:
+                raise ConfigurationError(
+                    f"There is another person called {new!r}. To make one of both, merge them."
+                ) from error
+
+    def merge(self, name: str, into: str) -> None:
+        """Move the recordings of one person to another, and remove the first. Raises UnknownName."""
+        with self._transaction() as connection:
+            person, other = self._find(connection, name), self._find(connection, into)
+            if person != other:
+                connection.execute("UPDATE recordings SET person = ? WHERE person = ?", (other, person))
+                connection.execute("DELETE FROM people WHERE id = ?", (person,))
+
+    def forget(self, name: str) -> None:
+        """Delete a person with all recordings. Raises UnknownName."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM people WHERE id = ?", (self._find(connection, name),))
+
+    @property
+    def calibration(self) -> VoiceCalibration | None:
+        """The calibration that was stored in the file; None: none."""
+        with self._transaction() as connection:
+            stored = self._facts(connection).get("calibration")
+        return None if stored is None else VoiceCalibration.from_data(json.loads(stored))
+
+    @calibration.setter
+    def calibration(self, calibration: VoiceCalibration) -> None:
+        with self._transaction() as connection:
+            row = ("calibration", json.dumps(calibration.as_data()))
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", row)
+
+    def _facts(self, connection: sqlite3.Connection) -> dict[str, str]:
+        try:
+            facts = dict(connection.execute("SELECT name, value FROM facts"))
+        except sqlite3.OperationalError:
+            facts = {}
+        if facts.get("format") != "1":
+            raise ConfigurationError(
+                f"{self.path} is no file of voices, or one of a newer sonant. Name one that sonant voices enroll made."
+            )
+        return facts
+
+    def _people(self, connection: sqlite3.Connection) -> list[Person]:
+        return people_of(
+            connection.execute(
+                "SELECT people.id, name, recordings.id, vector, speech_seconds, created FROM people JOIN recordings ON "
+                "person = people.id ORDER BY people.number, recordings.number"
+            )
+        )
+
+    def _find(self, connection: sqlite3.Connection, name: str) -> str:
+        """Return the id of a person. Raises UnknownName: there is none of this name."""
+        names = dict(connection.execute("SELECT name, id FROM people ORDER BY number"))
+        if name not in names:
+            raise UnknownName("enrolled person", name, names)
+        person: str = names[name]
+        return person
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Open the file for one transaction, which is on disk when the block ends, and undone if it raises."""
+        try:
+            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        except sqlite3.OperationalError as error:
+            raise ConfigurationError(f"The file of voices {self.path} cannot be opened: {error}.") from error
+        try:
+            for setting in ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON"):
+                connection.execute(f"PRAGMA {setting}")
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(
+                f"The file of voices {self.path} cannot be used: {error}. Is it one, may this user write it, and is "
+                "there room on the disk?"
+            ) from error
+        finally:
+            connection.close()  # rolls back what was not committed
