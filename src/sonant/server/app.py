@@ -19,7 +19,7 @@ from sonant.server.operations.field_limits import FieldLimits
 from sonant.server.operations.gzip_bodies import GzipBodies
 from sonant.server.operations.proxies import ClientAddresses
 from sonant.server.operations.request_ids import RequestIds
-from sonant.server.routes import diarizations, embeddings, models, transcriptions, verification
+from sonant.server.routes import diarizations, embeddings, models, people, transcriptions, verification, voices
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
 from sonant.server.web import account, admin, catalog, comparison, model_page, playground, reference, theme, votes
@@ -59,7 +59,7 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     )
     app.state.services = services
     errors.install(app, error_page)
-    for module in (embeddings, transcriptions, verification, diarizations, models):
+    for module in (embeddings, transcriptions, verification, diarizations, voices, people, models):
         app.include_router(module.router, prefix="/v1")
     for module in (health, catalog, model_page, comparison, votes, theme, reference, playground, account, admin):
         app.include_router(module.router)

@@ -18,11 +18,11 @@ from tests.server.accounts.people import bill, new_caller
 ROOT = Path(__file__).parents[3]
 
 
-def kill_after(seconds: float, settings, user_id: int) -> list[str]:
+def kill_after(seconds: float, settings, user_id: int, *, program: str = "killed_server") -> list[str]:
     """Run a server for so long after its first answer, kill it, and return what it had answered."""
     arguments = [str(settings.data), settings.database or "", str(user_id)]
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.server.accounts.killed_server", *arguments],
+        [sys.executable, "-m", f"tests.server.accounts.{program}", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -100,3 +100,24 @@ def test_a_server_of_which_nothing_is_heard_is_dead(settings, monkeypatch):
 
     assert asyncio.run(work()) == [4, 5]
     audited(settings.database_url)
+
+
+@pytest.mark.slow
+def test_enrolled_voices_survive(settings):
+    """A voice whose enrollment was told is there after kill -9, and no more than once."""
+
+    async def prepare():
+        async with Accounts(settings) as accounts:
+            return (await new_caller(accounts, "1")).user_id
+
+    async def enrolled(user_id):
+        async with Accounts(settings) as accounts:
+            return [len(person.recordings) for _, person in await accounts.voices.everyone(user_id)]
+
+    user_id, told = asyncio.run(prepare()), 0
+    for seconds in (0.4, 0.9):
+        told += len(kill_after(seconds, settings, user_id, program="enrolling_server"))
+        kept = sum(asyncio.run(enrolled(user_id)))
+        assert told <= kept <= told + 2 * 16  # one per task may be done and not told
+        told = kept
+    assert told > 20

@@ -31,6 +31,10 @@ MODELS = {
     "/v1/audio/transcriptions": "recognizer",
     "/v1/audio/speaker/verification": "voices",
     "/v1/audio/diarizations": "diarizer",
+    "/v1/voice/embed": "voices",
+    "/v1/voice/verify": "voices",
+    "/v1/voice/identify": "voices",
+    "/v1/voice/analyze": "emotions",
 }
 
 
@@ -60,7 +64,7 @@ def answering_api(heads_server: RunningServer) -> BaseSchema:
         del content["multipart/form-data"]
         properties = content["application/json"]["schema"]["properties"]
         properties["model"] = {"enum": [MODELS[path]]}
-        for name in ("file", "input", "reference"):
+        for name in ("file", "input", "reference", "audio", "audio1", "audio2"):
             if name in properties:
                 properties[name] = recording
         content["application/json"].pop("examples")
@@ -119,9 +123,9 @@ def test_every_error_is_documented_in_one_shape(document: dict[str, Any]) -> Non
     for path, item in document["paths"].items():
         for operation in item.values():
             assert operation["security"], path
-            errors = {status: told for status, told in operation["responses"].items() if status != "200"}
+            errors = {status: told for status, told in operation["responses"].items() if status[0] != "2"}
             assert "422" not in errors
             assert all(told["content"]["application/json"]["schema"] == shape for told in errors.values())
             if path in MODELS:
-                assert {int(status) for status in errors} == set(COSTLY)
+                assert {int(status) for status in errors} - {409} == set(COSTLY)
     assert "Retry-After" in document["paths"]["/v1/embeddings"]["post"]["responses"]["429"]["headers"]

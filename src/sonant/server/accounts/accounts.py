@@ -27,6 +27,7 @@ from sonant.server.accounts.sessions import Sessions
 from sonant.server.accounts.tables import api_keys, users
 from sonant.server.accounts.usage import Usage, Used
 from sonant.server.accounts.users import User, Users
+from sonant.server.accounts.voices import EnrolledVoices
 from sonant.server.accounts.votes import Votes
 from sonant.server.errors import ApiError
 from sonant.server.settings import ServerSettings
@@ -56,6 +57,7 @@ class Accounts:
         self.credit = Credit(database)
         self.usage = Usage(database)
         self.votes = Votes(database)
+        self.voices = EnrolledVoices(database)
 
     async def __aenter__(self) -> Self:
         await self._database.__aenter__()

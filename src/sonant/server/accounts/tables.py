@@ -13,9 +13,11 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
+    UniqueConstraint,
 )
 
 NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite has autoincrement in INTEGER columns only
@@ -139,4 +141,27 @@ votes = Table(
     Column("model", String(200), primary_key=True),
     Column("created", BigInteger, nullable=False),
     Index("votes_by_model", "model"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("number", NUMBER, primary_key=True),  # ascending
+    Column("id", String(32), nullable=False, unique=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("fingerprint", String(100), nullable=False),  # of the model's speaker embeddings
+    Column("name", String(100), nullable=False),
+    UniqueConstraint("user_id", "model", "name"),
+)
+
+voice_recordings = Table(
+    "voice_recordings",
+    metadata,
+    Column("number", NUMBER, primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("person", ForeignKey("people.number", ondelete="CASCADE"), nullable=False, index=True),
+    Column("vector", LargeBinary, nullable=False),  # little-endian float32
+    Column("speech_seconds", Float, nullable=False),
+    Column("created", BigInteger, nullable=False),
 )

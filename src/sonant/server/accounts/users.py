@@ -159,7 +159,7 @@ class Users:
         await self._change(user_id, {"password_hash": kept}, "password changed", by=by, address=address)
 
     async def delete(self, user_id: int, *, by: str, address: str = "") -> None:
-        """Delete an account with its keys, sessions, votes and credit; its usage records become anonymous.
+        """Delete an account with its keys, sessions, votes, voices and credit; its usage records become anonymous.
 
         A hash of its mailbox is kept if it had free credit, so that a new account gets none.
         Raises ApiError 404: unknown user. 400: the last administrator.

@@ -6,11 +6,13 @@ import numpy as np
 from torch import Tensor
 
 from sonant.api.encoder import SpeechEncoder
+from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.long_recordings import windowing_of
 from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sinks import in_memory
+from sonant.extraction.voice_samples import VoiceSample
 from sonant.server.errors import ApiError
 from sonant.server.hosting.batcher import Batcher, QueueStats
 from sonant.server.hosting.devices import ComputeThreads, Worker
@@ -68,10 +70,21 @@ class LocalModel(ServedModel):
         )
 
     async def diarize(
-        self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
+        self,
+        waveforms: Sequence[np.ndarray],
+        *,
+        share: str,
+        num_speakers: int | None,
+        known: KnownVoices | None = None,
     ) -> list[list[SpeakerTurn]]:
-        pipeline = self.encoder.head_pipeline("diarization", num_speakers=num_speakers)
+        pipeline = self.encoder.head_pipeline("diarization", num_speakers=num_speakers, known=known)
         return await self._batcher.run(waveforms, pipeline, share=share)
+
+    async def classify(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[dict[str, float]]:
+        return await self._batcher.run(waveforms, self.encoder.head_pipeline("classification"), share=share)
+
+    async def voice_samples(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[VoiceSample]:
+        return await self._batcher.run(waveforms, self.encoder.voice_pipeline(), share=share)
 
     async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
         if "verification" in self.encoder.abilities:

@@ -8,16 +8,18 @@ from typing import Any, Literal
 import numpy as np
 
 from sonant.api.encoder import SpeechEncoder
+from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.errors import SonantError
 from sonant.extraction.request import EncodeRequest
+from sonant.extraction.voice_samples import VoiceSample
 from sonant.server.errors import ApiError, api_error, overloaded
 from sonant.server.hosting.batcher import QueueStats
 from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.settings import Queue
 
-Work = Literal["encode", "transcribe", "diarize", "speaker_vectors"]
+Work = Literal["encode", "transcribe", "diarize", "classify", "speaker_vectors", "voice_samples"]
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,20 @@ class RemoteModel(ServedModel):
         return await self._work("transcribe", waveforms, share)
 
     async def diarize(
-        self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
+        self,
+        waveforms: Sequence[np.ndarray],
+        *,
+        share: str,
+        num_speakers: int | None,
+        known: KnownVoices | None = None,
     ) -> list[list[SpeakerTurn]]:
-        return await self._work("diarize", waveforms, share, num_speakers=num_speakers)
+        return await self._work("diarize", waveforms, share, num_speakers=num_speakers, known=known)
+
+    async def classify(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[dict[str, float]]:
+        return await self._work("classify", waveforms, share)
+
+    async def voice_samples(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[VoiceSample]:
+        return await self._work("voice_samples", waveforms, share)
 
     async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
         return await self._work("speaker_vectors", waveforms, share)

@@ -1,5 +1,6 @@
 """Interface of a served model."""
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -9,16 +10,20 @@ import numpy as np
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.options import Layers
+from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
+from sonant.decoding.voice_calibration import VoiceCalibration
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import EncodeRequest
+from sonant.extraction.voice_calibrations import calibration_of
+from sonant.extraction.voice_samples import VoiceSample
 from sonant.models.abilities import Ability as HeadAbility
 from sonant.models.families import Task
 from sonant.server.errors import ApiError
 from sonant.server.hosting.batcher import QueueStats
 from sonant.server.settings import Queue
 
-Ability = Literal["embeddings", "transcription", "verification", "diarization"]
+Ability = Literal["embeddings", "transcription", "verification", "diarization", "classification"]
 State = Literal["live", "loading", "error", "unloaded", "coming_soon"]
 
 
@@ -38,6 +43,7 @@ class ServedModel(ABC):
         self.id, self.created, self.device = model_id, int(time.time()), device
         self._encoder: SpeechEncoder | None = encoder
         self._queue = queue
+        self._voices: tuple[str, VoiceCalibration | None] | None = None
         self.abilities = abilities_of(served_heads(encoder.abilities))
         self.language = encoder.language
         self.dim, self.num_layers = encoder.dim, encoder.num_layers
@@ -125,9 +131,34 @@ class ServedModel(ABC):
 
     @abstractmethod
     async def diarize(
-        self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
+        self,
+        waveforms: Sequence[np.ndarray],
+        *,
+        share: str,
+        num_speakers: int | None,
+        known: KnownVoices | None = None,
     ) -> list[list[SpeakerTurn]]:
-        """Find the speaker turns of each recording; `num_speakers=None` estimates it. Raises as `encode` does."""
+        """Find the speaker turns of each recording. Raises as `encode` does.
+
+        Args:
+            num_speakers: None estimates it.
+            known: enrolled people, whose names the speakers get.
+        """
+
+    @abstractmethod
+    async def classify(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[dict[str, float]]:
+        """Compute the score of each label of each recording. Raises as `encode` does."""
+
+    @abstractmethod
+    async def voice_samples(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[VoiceSample]:
+        """Compute the voice of each recording. Raises as `encode` does; NoSpeech for a silent one."""
+
+    async def voices(self) -> tuple[str, VoiceCalibration | None]:
+        """Return the fingerprint of the speaker embeddings, and their calibration if one is known."""
+        if self._voices is None:
+            fingerprint = await asyncio.to_thread(lambda: self.encoder.voice_fingerprint)
+            self._voices = fingerprint, calibration_of(fingerprint, self.encoder.name)
+        return self._voices
 
     @abstractmethod
     async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:

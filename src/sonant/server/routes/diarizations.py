@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_turns import on_channel, rttm, speakers_in
 from sonant.errors import ConfigurationError
 from sonant.server.accounts.caller import Caller
+from sonant.server.accounts.voices import EnrolledVoices, VoiceOwner
 from sonant.server.authentication import caller_with
-from sonant.server.errors import api_error
+from sonant.server.errors import ApiError, api_error
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.answering import answer
@@ -19,6 +21,8 @@ from sonant.server.routes.calls import AdmittedCall, ApiCall
 from sonant.server.routes.finite_json import finite_json
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.parameters import ChannelParameters, parameters
+from sonant.server.routes.voices import account_of
+from sonant.server.services import services_of
 from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Audio"])
@@ -34,6 +38,11 @@ class DiarizationParameters(ChannelParameters):
         description="How many there are (on each channel, of `all`). Needed, unless the model has a head that finds "
         "out.",
     )
+    voices: bool = Field(
+        False,
+        description="Give speakers who are enrolled in this account (with this model, see /v1/voice/register) their "
+        "names. `num_speakers` is then needed with any model.",
+    )
     response_format: Literal["json", "rttm"] = "json"
 
 
@@ -42,15 +51,21 @@ class DiarizationCall(ApiCall):
 
     ability = "diarization"
 
-    def __init__(self, body: RequestBody, limits: Limits) -> None:
+    def __init__(self, body: RequestBody, limits: Limits, voices: EnrolledVoices, caller: Caller) -> None:
         self.parameters = parameters(DiarizationParameters, body, FIELDS)
+        self.voices, self.caller = voices, caller
         super().__init__(self.parameters, [one_recording(body, *FIELDS, limits=limits)], self.parameters.channel)
 
     def check(self, model: ServedModel) -> None:
-        check_speakers(model, self.parameters.num_speakers)
+        check_speakers(model, self.parameters.num_speakers, KnownVoices([]) if self.parameters.voices else None)
 
     async def perform(self, job: AdmittedCall) -> Response:
-        found = await job.model.diarize(job.waveforms, share=job.share, num_speakers=self.parameters.num_speakers)
+        found = await job.model.diarize(
+            job.waveforms,
+            share=job.share,
+            num_speakers=self.parameters.num_speakers,
+            known=await self._known(job.model),
+        )
         is_by_channel = self.channel == "all"
         channels = [on_channel(turns, number) for number, turns in enumerate(found)] if is_by_channel else found
         if self.parameters.response_format == "rttm":
@@ -72,11 +87,26 @@ class DiarizationCall(ApiCall):
         }
         return Response(finite_json(content), media_type="application/json")
 
+    async def _known(self, model: ServedModel) -> KnownVoices | None:
+        """Return the enrolled people, if they were asked for. Raises ApiError 400: no threshold is known."""
+        if not self.parameters.voices:
+            return None
+        fingerprint, calibration = await model.voices()
+        if calibration is None:
+            raise ApiError(
+                400,
+                "no_calibration",
+                f"No threshold is known for the voices of {model.id}, so that no one can be named. Leave voices out.",
+                param="voices",
+            )
+        owner = VoiceOwner(account_of(self.caller), model.id, fingerprint)
+        return KnownVoices(await self.voices.of(owner), calibration)
 
-def check_speakers(model: ServedModel, num_speakers: int | None) -> None:
+
+def check_speakers(model: ServedModel, num_speakers: int | None, known: KnownVoices | None = None) -> None:
     """Raise ApiError 400: more speakers than the head has outputs, or neither a number nor a head."""
     try:
-        model.encoder.head_pipeline("diarization", num_speakers=num_speakers)
+        model.encoder.head_pipeline("diarization", num_speakers=num_speakers, known=known)
     except ConfigurationError as error:
         raise api_error(error, param="num_speakers") from error
 
@@ -100,7 +130,9 @@ class SpeakerSegment(BaseModel):
     start: float
     end: float
     text: str = Field(description="Empty: who spoke, not what was said.")
-    speaker: str = Field(description="A name for this recording only, by order of appearance.")
+    speaker: str = Field(
+        description="The name of an enrolled person (of `voices`), else one for this recording, by order of appearance."
+    )
     channel: int | None = Field(None, description="Of `all`: where that speaker is heard, counted from 0.")
 
 
@@ -119,7 +151,7 @@ class Diarization(BaseModel):
     response_class=Response,
     responses={
         **documentation.success(Diarization, {"text/plain": documentation.text("Lines of RTTM, of `rttm`.")}),
-        **documentation.COSTLY,
+        **documentation.ENROLLMENT,
     },
     openapi_extra=documentation.body(
         DiarizationParameters,
@@ -136,4 +168,5 @@ async def create_diarization(request: Request, caller: Caller = Depends(caller_w
     forms that `/v1/embeddings` takes. With `channel=all` each channel is looked at by itself, and speakers of different
     channels are never taken for the same.
     """
-    return await answer(request, caller, DiarizationCall)
+    voices = services_of(request).accounts.voices
+    return await answer(request, caller, lambda body, limits: DiarizationCall(body, limits, voices, caller))

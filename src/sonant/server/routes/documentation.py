@@ -42,6 +42,7 @@ REASONS: Mapping[int, str] = {
     402: "The credit does not suffice.",
     403: "The key may not do this.",
     404: "There is no such model here (`model_not_found`).",
+    409: "It contradicts what is stored: a name that is taken, vectors of other weights.",
     413: "The request, or a recording in it, is larger or longer than this server takes.",
     429: "Too many requests (`rate_limit_exceeded`), or the server is full (`server_is_overloaded`).",
     500: "An error of the server's own.",
@@ -62,7 +63,8 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-COSTLY = errors(*REASONS)
+COSTLY = errors(*(status for status in REASONS if status != 409))
+ENROLLMENT = errors(*REASONS)
 
 
 def success(model: type[BaseModel], others: Mapping[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:

@@ -16,10 +16,14 @@ from sonant.server.text_limits import too_long
 MAX_ITEMS = 100  # of a list; no model here has as many layers
 
 
-class Parameters(BaseModel):
-    """The parameters of every request; unknown names are refused."""
+class Fields(BaseModel):
+    """The fields of a body; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Parameters(Fields):
+    """The parameters of a request to a model."""
 
     model: str = Field(min_length=1, max_length=200, description="The id of a model, as GET /v1/models lists it.")
 
@@ -37,7 +41,7 @@ class ChannelParameters(Parameters):
     )
 
 
-P = TypeVar("P", bound=Parameters)
+P = TypeVar("P", bound=Fields)
 
 
 def parameters(kind: type[P], body: RequestBody, recordings: Collection[str]) -> P:

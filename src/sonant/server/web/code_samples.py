@@ -17,6 +17,7 @@ TITLES: Mapping[Ability, str] = {
     "transcription": "A transcript",
     "verification": "Are these one voice?",
     "diarization": "Who speaks when",
+    "classification": "Age, gender or emotion",
 }
 TOOLS: Mapping[Tool, str] = {
     "curl": "curl",
@@ -45,6 +46,7 @@ FORMS: Mapping[Ability, Form] = {
     "transcription": Form("/audio/transcriptions", {"file": "@speech.wav"}),
     "verification": Form("/audio/speaker/verification", {"file": "@speech.wav", "reference": "@known.wav"}),
     "diarization": Form("/audio/diarizations", {"file": "@meeting.wav", "num_speakers": "2"}),
+    "classification": Form("/voice/analyze", {"file": "@speech.wav"}),
 }
 
 
@@ -118,6 +120,10 @@ print(answer)""",
     cast_to=object,
 )
 print(answer)""",
+    "classification": f"""{CLIENT}{AUDIO}answer = client.post(
+    "/voice/analyze", body={{{{"model": {{name}}, "audio": recording("speech.wav")}}}}, cast_to=object
+)
+print(answer)""",
 }
 
 NODE_CLIENT = """\
@@ -153,6 +159,10 @@ console.log(await client.post("/audio/speaker/verification", {{ body }}));""",
     + """\
 const body = {{ model: {name}, input: await recording("meeting.wav"), num_speakers: 2 }};
 console.log(await client.post("/audio/diarizations", {{ body }}));""",
+    "classification": NODE_AUDIO
+    + """\
+const body = {{ model: {name}, audio: await recording("speech.wav") }};
+console.log(await client.post("/voice/analyze", {{ body }}));""",
 }
 
 SONANT: Mapping[Ability, str] = {
@@ -177,6 +187,10 @@ import sonant
 
 for turn in sonant.diarize("meeting.wav", model={source}, num_speakers=2):
     print(turn.speaker, turn.start_seconds, turn.end_seconds)""",
+    "classification": """\
+import sonant
+
+print(sonant.classify("speech.wav", model={source}))""",
 }
 
 
