@@ -6,6 +6,7 @@ models by name. Accounts are in PostgreSQL.
 """
 
 import asyncio
+import logging
 import math
 import os
 import re
@@ -31,13 +32,17 @@ from sonant.server.operations import logs
 from sonant.server.run import Announce, bind, greeting, make_data_folder, write_secret
 from sonant.server.settings import Replicas, ServerSettings
 
+logger = logging.getLogger(__name__)
+
 FRONT = "sonant"  # the name of the application with the routes
+HANDLER_SECONDS = 0.05  # between settings of our handlers of signals, while Ray starts
+POLL_SECONDS = 0.2
 
 
 def run_on_ray(settings: ServerSettings, *, announce: Announce) -> int:
     """Deploy, serve until SIGTERM or SIGINT, and take everything down; return the exit code.
 
-    Joins the Ray cluster of RAY_ADDRESS, or starts one on this machine. Signals are heeded at any moment, as Ray is
+    Joins the Ray cluster of RAY_ADDRESS, or starts one on this machine. Signals take effect at any moment, as Ray is
     called in another thread; a second one ends the process.
 
     Raises:
@@ -50,8 +55,7 @@ def run_on_ray(settings: ServerSettings, *, announce: Announce) -> int:
             f"With --ray the accounts must be where every machine reaches them, but the database is "
             f"{settings.database_url.partition(':')[0]}. Name one with --database postgresql+psycopg://user@host/name."
         )
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # disables usage reports of Ray
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # a call after the end starts no cluster
+    _set_environment(settings)
     try:
         import ray  # noqa: F401
         from ray import serve  # noqa: F401
@@ -74,19 +78,24 @@ def run_on_ray(settings: ServerSettings, *, announce: Announce) -> int:
         signal.signal(number, signal.SIG_DFL)
         woken.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    def set_handlers() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if not is_stopping:
+                signal.signal(number, stop)
+
+    set_handlers()
     deployment.start(on_end=woken.set)
     try:
-        woken.wait()
-        deployment.raise_failure()
+        while not woken.wait(HANDLER_SECONDS):  # Ray sets handlers of its own as it connects
+            set_handlers()
         if not is_stopping:
+            deployment.raise_failure()
             announce(greeting(settings, host, port, key))
             woken.clear()
             if not is_stopping:
                 woken.wait()
     finally:
-        deployment.take_down()
+        deployment.stop()
     return 0
 
 
@@ -95,7 +104,7 @@ class Deployment:
 
     def __init__(self, settings: ServerSettings, slots: Sequence[Slot], host: str, port: int) -> None:
         self._settings, self._slots, self._host, self._port = settings, slots, host, port
-        self._is_connected, self._is_stopping = threading.Event(), False
+        self._stopping = threading.Event()
         self._names: list[str] = []  # applications, in the order of their deployment
         self._failure: Exception | None = None
 
@@ -108,26 +117,35 @@ class Deployment:
             except Exception as error:  # noqa: BLE001 - raised in the main thread
                 self._failure = error
             finally:
-                self._is_connected.set()
                 on_end()
+            self._stopping.wait()  # the processes of a cluster that is started here end with the thread that started it
+            self._take_down()
 
-        threading.Thread(target=work, name="sonant-deployment", daemon=True).start()
+        self._thread = threading.Thread(target=work, name="sonant-deployment", daemon=True)
+        self._thread.start()
 
     def raise_failure(self) -> None:
         """Raise the error of the deployment, if there is one."""
         if self._failure is not None:
             raise self._failure
 
-    def take_down(self) -> None:
+    def stop(self) -> None:
         """Stop what was deployed, the front first, so that running requests finish; and leave or stop the cluster."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _take_down(self) -> None:
         import ray
         from ray import serve
 
-        self._is_stopping = True
-        self._is_connected.wait()
-        if ray.is_initialized():
+        if not ray.is_initialized():
+            return
+        try:
             for name in reversed(self._names):
                 serve.delete(name)
+        except Exception:
+            logger.exception("not everything that was deployed could be taken down")
+        finally:
             ray.shutdown()
 
     def _deploy(self) -> None:
@@ -135,25 +153,42 @@ class Deployment:
         from ray import serve
 
         is_own = "RAY_ADDRESS" not in os.environ
-        here = {"address": "local", "include_dashboard": False, "_node_ip_address": self._settings.replicas.host}
+        here = {"address": "local", "include_dashboard": False}
+        if self._settings.replicas.host is not None:
+            here["_node_ip_address"] = self._settings.replicas.host
         ray.init(namespace="sonant", **(here if is_own else {}))
-        self._is_connected.set()
         replicas = fitting(self._settings.replicas, len(self._slots), ray.cluster_resources(), may_grow=not is_own)
         serve.start(http_options={"host": self._host, "port": self._port})
-        for slot in self._slots:
-            self._run(_replicas(self._settings, slot, replicas), name_of(slot.id), route=None)
-        self._run(_front(self._settings), FRONT, route="/")
+        models = {name_of(slot.id): _replicas(self._settings, slot, replicas) for slot in self._slots}
+        self._run(models, route=None)
+        self._run({FRONT: _front(self._settings)}, route="/")
 
-    def _run(self, application: Any, name: str, *, route: str | None) -> None:
+    def _run(self, applications: Mapping[str, Any], *, route: str | None) -> None:
+        """Deploy applications and wait until they run, or everything is to stop."""
         from ray import serve
 
-        if self._is_stopping:
+        if self._stopping.is_set():
             return
-        self._names.append(name)
-        try:
-            serve.run(application, name=name, route_prefix=route)
-        except RuntimeError as error:
-            raise CheckpointError(f"{name} could not be started: {error}") from error
+        self._names += applications
+        targets = [serve.RunTarget(target, name, route) for name, target in applications.items()]
+        serve.run_many(targets, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+        while not self._stopping.wait(POLL_SECONDS):
+            found = serve.status().applications
+            for name in applications:
+                if found[name].status in {"DEPLOY_FAILED", "UNHEALTHY"}:
+                    raise CheckpointError(f"{name} could not be started: {found[name].message}")
+            if all(found[name].status == "RUNNING" for name in applications):
+                return
+
+
+def _set_environment(settings: ServerSettings) -> None:
+    """Set what Ray reads as it is imported, here and in the processes that it starts."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no reports to its makers
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # who does not know a secret of this user is refused
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # a call after the end starts no cluster
+    if "RAY_ADDRESS" not in os.environ and settings.replicas.host is None:
+        # Whether this machine may be part of a cluster of several; without, everything listens on 127.0.0.1.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
 
 def fitting(replicas: Replicas, num_models: int, there: Mapping[str, float], *, may_grow: bool) -> Replicas:

@@ -138,7 +138,8 @@ class Replicas:
         requests: that each should have at a time; with more there will be more replicas, with fewer fewer.
         cpus, gpus: that each takes; parts of one are possible. Without `cpus`: one, or less on a machine that has too
             few for all models.
-        host: address of this machine at which the cluster that is started here listens, for further machines to join.
+        host: address of this machine under which further ones may join the cluster that is started here, whose
+            processes then listen on all addresses; None: on 127.0.0.1 alone.
     """
 
     minimum: int = 1
@@ -146,7 +147,7 @@ class Replicas:
     requests: float = 8.0
     cpus: float | None = None
     gpus: float = 0.0
-    host: str = "127.0.0.1"
+    host: str | None = None
 
     def __post_init__(self) -> None:
         _require(self, positive=("minimum", "requests", "cpus"))
