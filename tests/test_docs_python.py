@@ -6,7 +6,7 @@ Models of the hub are small ones with random weights in folders of the same name
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,13 @@ class Page:
         files: path to the function that writes it.
         names: makes what the page takes for given, by name.
         instead: text that cannot run here, or not in a test's time, and what runs in its place.
+        packages: without which the page cannot run.
     """
 
     files: dict[str, Callable[[Path], object]] = field(default_factory=dict)
     names: Callable[[], dict[str, Any]] = dict
     instead: dict[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
 
 
 def recordings(folder: Path) -> None:
@@ -119,6 +121,8 @@ def words_and_codes() -> dict[str, Any]:
     return {"words": WORDS, "codes": codes, "texts": [f"speech number {number} says little" for number in range(8)]}
 
 
+SERVED = Page(files={"recognizer/my-recognizer": write_ctc})
+
 PAGES = {
     "audio.md": Page(
         files={"upload.wav": lambda path: path.write_bytes(b"RIFF")},
@@ -156,7 +160,8 @@ PAGES = {
         names=lambda: {"torch": torch},
         instead={'"cuda"': '"cpu"'},
     ),
-    "serving.md": Page(files={"recognizer/my-recognizer": write_ctc}),
+    "serving.md": SERVED,
+    "clients.md": replace(SERVED, packages=("langchain_openai", "litellm")),
     "speakers.md": Page(
         files={
             "microsoft/wavlm-base-plus-sv": write_xvector,
@@ -196,8 +201,11 @@ def python_of(page: Path) -> list[Block]:
 )
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     about = PAGES.get(page.name, Page())
+    for package in about.packages:
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     recordings(tmp_path)
     for name, write in about.files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -205,7 +213,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     names = about.names()
     instead = dict(about.instead)
     with ExitStack() as stack:
-        if page.name == "serving.md":
+        if about.files == SERVED.files:
             settings = ServerSettings(data=tmp_path / "data", models=["sonant/wavlm-tiny", "recognizer/my-recognizer"])
             server = stack.enter_context(running(settings))
             monkeypatch.setenv("SONANT_API_KEY", server.user_key)

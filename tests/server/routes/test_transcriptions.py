@@ -86,14 +86,6 @@ def test_stream(client: openai.OpenAI, transcript: Transcript) -> None:
     assert events[-1].usage.type == "duration"
 
 
-def test_stream_of_verbose_json(client: openai.OpenAI, transcript: Transcript) -> None:
-    *deltas, last = _create(client, stream=True, response_format="verbose_json", timestamp_granularities=["word"])
-    assert "".join(event.delta for event in deltas) == last.text == transcript.text
-    whole = _create(client, response_format="verbose_json", timestamp_granularities=["word"])
-    assert [word["start"] for word in last.words] == [word.start for word in whole.words]
-    assert (last.type, last.duration, last.usage.type) == ("transcript.text.done", float(whole.duration), "duration")
-
-
 def test_what_a_ctc_model_cannot_use_is_taken_and_named(client: openai.OpenAI, transcript: Transcript) -> None:
     how: dict[str, Any] = {
         "prompt": "names: Allison",

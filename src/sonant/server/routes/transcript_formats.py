@@ -172,7 +172,7 @@ def spoken_segment(segment: dict[str, Any]) -> bytes:
 
 
 def done(content: dict[str, Any]) -> bytes:
-    """Make the last event, with the text, the usage, and in `verbose_json` what belongs to it."""
+    """Make the last event, with the text and the usage."""
     return _event({"type": "transcript.text.done", **content})
 
 

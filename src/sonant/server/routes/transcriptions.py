@@ -70,8 +70,8 @@ class TranscriptionParameters(ChannelParameters):
     )
     stream: bool = Field(
         False,
-        description="Server-sent events `transcript.text.delta` and `transcript.text.done`; of `verbose_json` the last "
-        "has its fields, too.",
+        description="Server-sent events `transcript.text.delta`, `transcript.text.segment` (of `diarized_json`) and "
+        "`transcript.text.done`. Not used with `verbose_json`, which is answered as a whole.",
     )
     language: str | None = Field(
         None,
@@ -110,8 +110,10 @@ class TranscriptionCall(StreamingCall):
         if given.timestamp_granularities is not None and given.response_format != "verbose_json":
             raise _mismatch("timestamp_granularities", 'needs response_format="verbose_json"')
         if given.stream and given.response_format in {"srt", "vtt"}:
-            raise _mismatch("stream", 'goes with response_format="json", "text", "verbose_json" or "diarized_json"')
-        self.is_stream = given.stream
+            raise _mismatch("stream", 'goes with response_format="json", "text" or "diarized_json"')
+        self.is_stream = given.stream and given.response_format != "verbose_json"
+        if given.stream and not self.is_stream:
+            self.warnings.append("stream is not used: verbose_json is not streamed, nor is it by OpenAI's whisper-1")
         if given.channel == "all" and (given.stream or given.response_format in {"srt", "vtt", "diarized_json"}):
             raise _mismatch(
                 "channel", '"all" goes with response_format "json", "text" or "verbose_json", and with no stream'
@@ -165,13 +167,10 @@ class TranscriptionCall(StreamingCall):
             (transcript,) = await work
             if transcript.text != told:
                 yield delta(transcript.text[len(told) :])
-            about: dict[str, Any] = {}
-            if self.parameters.response_format == "verbose_json":
-                about = self._verbose(transcript, job.model)
-            elif self.parameters.response_format == "diarized_json":
+            if self.parameters.response_format == "diarized_json":
                 for segment in (await self._diarized(transcript, job))["segments"]:
                     yield spoken_segment(segment)
-            yield done(about | self._json(transcript, job))
+            yield done(self._json(transcript, job))
         finally:
             await stopped(work)
 
