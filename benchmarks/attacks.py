@@ -12,11 +12,12 @@ import io
 import json
 import resource
 import socket
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +27,7 @@ from urllib.parse import urlencode
 import numpy as np
 import soundfile
 
-from benchmarks.server_process import ServerProcess, make_keys
+from benchmarks.server_process import Books, ServerProcess, make_keys
 from benchmarks.serving import percentiles, request
 
 MODEL = "sonant/wavlm-tiny"
@@ -235,7 +236,56 @@ def lockout(site: Site) -> Row:
     }
 
 
+def database(site: Site) -> Row:
+    """The database of the accounts is locked by another program, then full, then gone; and comes back each time."""
+    file = site.server.data / "sonant.db"
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            yield
+            other.execute("COMMIT")
+
+    @contextmanager
+    def full() -> Iterator[None]:
+        assert site.server.process is not None
+        pid, kind = site.server.process.pid, resource.RLIMIT_FSIZE
+        before = resource.prlimit(pid, kind, (1, resource.RLIM_INFINITY))
+        yield
+        resource.prlimit(pid, kind, before)
+
+    @contextmanager
+    def gone() -> Iterator[None]:
+        file.rename(file.with_suffix(".moved"))
+        yield
+        file.with_suffix(".moved").rename(file)
+
+    rows: Row = {}
+    for trouble in (locked, full, gone):
+        with trouble():
+            api = site.honest(2)
+            page = site.form("/sign-in", VICTIM, email="client0@example.org", password=PASSWORD)
+            ready = site.ask("GET", "/ready")
+        start = time.monotonic()
+        while site.honest(1)["statuses"] != {"200": 1} and time.monotonic() < start + 90:
+            time.sleep(0.2)
+        recovered = time.monotonic() - start
+        time.sleep(12)  # two heartbeats
+        books = Books.read(site.server.data)
+        rows[trouble.__name__] = {
+            "api": api,
+            "page": {"status": page[0], "seconds": round(page[2], 2)},
+            "ready": {"status": ready[0], "seconds": round(ready[2], 2)},
+            "served_again_after_seconds": round(recovered, 1),
+            "unbalanced": books.unbalanced,
+            "held": books.held,
+        }
+    return rows
+
+
 CASES: dict[str, Callable[[Site], Row]] = {
+    "database": database,
     "stalled": stalled,
     "uploads": uploads,
     "forms": forms,
