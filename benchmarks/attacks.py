@@ -7,6 +7,7 @@ X-Forwarded-For, as behind a web server. Each case starts a server of its own an
 """
 
 import argparse
+import base64
 import http.client
 import io
 import json
@@ -16,11 +17,14 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlencode
 
@@ -284,6 +288,94 @@ def database(site: Site) -> Row:
     return rows
 
 
+@contextmanager
+def clients(site: Site, keys: Sequence[str], body: bytes, answers: Counter[int]) -> Iterator[None]:
+    """Let a client of each key send one request after another, with a pause where it is refused; count the answers."""
+    ended = Event()
+
+    def work(key: str) -> None:
+        while not ended.is_set():
+            headers = {"Content_Type": "application/json", "X_Forwarded_For": ATTACKER}
+            status = site.ask("POST", "/v1/embeddings", body, Authorization=f"Bearer {key}", **headers)[0]
+            answers[status] += 1
+            if status != 200:
+                ended.wait(0.1)
+
+    for key in keys:
+        Thread(target=work, args=(key,), daemon=True).start()
+    time.sleep(2)
+    yield
+    ended.set()
+
+
+def flooded(site: Site, keys: Sequence[str], body: bytes) -> Row:
+    """Return what the honest client meets beside these clients, and the answers of these."""
+    answers: Counter[int] = Counter()
+    row = site.beside(partial(clients, keys=keys, body=body, answers=answers))
+    return {**row, "attackers_answers": dict(answers)}
+
+
+def unpaid(site: Site) -> Row:
+    """Ten clients of an account without credit; each request has four FLACs of 0.1 MB that take a second to decode."""
+    (key,) = make_keys(site.server.data, 1, Decimal(0), name="poor")
+    return flooded(site, [key] * 10, recordings([silence()] * 4))
+
+
+def decoding(site: Site) -> Row:
+    """The same requests, of an account with credit."""
+    return flooded(site, [site.attacker_key] * 10, recordings([silence()] * 4))
+
+
+def many_keys(site: Site) -> Row:
+    """Thirty keys of one account with four clients each, beside 28 accounts with one client each."""
+    body = recordings([noise(8)])
+    many = make_keys(site.server.data, 1, Decimal(1_000_000), name="many", keys=30)
+    others = make_keys(site.server.data, 28, Decimal(1_000_000), name="other")
+    answers: Counter[int] = Counter()
+    with clients(site, others, body, answers):
+        row = flooded(site, many * 4, body)
+        return {**row, "answers_of_28_others": dict(answers)}
+
+
+def unread(site: Site) -> Row:
+    """Twelve requests for all frames of all layers of three minutes, whose answers are not read."""
+    body = recordings([noise(180)], output="frames", layer="all", encoding_format="float")
+
+    @contextmanager
+    def attack(site: Site) -> Iterator[None]:
+        with ExitStack() as stack:
+            for _ in range(12):
+                client = stack.enter_context(site.connect(site.upload(len(body)), body))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+            time.sleep(10)
+            yield
+
+    return site.beside(attack)
+
+
+def recordings(files: Sequence[bytes], **parameters: str) -> bytes:
+    """Return the body of a request for several recordings."""
+    texts = [base64.b64encode(file).decode() for file in files]
+    return json.dumps({"model": MODEL, "input": texts, "encoding_format": "base64", **parameters}).encode()
+
+
+def silence() -> bytes:
+    """Return five and a half minutes of silence on eight channels, which is small, and not for a decoder."""
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", 48_000, 8, "PCM_16", format="FLAC") as writer:
+        for _ in range(33):
+            writer.write(np.zeros((480_000, 8), np.int16))
+    return file.getvalue()
+
+
+def noise(seconds: int) -> bytes:
+    """Return a recording of faint noise."""
+    samples = np.random.default_rng(0).integers(-30, 31, 16_000 * seconds).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format="FLAC")
+    return file.getvalue()
+
+
 CASES: dict[str, Callable[[Site], Row]] = {
     "database": database,
     "stalled": stalled,
@@ -292,6 +384,10 @@ CASES: dict[str, Callable[[Site], Row]] = {
     "connections": connections,
     "sign_ups": sign_ups,
     "lockout": lockout,
+    "unpaid": unpaid,
+    "decoding": decoding,
+    "many_keys": many_keys,
+    "unread": unread,
 }
 
 

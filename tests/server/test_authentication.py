@@ -265,7 +265,7 @@ def test_the_page_of_another_site_signs_nobody_in(site):
 
 
 def test_anonymously(open_site):
-    expected = {"name": "anonymous", "share": "anonymous", "is_admin": False}
+    expected = {"name": "anonymous", "share": "anonymous testclient", "is_admin": False}
     assert open_site.post("/v1/x").json() == expected
     # The clients of OpenAI insist on a key: any that is not ours will do.
     assert open_site.post("/v1/x", headers={"authorization": "Bearer unused"}).json() == expected

@@ -66,7 +66,7 @@ def test_the_limits_are_the_defaults() -> None:
         f"{limits.audio_bytes // MIB} MiB encoded; {limits.audio_seconds / 60:.0f} minutes decoded",
         f"{limits.decoded_bytes // MIB} MiB on the way there; {limits.decode_seconds:.0f} s to decode",
         f"{limits.inputs} recordings, two hours of audio, {limits.response_bytes // MIB} MiB of vectors",
-        f"{limits.concurrent_requests} worked on, {limits.in_flight_bytes // MIB} MiB of bodies",
+        f"{limits.concurrent_requests} worked on, {limits.in_flight_bytes // MIB} MiB of bodies, decoded audio",
         f"does in {queue.wait_seconds:.0f} s",
         f"{rules.requests_per_minute} requests and {rules.audio_seconds_per_minute / 3600:.0f} hours of audio",
     ):

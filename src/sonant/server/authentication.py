@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -12,6 +13,7 @@ from sonant.server.accounts.keys import API_SCOPES, SCOPES, START, Scope
 from sonant.server.accounts.sessions import Session
 from sonant.server.accounts.users import disabled
 from sonant.server.errors import ApiError
+from sonant.server.networks import network_of
 from sonant.server.services import services_of
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -60,7 +62,7 @@ async def identify(request: Request) -> Caller:
     if services.settings.anonymous:
         if not {"*", request.headers.get("origin")} & set(services.settings.cors_origins):
             refuse_cross_site(request)
-        return ANONYMOUS
+        return replace(ANONYMOUS, network=network_of(client_address(request)))
     raise ApiError(
         401, "missing_api_key", "No API key was given; expected the header 'Authorization: Bearer sk-sonant-...'."
     )

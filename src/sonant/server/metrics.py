@@ -20,7 +20,7 @@ class Metrics:
         queue_seconds: seconds of audio in the queue, by model.
         batch_fill: filled fraction of the budget of a batch, by model.
         in_flight: number of running requests.
-        in_flight_bytes: size of their bodies.
+        in_flight_bytes: size of their bodies, decoded recordings and answers.
     """
 
     def __init__(self) -> None:
@@ -42,4 +42,4 @@ class Metrics:
             "sonant_batch_fill", "Part of a batch that was filled.", ["model"], buckets=SHARES, registry=registry
         )
         self.in_flight = Gauge("sonant_in_flight_requests", "Requests being worked on.", registry=registry)
-        self.in_flight_bytes = Gauge("sonant_in_flight_bytes", "Bytes of their bodies.", registry=registry)
+        self.in_flight_bytes = Gauge("sonant_in_flight_bytes", "Bytes that they hold.", registry=registry)

@@ -52,11 +52,12 @@ class Limits:
         request_seconds: of all recordings of one request.
         inputs: recordings in one request.
         response_bytes: of the vectors in one answer, as float32: every layer of every frame adds up.
-        in_flight_bytes: of all request bodies that are being received or worked on. One account, and one client
-            address, may fill three quarters of them; the more there are, the less each.
+        in_flight_bytes: that all requests hold together: bodies, decoded recordings and vectors of answers. One
+            account, and one client address, may fill three quarters of them; the more there are, the less each.
         concurrent_requests: requests to the API that are being received or worked on; shared in the same way.
         decode_seconds: wall time that decoding one recording may take, in its turns.
         receive_seconds: wall time that a body may take to arrive.
+        send_seconds: wall time in which a client must read an answer, and that again for each 4 MiB of vectors.
         receive_bytes_per_second: the least rate at which a body must arrive, after its first ten seconds.
     """
 
@@ -67,10 +68,11 @@ class Limits:
     request_seconds: float = 7200.0
     inputs: int = 256
     response_bytes: int = 256 * MIB
-    in_flight_bytes: int = 512 * MIB
+    in_flight_bytes: int = 1024 * MIB
     concurrent_requests: int = 512
     decode_seconds: float = 20.0
     receive_seconds: float = 60.0
+    send_seconds: float = 60.0
     receive_bytes_per_second: float = 2048.0
 
     def __post_init__(self) -> None:
@@ -168,7 +170,8 @@ class ServerSettings:
         anonymous: whether requests without a key are served, uncharged.
         devices: where models compute; empty: a GPU if there is one.
         precision: of the arithmetic; None: that of the weights.
-        decode_workers: processes that decode; None: by the number of cores.
+        decode_workers: recordings decoded at a time, each in a process; None: by the number of cores. Up to six more
+            processes keep long recordings between their turns.
         fetch_hosts: hosts from which addresses in requests are fetched ("audio.example.org", "*.example.org"); none by
             default.
         cors_origins: origins (https://app.example.org, or * for all) whose pages may call the API from a browser, with

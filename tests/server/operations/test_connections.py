@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from time import monotonic, sleep
 
 import pytest
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 
 from sonant.server.networks import TrustedProxies
 from sonant.server.operations.connections import HEAD_BYTES, Connection, Peers
@@ -82,3 +82,19 @@ def test_a_web_server_in_front_may_have_many_connections() -> None:
     with standing(app, Few) as port, ExitStack() as stack:
         clients = [stack.enter_context(connect(port)) for _ in range(9)]
         assert not any(map(is_closed, clients))
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_dropped() -> None:
+    class Hasty(Connection):
+        stall_seconds = 0.2
+
+    size = 64 << 20
+    with standing(Response(bytes(size)), Hasty) as port, connect(port) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+        client.sendall(head(length=0))
+        sleep(1.0)
+        received = 0
+        with suppress(ConnectionResetError):
+            while piece := client.recv(1 << 20):
+                received += len(piece)
+        assert 0 < received < size

@@ -2,11 +2,14 @@
 
 import asyncio
 import base64
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Send
 
 from sonant.server.routes import vectors
 
@@ -14,8 +17,7 @@ SHAPES = [(1,), (256,), (7, 3), (2, 5, 3), (0, 4), (3, 0, 4), (2, 700, 256)]
 
 
 def _json(array: np.ndarray, encoding: vectors.Encoding) -> Any:
-    (pieces,) = asyncio.run(vectors.as_json([array], encoding))
-    return orjson.loads(b"".join(pieces))
+    return orjson.loads(b"".join(vectors.as_json(array, encoding)))
 
 
 @pytest.fixture(params=[12, vectors.PIECE])
@@ -40,16 +42,49 @@ def test_strides_do_not_matter() -> None:
     assert np.array_equal(np.frombuffer(base64.b64decode(_json(array, "base64")), "<f4"), array.ravel())
 
 
-@pytest.mark.parametrize("sizes", [[], [1], [10, 0, 3], [1 << 18, 5, 1 << 19], [1000] * 1000])
-def test_pieces_are_sent_as_they_are(sizes: list[int]) -> None:
-    pieces = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
-    sent: list[dict[str, Any]] = []
+def _sent(pieces: Iterable[bytes], *, send: Send | None = None, **how: Any) -> list[Any]:
+    sent: list[Any] = []
 
-    async def send(message: Any) -> None:
+    async def note(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(vectors.PiecesResponse(pieces)({}, None, send))  # type: ignore[arg-type]
-    start, *bodies = sent
+    response = vectors.VectorsResponse(pieces, **{"held_bytes": 0, "send_seconds": 10.0} | how)
+    asyncio.run(response({"type": "http"}, None, send or note))  # type: ignore[arg-type]
+    return sent
+
+
+@pytest.mark.parametrize("held_bytes", [0, vectors.SMALL + 1])
+@pytest.mark.parametrize("sizes", [[1], [10, 0, 3], [1 << 18, 5, 1 << 19], [1000] * 1000])
+def test_pieces_are_sent_as_they_are(sizes: list[int], held_bytes: int) -> None:
+    pieces = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
+    start, *bodies = _sent(iter(pieces), held_bytes=held_bytes)
     assert b"".join(body["body"] for body in bodies) == b"".join(pieces)
-    assert dict(start["headers"])[b"content-length"] == str(sum(sizes)).encode()
+    length = dict(start["headers"]).get(b"content-length")
+    assert length == (None if held_bytes else str(sum(sizes)).encode())
     assert [body["more_body"] for body in bodies] == [True] * (len(bodies) - 1) + [False]
+
+
+def test_large_answers_are_written_while_they_are_sent() -> None:
+    made = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal made
+        for _ in range(10):
+            made += 1
+            yield bytes(vectors.TOGETHER)
+
+    ahead: list[int] = []
+
+    async def send(message: Any) -> None:
+        ahead.append(made)
+
+    _sent(pieces(), send=send, held_bytes=vectors.SMALL + 1)
+    assert ahead == [*range(11), 10]
+
+
+def test_a_client_that_does_not_read_is_left_after_a_while() -> None:
+    async def never(_: Any) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(ClientDisconnect):
+        _sent([b"{}"], send=never, send_seconds=0.05)

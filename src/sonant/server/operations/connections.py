@@ -12,6 +12,7 @@ from sonant.server.networks import TrustedProxies, network_of
 from sonant.server.sharing.budget import Budget
 
 HEAD_SECONDS = 20.0  # time from the start of a connection, or of its next request, to the end of the headers
+STALL_SECONDS = 60.0  # time in which a client must take some of an answer
 HEAD_BYTES = 64 << 10  # plus one read from the socket
 
 
@@ -43,9 +44,10 @@ class Connection(HttpToolsProtocol):
     """
 
     peers = Peers(inf, TrustedProxies(()))
-    head_seconds = HEAD_SECONDS
+    head_seconds, stall_seconds = HEAD_SECONDS, STALL_SECONDS
     _is_counted = False
     _timer: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None  # runs while the client takes nothing
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,9 +60,18 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_stalling()
         if self._is_counted:
             self.peers.leave(self._host)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall = self.loop.call_later(self.stall_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_stalling()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -95,6 +106,11 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_stalling(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _give_up(self) -> None:
         self._timer = None

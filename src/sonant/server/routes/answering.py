@@ -19,9 +19,11 @@ from sonant.server.routes.bodies import RequestBody, receive
 from sonant.server.routes.calls import AdmittedCall, ApiCall, CallUsage, StreamingCall
 from sonant.server.routes.disconnection import EventStream, error_event, unless_disconnected
 from sonant.server.routes.inputs import AudioInput
+from sonant.server.routes.vectors import VectorsResponse
 from sonant.server.routes.waveforms import waveforms
 from sonant.server.services import Services, services_of
 from sonant.server.settings import Limits
+from sonant.server.sharing.workload import Share
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ async def answer(request: Request, caller: Caller, read_call: Callable[[RequestB
         request.state.model = model.id
         call.check(model)
         model.check_room(0.0, share=caller.share)  # an overloaded server refuses before decoding
-        work = _Answer(request, caller, services, model)
+        work = _Answer(request, caller, services, model, request.state.share)
         if isinstance(call, StreamingCall) and call.is_stream:
             response: Response = await EventStream.begun(request.receive, work.events(call))
         else:
@@ -61,12 +63,14 @@ class _Answer:
     caller: Caller
     services: Services
     model: ServedModel
+    memory: Share
 
     async def response(self, call: ApiCall) -> Response:
         """Compute the response; charged on success."""
         job, bill, warnings = await self._admit(call)
         async with bill:
             response = await call.perform(job)
+        self.memory.keep(response.held_bytes if isinstance(response, VectorsResponse) else 0)
         for warning in warnings:
             response.headers.append(WARNING_HEADER, warning)
         self._count(job.usage)
@@ -97,7 +101,7 @@ class _Answer:
         model, services, state = self.model, self.services, self.request.state
         start = perf_counter()
         decoded = await waveforms(
-            call.recordings, services, model, self.caller, ability=call.ability, channel=call.channel
+            call.recordings, services, model, self.caller, self.memory, ability=call.ability, channel=call.channel
         )
         places = [(number, channel) for number, one in enumerate(decoded) for channel in range(len(one.channels))]
         inputs = [waveform for one in decoded for waveform in one.channels]
@@ -115,7 +119,7 @@ class _Answer:
             cost=services.settings.price_of(model.id).cost(tokens, seconds),
         )
         usage = CallUsage(tokens, seconds, bill.cost)
-        job = AdmittedCall(model, inputs, places, usage, self.caller.share, services.metrics)
+        job = AdmittedCall(model, inputs, places, usage, self.caller.share, self.memory, services.metrics)
         return job, bill, _warnings(call.recordings, decoded)
 
     def _count(self, usage: CallUsage) -> None:

@@ -16,6 +16,7 @@ from sonant.server.hosting.served_model import Ability, ServedModel
 from sonant.server.metrics import Metrics
 from sonant.server.routes.inputs import AudioInput
 from sonant.server.routes.parameters import Parameters
+from sonant.server.sharing.workload import Share
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class AdmittedCall:
         waveforms: decoded at the rate of the model, (samples,) each, ordered by recording and channel.
         places: for each waveform, the indices of the recording and of the channel among those requested.
         usage: frames, seconds and cost.
-        share: key of the caller in the fair queue of the model.
+        share: the account, in the fair queue of the model.
+        memory: what the request holds of the server's memory.
         metrics: where durations are recorded.
     """
 
@@ -64,6 +66,7 @@ class AdmittedCall:
     places: Sequence[tuple[int, int]]
     usage: CallUsage
     share: str
+    memory: Share
     metrics: Metrics
 
     @contextmanager

@@ -1,6 +1,7 @@
 """POST /v1/embeddings: recordings to vectors, compatible with clients of OpenAI, with additions for speech."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,10 +20,10 @@ from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
-from sonant.server.routes.calls import AdmittedCall, ApiCall
+from sonant.server.routes.calls import AdmittedCall, ApiCall, CallUsage
 from sonant.server.routes.inputs import recordings
 from sonant.server.routes.parameters import ChannelParameters, parameters
-from sonant.server.routes.vectors import Encoding, PiecesResponse, as_json
+from sonant.server.routes.vectors import Encoding, VectorsResponse, as_json, check_finite
 from sonant.server.settings import MIB, Limits
 
 router = APIRouter(tags=["Embeddings"])
@@ -71,7 +72,7 @@ class EmbeddingCall(ApiCall):
 
     def __init__(self, body: RequestBody, limits: Limits) -> None:
         self.parameters = parameters(EmbeddingParameters, body, FIELDS)
-        self.max_bytes = limits.response_bytes
+        self.limits = limits
         super().__init__(self.parameters, recordings(body, *FIELDS, limits=limits), self.parameters.channel)
 
     def check(self, model: ServedModel) -> None:
@@ -88,11 +89,13 @@ class EmbeddingCall(ApiCall):
 
     async def perform(self, job: AdmittedCall) -> Response:
         encoding = self._encode_request(job.model)
-        self._check_size(job, encoding)
+        held_bytes = self._hold_answer(job, encoding)
         results = await job.model.encode(job.waveforms, encoding, share=job.share)
         arrays = results if encoding.stacked else [result[0] for result in results]
+        await check_finite(arrays)
         with job.timed("respond"):
-            return await self._response(job, encoding, arrays)
+            pieces = self._pieces(job.model, job.usage, job.places, encoding, deque(arrays))
+            return VectorsResponse(pieces, held_bytes=held_bytes, send_seconds=self.limits.send_seconds)
 
     def _encode_request(self, model: ServedModel) -> EncodeRequest:
         """Return layers and pooling. Raises ApiError for contradictory parameters."""
@@ -117,33 +120,47 @@ class EmbeddingCall(ApiCall):
             raise ApiError(400, "invalid_value", "layer names a hidden state more than once.", param="layer")
         return encoding
 
-    def _check_size(self, job: AdmittedCall, encoding: EncodeRequest) -> None:
+    def _hold_answer(self, job: AdmittedCall, encoding: EncodeRequest) -> int:
+        """Take memory for the vectors, and return its bytes. Raises ApiError 413: too many; 429: memory is full."""
         vectors = job.usage.tokens if encoding.pool is None else len(job.waveforms)
         size = 4 * vectors * len(encoding.layers) * encoding.vector_dim(job.model.dim)
-        if size > self.max_bytes:
+        most = self.limits.response_bytes
+        if size > most:
             raise ApiError(
                 413,
                 "response_too_large",
                 f"The answer would hold {size / MIB:.1f} MiB ({vectors} vectors of {len(encoding.layers)} layers), and "
-                f"one may hold {self.max_bytes / MIB:.1f} MiB. Ask for fewer layers, for one vector per recording "
+                f"one may hold {most / MIB:.1f} MiB. Ask for fewer layers, for one vector per recording "
                 '(output="utterance"), or for shorter recordings.',
             )
+        job.memory.take(size)
+        return size
 
-    async def _response(self, job: AdmittedCall, encoding: EncodeRequest, arrays: Sequence[np.ndarray]) -> Response:
-        written = await as_json(arrays, self.parameters.encoding_format)
-        rate = {"frame_rate": job.model.frame_rate} if encoding.pool is None else {}
-        body = [b'{"object":"list","data":[']
-        for (index, channel), array, embedding in zip(job.places, arrays, written, strict=True):
-            of_channel = {"channel": channel} if self.channel == "all" else {}
+    def _pieces(
+        self,
+        model: ServedModel,
+        usage: CallUsage,
+        places: Sequence[tuple[int, int]],
+        encoding: EncodeRequest,
+        arrays: deque[np.ndarray],
+    ) -> Iterator[bytes]:
+        """Write the answer, and let go of each array once it is written."""
+        rate = {"frame_rate": model.frame_rate} if encoding.pool is None else {}
+        yield b'{"object":"list","data":['
+        for number, (index, channel) in enumerate(places):
+            array = arrays.popleft()
+            of_channel = {"channel": channel} if self.parameters.channel == "all" else {}
             about = {"object": "embedding", "index": index, **of_channel, "shape": array.shape, **rate}
-            body += [b"," if len(body) > 1 else b"", b'{"embedding":', *embedding, b",", orjson.dumps(about)[1:]]
+            yield b',{"embedding":' if number else b'{"embedding":'
+            yield from as_json(array, self.parameters.encoding_format)
+            yield b"," + orjson.dumps(about)[1:]
         rest = {
-            "model": job.model.id,
+            "model": model.id,
             "layer": list(encoding.layers) if encoding.stacked else encoding.layers[0],
             "pooling": encoding.pool or "none",
-            "usage": job.usage.in_tokens(),
+            "usage": usage.in_tokens(),
         }
-        return PiecesResponse([*body, b"],", orjson.dumps(rest)[1:]])
+        yield b"]," + orjson.dumps(rest)[1:]
 
 
 def _contradiction(what: str, cure: str) -> ApiError:

@@ -1,14 +1,15 @@
-"""Arrays as JSON: numbers, or base64 of little-endian float32, encoded in pieces so that other tasks can run."""
+"""Arrays as JSON, numbers or base64 of little-endian float32, written while they are sent."""
 
 import asyncio
 import binascii
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 import orjson
 from fastapi import Response
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from sonant.server.routes.finite_json import not_finite
@@ -16,25 +17,28 @@ from sonant.server.routes.finite_json import not_finite
 Encoding = Literal["float", "base64"]
 
 PIECE = 3 << 14  # numbers converted to text in one call, which holds the GIL: a few milliseconds
-SMALL = 1 << 16  # numbers up to which no thread is used
+SMALL = 1 << 18  # bytes of arrays up to which all is written at once
+TOGETHER = 1 << 18  # bytes of one message
+BYTES_A_TIMEOUT = 4 << 20  # of arrays, for which a client has `send_seconds` more
 
 
-async def as_json(arrays: Sequence[np.ndarray], encoding: Encoding) -> list[list[bytes]]:
-    """Encode each array as JSON, nested lists or a base64 string, in pieces.
-
-    Raises NonFiniteStates: a number is NaN or infinite.
-    """
-    if sum(array.size for array in arrays) <= SMALL:
-        return _as_json(arrays, encoding)
-    return await asyncio.to_thread(_as_json, arrays, encoding)
+async def check_finite(arrays: Sequence[np.ndarray]) -> None:
+    """Raise NonFiniteStates if a number is NaN or infinite, for which JSON has no word."""
+    if sum(array.nbytes for array in arrays) <= SMALL:
+        _check_finite(arrays)
+    else:
+        await asyncio.to_thread(_check_finite, arrays)
 
 
-def _as_json(arrays: Sequence[np.ndarray], encoding: Encoding) -> list[list[bytes]]:
+def _check_finite(arrays: Sequence[np.ndarray]) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise not_finite("A vector")
+
+
+def as_json(array: np.ndarray, encoding: Encoding) -> Iterator[bytes]:
+    """Write an array as JSON, nested lists or a base64 string, in pieces."""
     written = _base64 if encoding == "base64" else _numbers
-    for array in arrays:
-        if not np.isfinite(array).all():
-            raise not_finite("A vector")
-    return [list(written(np.ascontiguousarray(array, dtype="<f4"))) for array in arrays]
+    yield from written(np.ascontiguousarray(array, dtype="<f4"))
 
 
 def _base64(array: np.ndarray) -> Iterator[bytes]:
@@ -59,30 +63,56 @@ def _numbers(array: np.ndarray) -> Iterator[bytes]:
     yield b"]" if len(array) else b"[]"
 
 
-class PiecesResponse(Response):
-    """A response of JSON pieces that are sent without joining them, since vectors of an hour of speech are large."""
+class VectorsResponse(Response):
+    """A response of JSON pieces, made while they are sent: of vectors of an hour of speech only the vectors are held.
+
+    A client that reads too slowly is cut off. Small responses are made at once, and have a content-length.
+
+    Args:
+        pieces: of JSON.
+        held_bytes: of the arrays that are written.
+        send_seconds: that a client has to read `BYTES_A_TIMEOUT` of the arrays, and the response besides.
+    """
 
     media_type = "application/json"
-    TOGETHER = 1 << 18  # bytes of one message
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    def __init__(self, pieces: Iterable[bytes], *, held_bytes: int, send_seconds: float) -> None:
         super().__init__()
-        self.headers["content-length"] = str(sum(map(len, pieces)))
-        self._pieces = pieces
+        del self.headers["content-length"]
+        self.held_bytes = held_bytes
+        self._seconds = send_seconds * (1 + held_bytes / BYTES_A_TIMEOUT)
+        self._is_small = held_bytes <= SMALL
+        if self._is_small:
+            pieces = list(pieces)
+            self.headers["content-length"] = str(sum(map(len, pieces)))
+        self._messages = _joined(pieces)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for message in self._messages():
-            await send({"type": "http.response.body", "body": message, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        try:
+            async with asyncio.timeout(self._seconds):
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                while message := await self._next():
+                    await send({"type": "http.response.body", "body": message, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            scope.setdefault("state", {})["error_code"] = "answer_read_too_slowly"
+            raise ClientDisconnect from None
 
-    def _messages(self) -> Iterator[bytes]:
-        small: list[bytes] = []
-        size = 0
-        for piece in self._pieces:
-            small.append(piece)
-            size += len(piece)
-            if size >= self.TOGETHER:
-                yield b"".join(small)
-                small, size = [], 0
+    async def _next(self) -> bytes:
+        if self._is_small:
+            return next(self._messages, b"")
+        return await asyncio.to_thread(next, self._messages, b"")
+
+
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small pieces to messages."""
+    small: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        small.append(piece)
+        size += len(piece)
+        if size >= TOGETHER:
+            yield b"".join(small)
+            small, size = [], 0
+    if size:
         yield b"".join(small)

@@ -13,11 +13,13 @@ from sonant.server.errors import ApiError, api_error
 from sonant.server.hosting.served_model import Ability, ServedModel
 from sonant.server.intake.process import Decoded
 from sonant.server.routes.disconnection import stopped
-from sonant.server.routes.inputs import AudioInput, read
+from sonant.server.routes.inputs import AudioInput, UploadedAudio, read
 from sonant.server.services import Services
+from sonant.server.sharing.workload import Share
 
 T = TypeVar("T")
 R = TypeVar("R")
+SAMPLE_BYTES = 4  # float32
 
 
 class AudioAdmission:
@@ -27,8 +29,11 @@ class AudioAdmission:
         credit: that covers the request; None: nothing is charged.
     """
 
-    def __init__(self, services: Services, model: ServedModel, caller: Caller, credit: Decimal | None) -> None:
-        self._services, self._model, self._caller, self._credit = services, model, caller, credit
+    def __init__(
+        self, services: Services, model: ServedModel, caller: Caller, memory: Share, credit: Decimal | None
+    ) -> None:
+        self._services, self._model, self._caller, self._memory = services, model, caller, memory
+        self._credit = credit
         self._price = services.settings.price_of(model.id)
         self._seconds, self._tokens = 0.0, 0
 
@@ -36,7 +41,7 @@ class AudioAdmission:
         """Take in audio that is about to be decoded.
 
         Raises ApiError 413: the request holds too much. 402: it costs more than the credit. 429: the queue of the model
-        is full, or a rate limit is exceeded.
+        or the memory is full, or a rate limit is exceeded.
         """
         limits, more = self._services.settings.limits, channels * samples / self._model.sampling_rate
         self._seconds += more
@@ -52,6 +57,7 @@ class AudioAdmission:
         if self._credit is not None and cost > self._credit:
             raise insufficient(cost, self._credit, self._services.settings.accounts.more_credit)
         self._model.check_room(self._seconds, share=self._caller.share)
+        self._memory.take(channels * samples * SAMPLE_BYTES)
         self._services.accounts.admit_audio(self._caller, more, of=self._seconds)
 
 
@@ -60,6 +66,7 @@ async def waveforms(
     services: Services,
     model: ServedModel,
     caller: Caller,
+    memory: Share,
     *,
     ability: Ability,
     channel: Channel,
@@ -68,19 +75,20 @@ async def waveforms(
     credit = None
     if caller.user_id is not None and services.settings.price_of(model.id).cost(1, 1.0):
         credit = await services.accounts.credit.of(caller.user_id)
-    admission = AudioAdmission(services, model, caller, credit)
+    admission = AudioAdmission(services, model, caller, memory, credit)
 
     async def one(recording: AudioInput) -> Decoded:
         try:
             data = await read(recording, services.fetcher, services.settings.limits)
-            return await services.decoder.decode(
-                data,
-                share=caller.share,
-                sampling_rate=model.sampling_rate,
-                min_samples=model.min_samples(ability),
-                channel=channel,
-                admit=admission.admit,
-            )
+            with memory.holding(0 if isinstance(recording, UploadedAudio) else len(data)):  # beside the body
+                return await services.decoder.decode(
+                    data,
+                    share=caller.share,
+                    sampling_rate=model.sampling_rate,
+                    min_samples=model.min_samples(ability),
+                    channel=channel,
+                    admit=admission.admit,
+                )
         except AudioError as error:
             raise api_error(error, param=recording.param) from error
         except ApiError as error:

@@ -1,5 +1,7 @@
 """Slots and bytes of the requests that are being received or processed, shared by network and by account."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 
 from sonant.server.errors import ApiError, overloaded
@@ -12,7 +14,7 @@ NEWCOMER = (None, None)
 
 
 class Workload:
-    """The slots of requests and the bytes of their bodies.
+    """The slots of requests, and the bytes of their bodies, their decoded recordings and the vectors of their answers.
 
     The API and the pages have slots of their own: requests to one take none of the other.
 
@@ -20,7 +22,7 @@ class Workload:
         api: slots of requests to the API.
         forms: slots of other requests with a body.
         others: of requests without a body, without number.
-        bytes: of the bodies.
+        bytes: that requests hold.
     """
 
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
@@ -81,18 +83,38 @@ class Share:
             raise no_memory(self._bytes)
 
     def receive(self, num_bytes: int) -> ApiError | None:
-        """Take memory for a part of the body. Return the error if the sender has too much."""
+        """Take memory for a part of the body; return the error if the sender has too much."""
         if not self._bytes.take(num_bytes, self._holders):
             return no_memory(self._bytes)
         self._num_bytes += num_bytes
         self._workload.note_bytes()
         return None
 
+    def take(self, num_bytes: int) -> None:
+        """Take memory for decoded audio or an answer. Raises ApiError 429: the sender has too much."""
+        if (error := self.receive(num_bytes)) is not None:
+            raise error
+
+    @contextmanager
+    def holding(self, num_bytes: int) -> Iterator[None]:
+        """Take memory while the block runs. Raises as `take` does."""
+        self.take(num_bytes)
+        try:
+            yield
+        finally:
+            self.keep(self._num_bytes - num_bytes)
+
+    def keep(self, num_bytes: int) -> None:
+        """Give back all but so many bytes."""
+        surplus = max(0, self._num_bytes - num_bytes)
+        self._bytes.give_back(surplus, self._holders)
+        self._num_bytes -= surplus
+        self._workload.note_bytes()
+
     def leave(self) -> None:
         """Give the slot and the bytes back."""
         self._slots.give_back(self._num_slots, self._holders)
-        self._bytes.give_back(self._num_bytes, self._holders)
-        self._workload.note_bytes()
+        self.keep(0)
 
 
 def no_slot(slots: Budget) -> ApiError:
