@@ -107,7 +107,7 @@ class Site:
                     time.sleep(0.5)
                 recovered = time.monotonic() - start
             after = self.honest()
-            time.sleep(1)
+            time.sleep(3)
         mib = {"before": round(quiet), "peak": round(max(memory)), "after": round(memory[-1])}
         return {
             "before": before,
@@ -134,13 +134,13 @@ def stalled(site: Site) -> Row:
 
 
 def uploads(site: Site) -> Row:
-    """Nine bodies of 60 MB of one key, each without its last byte."""
+    """Eight bodies of 64 MiB of one key, each without its last byte."""
 
     @contextmanager
     def attack(site: Site) -> Iterator[None]:
-        length = 60_000_000
+        length = 64 << 20
         with ExitStack() as stack:
-            for _ in range(9):
+            for _ in range(8):
                 try:
                     stack.enter_context(site.connect(site.upload(length), bytes(length - 1)))
                 except OSError:  # it was cut off

@@ -22,6 +22,7 @@ from sonant import __version__
 from sonant.errors import CheckpointError, ConfigurationError
 from sonant.models.devices import usable_devices
 from sonant.server.app import create_app
+from sonant.server.hosting.memory import trim_heap
 from sonant.server.networks import TrustedProxies
 from sonant.server.operations import logs
 from sonant.server.operations.proxies import warn_of_settings
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 Announce = Callable[[str], None]
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to be recognized, not listened on
 KEEP_ALIVE_SECONDS = 75  # more than the 60 s of proxies, so that proxies close connections
+TICKS_PER_SECOND = 10  # of uvicorn
 MOST_CONNECTIONS = 16_384
 OTHER_FILES = 256  # of models, the database and the processes that decode
 GRACE_SECONDS = 2  # time for the last responses after draining
@@ -114,6 +116,8 @@ class Server(uvicorn.Server):
             if running and monotonic() >= self._drain_until:
                 logger.warning("stopping with requests unfinished", extra={"requests": running})
             self.should_exit = not running or monotonic() >= self._drain_until
+        if counter % TICKS_PER_SECOND == 0 and self._services.workload.has_freed_much():
+            asyncio.get_running_loop().run_in_executor(None, trim_heap)
         return await super().on_tick(counter)
 
     def _all_loaded(self) -> bool:

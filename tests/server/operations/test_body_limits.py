@@ -209,6 +209,19 @@ def test_bodies_share_a_bounded_memory() -> None:
         wait_until_idle(services)
 
 
+def test_much_memory_that_was_freed_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it is given back to the system."""
+    monkeypatch.setattr(workload, "MUCH_BYTES", 500)
+    services = services_with()
+    with standing(BodyLimits(Reader(), services=services)) as port, connect(port) as client:
+        for length, much in ((499, False), (600, True), (400, False)):
+            client.sendall(head(length=length) + bytes(length))
+            answer(client)
+            wait_until_idle(services)
+            assert services.workload.has_freed_much() is much
+        assert not services.workload.has_freed_much()
+
+
 def test_an_account_is_one_sender_whatever_its_addresses(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

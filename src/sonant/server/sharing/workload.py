@@ -11,6 +11,7 @@ from sonant.server.sharing.budget import Budget
 
 FORMS = 256  # requests with a body to pages
 NEWCOMER = (None, None)
+MUCH_BYTES = 64 << 20
 
 
 class Workload:
@@ -29,6 +30,7 @@ class Workload:
         self.api, self.forms, self.others = (Budget(n, ways=2) for n in (limits.concurrent_requests, FORMS, inf))
         self.bytes = Budget(limits.in_flight_bytes, ways=2)
         self._gauge = metrics.in_flight_bytes
+        self._peak_bytes = 0.0
 
     @property
     def num_running(self) -> int:
@@ -42,7 +44,17 @@ class Workload:
 
     def note_bytes(self) -> None:
         """Update the metrics."""
-        self._gauge.set(self.bytes.total - self.bytes.free)
+        taken = self.bytes.total - self.bytes.free
+        self._peak_bytes = max(self._peak_bytes, taken)
+        self._gauge.set(taken)
+
+    def has_freed_much(self) -> bool:
+        """Return whether the bodies took much more memory since the last such call than they take now."""
+        taken = self.bytes.total - self.bytes.free
+        if self._peak_bytes - taken < MUCH_BYTES:
+            return False
+        self._peak_bytes = taken
+        return True
 
 
 class Share:
