@@ -138,11 +138,11 @@ def uploads(site: Site) -> Row:
 
     @contextmanager
     def attack(site: Site) -> Iterator[None]:
-        length = 64 << 20
+        length, start = 64 << 20, b'{"model": "%b", "input": "' % MODEL.encode()
         with ExitStack() as stack:
             for _ in range(8):
                 try:
-                    stack.enter_context(site.connect(site.upload(length), bytes(length - 1)))
+                    stack.enter_context(site.connect(site.upload(length), start + b"A" * (length - 1 - len(start))))
                 except OSError:  # it was cut off
                     continue
             yield
@@ -230,13 +230,14 @@ def lockout(site: Site) -> Row:
     for number in range(220):
         status, _, _ = site.form("/sign-in", f"203.0.113.{number}", email=email, password="a wrong password")
         answers[status] = answers.get(status, 0) + 1
-    travelling = "198.51.100.200"
+    travelling, device = "198.51.100.200", cookie.partition("; ")[2]
+    without = site.form("/sign-in", travelling, email=email, password=PASSWORD)[0]
     return {
         "wrong_passwords": {str(status): number for status, number in sorted(answers.items())},
-        "owner_at_home_with_cookies": site.form("/sign-in", home, cookie, email=email, password=PASSWORD)[0],
+        "owner_at_home_with_cookies": site.form("/sign-in", home, device, email=email, password=PASSWORD)[0],
         "owner_at_home_without_cookies": site.form("/sign-in", home, email=email, password=PASSWORD)[0],
-        "owner_elsewhere_with_cookies": site.form("/sign-in", travelling, cookie, email=email, password=PASSWORD)[0],
-        "owner_elsewhere_without_cookies": site.form("/sign-in", travelling, email=email, password=PASSWORD)[0],
+        "owner_elsewhere_with_cookies": site.form("/sign-in", travelling, device, email=email, password=PASSWORD)[0],
+        "owner_elsewhere_without_cookies": without,
     }
 
 

@@ -56,6 +56,10 @@ class RunningServer:
         """The result of a coroutine on the server's own loop, such as `server.services.accounts.credit.of(1)`."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(SECONDS)
 
+    def forget_attempts(self) -> None:
+        """Let tests, which all come from one address, sign up and in as often as they like."""
+        self.services.accounts._limits._windows.clear()
+
     def new_key(self, email: str, *, credit: Decimal = Decimal(100), **how: Any) -> str:
         """A key of a new user; `how` goes to `accounts.keys.create`."""
         return self.run(_new_key(self.services, email, credit, **how))[0]

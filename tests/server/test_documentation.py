@@ -22,6 +22,7 @@ FOR_PAGES = (
     "web",
     "accounts/users.py",
     "accounts/credentials.py",
+    "accounts/confirmations.py",
     "accounts/email_addresses.py",
     "accounts/sessions.py",
     "accounts/passwords.py",

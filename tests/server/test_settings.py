@@ -71,6 +71,9 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
         ("prices: {org/x: 1}", ["prices.org/x.per_million_tokens"]),
         ("log_format: xml", ["log_format", "json"]),
         ("drain_seconds: 0", ["drain_seconds"]),
+        ("mail: {host: smtp.example.org}", ["sender", "site"]),
+        ("mail: {site: example.org}", ["mail.site is 'example.org'", "https://"]),
+        ("trusted_proxies: [proxy.example.org]", ["trusted_proxies", "proxy.example.org"]),
     ],
 )
 def test_mistakes_are_named_with_the_file(text: str, words: list[str], tmp_path: Path) -> None:

@@ -132,6 +132,33 @@ class AccountRules:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mail:
+    """The server of outgoing mail (SMTP), by which e-mail addresses of new accounts are confirmed.
+
+    Attributes:
+        host: None: no mail is sent, and no address confirmed.
+        port: of the host.
+        security: how the connection is encrypted: "tls" from its beginning, or "starttls".
+        user: for the host; the password is in the environment variable SONANT_MAIL_PASSWORD.
+        sender: the address that messages come from.
+        site: the address of this server for people, such as https://speech.example.org, which links begin with.
+    """
+
+    host: str | None = None
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    sender: str | None = None
+    site: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.host is not None and (self.sender is None or self.site is None):
+            raise ConfigurationError("mail has a host, and lacks sender or site; expected all three.")
+        if self.site is not None and not self.site.startswith(("https://", "http://")):
+            raise ConfigurationError(f"mail.site is {self.site!r}; expected an address such as https://example.org.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Replicas:
     """The copies of each model on Ray Serve.
 
@@ -181,7 +208,7 @@ class ServerSettings:
             front. Empty: of none.
         open_metrics: whether anybody may read /metrics; else this machine itself and keys with the scope "admin".
         log_format: "json" for machines, "text" for people.
-        limits, queue, accounts, replicas: see there.
+        limits, queue, accounts, mail, replicas: see there.
         price: of models that `prices` does not name.
         prices: by the model's id.
         aliases: further names for models in requests, such as whisper-1: my-recognizer.
@@ -206,6 +233,7 @@ class ServerSettings:
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     accounts: AccountRules = field(default_factory=AccountRules)
+    mail: Mail = field(default_factory=Mail)
     replicas: Replicas = field(default_factory=Replicas)
     price: Price = field(default_factory=lambda: Price(per_audio_hour=Decimal("0.01")))
     prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))

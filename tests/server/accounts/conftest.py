@@ -23,4 +23,5 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> ServerSettings:
 @pytest.fixture(autouse=True)
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """argon2 as quick as it can be: these tests guess no passwords."""
+    monkeypatch.setattr(passwords, "SCRYPT", {"n": 2, "r": 8, "p": 1})
     monkeypatch.setattr(passwords, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))

@@ -55,6 +55,7 @@ def context(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]
 @pytest.fixture
 def page(context: BrowserContext, server: RunningServer) -> Iterator[Page]:
     """A page that must not leave the server, nor write an error to the console."""
+    server.forget_attempts()
     page = context.new_page()
     wrong = watch(page, server.base_url)
     yield page

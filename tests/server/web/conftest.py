@@ -21,6 +21,7 @@ HOSTILE = "<b>voice & 'co' \"x\""
 @pytest.fixture
 def visitor(server: RunningServer) -> Iterator[httpx2.Client]:
     """A browser without scripts whose owner has no account."""
+    server.forget_attempts()
     with httpx2.Client(base_url=server.base_url, headers=HTML) as client:
         yield client
 

@@ -16,6 +16,7 @@ from sonant.server.accounts import users as user_rows
 from sonant.server.accounts.audit import Audit
 from sonant.server.accounts.bill import Bill
 from sonant.server.accounts.caller import Caller
+from sonant.server.accounts.confirmations import Confirmations
 from sonant.server.accounts.credentials import Credentials
 from sonant.server.accounts.credit import Credit, to_units
 from sonant.server.accounts.database import Database, DatabaseUnavailable
@@ -50,10 +51,12 @@ class Accounts:
         self._probe: asyncio.Task[None] | None = None
         self.audit = Audit(database)
         self._passwords = passwords = Passwords()
-        self.users = Users(database, rules, passwords, self._limits, forget=self._forget)
+        confirms = settings.mail.host is not None
+        self.users = Users(database, rules, passwords, self._limits, confirms=confirms, forget=self._forget)
         self.credentials = Credentials(database, self.users, passwords, self.audit, self._limits)
         self.keys = Keys(database, forget=self._forget)
         self.sessions = Sessions(database, rules, self.users, self.credentials, self.keys)
+        self.confirmations = Confirmations(database, settings, self.users, passwords, self._limits)
         self.credit = Credit(database)
         self.usage = Usage(database)
         self.votes = Votes(database)
@@ -76,6 +79,7 @@ class Accounts:
             logger.exception("the end of this server could not be recorded in the database")
         finally:
             self._passwords.close()
+            self.confirmations.close()
             await self._database.__aexit__()
 
     def bill(
@@ -202,6 +206,7 @@ class Accounts:
                 self._limits.forget()
                 if beat % BEATS_PER_HOUR == 0:
                     await self.sessions.clear_expired()
+                    await self.confirmations.clear_expired()
             except DatabaseUnavailable:
                 pass  # it is in the log
             except Exception:

@@ -85,6 +85,14 @@ free_credit = Table(  # mailboxes that have had it
     Column("created", BigInteger, nullable=False),
 )
 
+confirmations = Table(  # links that were sent and are not used
+    "confirmations",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the token
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires", BigInteger, nullable=False),
+)
+
 servers = Table(
     "servers",
     metadata,

@@ -13,16 +13,15 @@ from sonant.server.accounts.audit import note
 from sonant.server.accounts.credit import from_units, give
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.email_addresses import invalid_email, known_form, mailbox, normalized
-from sonant.server.accounts.free_credit import brakes_on_credit, claim
+from sonant.server.accounts.free_credit import WITH_THE_ACCOUNT, brakes_on_credit, claim, has_had
 from sonant.server.accounts.passwords import Passwords
 from sonant.server.accounts.rate_limits import DAY, Rate, RateLimits
-from sonant.server.accounts.tables import grants, sessions, users
+from sonant.server.accounts.tables import sessions, users
 from sonant.server.errors import ApiError
 from sonant.server.networks import network_of
 from sonant.server.settings import AccountRules
 
 SIGN_UPS = (Rate(20, 3600), Rate(40, DAY))  # of one network
-WITH_THE_ACCOUNT = "with the account"  # the reason of its first credit
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ class User:
 class Users:
     """Creates, finds, changes and deletes accounts.
 
-    `forget(user_id)` is called when cached facts about a user become invalid.
+    `confirms`: whether the free credit takes a confirmed address. `forget(user_id)` is called when cached facts about a
+    user become invalid.
     """
 
     def __init__(
@@ -55,13 +55,16 @@ class Users:
         passwords: Passwords,
         limits: RateLimits,
         *,
+        confirms: bool,
         forget: Callable[[int], None],
     ) -> None:
-        self._database, self._rules, self._passwords = database, rules, passwords
+        self._database, self._rules, self._passwords, self._confirms = database, rules, passwords, confirms
         self._limits, self._forget = limits, forget
 
     async def sign_up(self, email: str, password: str, *, address: str) -> User:
         """Create an account for a visitor, with the free credit unless its mailbox or network has had it.
+
+        Where addresses are confirmed there is no credit before that.
 
         Raises ApiError 403: sign-up is disabled. 400: invalid or known e-mail address, or password too short. 429: too
         many sign-ups from this network.
@@ -75,7 +78,7 @@ class Users:
         self._limits.count_attempt({f"sign-up {rate.seconds:g} {network}": rate for rate in SIGN_UPS})
         password_hash = await self._passwords.hash(password, email=email, sender=network)
         mark, brakes = await self._passwords.digest(mailbox(email)), brakes_on_credit(address)
-        is_due = self._rules.free_credit > 0 and self._limits.may_attempt(brakes)
+        is_due = not self._confirms and self._rules.free_credit > 0 and self._limits.may_attempt(brakes)
 
         def create(connection: Connection) -> User:
             credit = self._rules.free_credit if is_due and claim(connection, mark) else Decimal(0)
@@ -165,11 +168,10 @@ class Users:
         Raises ApiError 404: unknown user. 400: the last administrator.
         """
         mark = await self._passwords.digest(mailbox((await self.get(user_id)).email))
-        free = select(grants.c.id).where(grants.c.user_id == user_id, grants.c.reason == WITH_THE_ACCOUNT)
 
         def remove(connection: Connection) -> None:
             row = _row(connection, user_id)
-            if connection.execute(free).first() is not None:
+            if has_had(connection, user_id):
                 claim(connection, mark)  # an account of an earlier version is not remembered yet
             connection.execute(delete(users).where(users.c.id == user_id))
             _keep_an_admin(connection, row)

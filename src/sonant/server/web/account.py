@@ -7,19 +7,25 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from sonant.server.accounts.credit import Grant
+from sonant.server.accounts.free_credit import WITH_THE_ACCOUNT
 from sonant.server.accounts.sessions import Session
 from sonant.server.accounts.usage import UsageTotals
 from sonant.server.authentication import client_address, require_session, session_for_change
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
-from sonant.server.web import account_keys, account_usage, signing_in
+from sonant.server.web import account_keys, account_usage, confirming, signing_in
 from sonant.server.web.pages import prefers_json, render
 
 router = APIRouter(include_in_schema=False)
-for part in (signing_in, account_keys, account_usage):
+for part in (signing_in, confirming, account_keys, account_usage):
     router.include_router(part.router)
 
-DONE = {"password": "The password was changed. Everywhere else you were signed out."}  # ?done=
+DONE = {  # ?done=
+    "password": "The password was changed. Everywhere else you were signed out.",
+    "sent": "The link was sent. It works for three days.",
+    "credit": "The address is confirmed, and the account has its free credit.",
+    "confirmed": "The address is confirmed. Its mailbox or network has had its free credit already.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,7 @@ class AccountPage:
         sessions: number of open sessions.
         live_keys: number of valid keys.
         spent: usage so far.
+        is_unconfirmed: whether the free credit waits for the confirmation of the address.
         grants: additions to the credit, newest first.
         more_credit: how to get more, in the words of the operator; empty if they gave none.
         done: message about the change that was just made.
@@ -47,6 +54,7 @@ class AccountPage:
     live_keys: int
     spent: UsageTotals
     grants: list[Grant]
+    is_unconfirmed: bool
     more_credit: str
     done: str | None
     problem: str | None
@@ -136,6 +144,7 @@ async def _page(
 ) -> Response:
     accounts = services.accounts
     user = await accounts.users.get(session.user_id)
+    grants = await accounts.credit.grants(user.id)
     page = AccountPage(
         email=user.email,
         is_admin=user.is_admin,
@@ -144,7 +153,9 @@ async def _page(
         sessions=len(await accounts.sessions.of(user.id)),
         live_keys=sum(key.state == "live" for key in await accounts.keys.of(user.id)),
         spent=await accounts.usage.totals(user_id=user.id),
-        grants=await accounts.credit.grants(user.id),
+        grants=grants,
+        is_unconfirmed=accounts.confirmations.are_required
+        and not any(one.reason == WITH_THE_ACCOUNT for one in grants),
         more_credit=services.settings.accounts.more_credit,
         done=done,
         problem=error.message if error else None,

@@ -25,6 +25,7 @@ class SignPage:
         about: the field of the problem.
         free_credit: of a new account, as a decimal number.
         sign_up: whether visitors may create accounts.
+        confirms: whether a link is sent to the address.
     """
 
     next: str
@@ -33,6 +34,7 @@ class SignPage:
     about: str | None
     free_credit: str
     sign_up: bool
+    confirms: bool
 
 
 @router.get("/sign-up")
@@ -64,6 +66,7 @@ async def sign_up(
     address = client_address(request)
     try:
         user = await services.accounts.users.sign_up(email, password, address=address)
+        await services.accounts.confirmations.ask(user)
     except ApiError as error:
         return _again(request, "account/sign_up.html", onward, email, error)
     new = await services.accounts.sessions.open(user.id, address=address)
@@ -124,5 +127,6 @@ def _form(request: Request, template: str, onward: str, email: str = "", error: 
         about=error.param if error else None,
         free_credit=f"{rules.free_credit:f}",
         sign_up=rules.sign_up,
+        confirms=services_of(request).accounts.confirmations.are_required,
     )
     return render(request, template, page, error=error)
