@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,3 +102,22 @@ def test_the_command_serves_on_ray(tmp_path: Path, postgresql: Callable[[], str]
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [3.0, 20.0])
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install '.[ray]'")
+def test_the_command_stops_while_it_starts(seconds: float, tmp_path: Path, postgresql: Callable[[], str]) -> None:
+    words = ["serve", "--ray", "--data", str(tmp_path), "--port", str(free_port()), "--database", postgresql()]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-m", "sonant", *words], stdout=log, stderr=log)
+        try:
+            while not (tmp_path / "admin_key").exists():  # then Ray is started
+                assert process.poll() is None
+                time.sleep(0.1)
+            time.sleep(seconds)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(120) == 0
+        finally:
+            process.kill()
+            process.wait()
