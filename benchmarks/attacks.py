@@ -31,6 +31,7 @@ from urllib.parse import urlencode
 import numpy as np
 import soundfile
 
+from benchmarks.hostile_bodies import BODIES, measured
 from benchmarks.server_process import Books, ServerProcess, make_keys
 from benchmarks.serving import percentiles, request
 
@@ -377,7 +378,17 @@ def noise(seconds: int) -> bytes:
     return file.getvalue()
 
 
+def bodies(site: Site) -> Row:
+    """Bodies of 64 MiB, one after another, each of which may be expensive to read."""
+    assert site.server.process is not None
+    port, key, pid = site.server.port, site.attacker_key, site.server.process.pid
+    with site.server.memory(0.05) as memory:
+        site.honest(3)
+        return {name: measured(port, key, pid, memory, body) for name, body in BODIES.items()}
+
+
 CASES: dict[str, Callable[[Site], Row]] = {
+    "bodies": bodies,
     "database": database,
     "stalled": stalled,
     "uploads": uploads,
