@@ -11,7 +11,9 @@ import soundfile
 import sonant.server
 from sonant.server.accounts.keys import SCOPES
 from sonant.server.metrics import Metrics
+from sonant.server.routes.json_reader import MAX_DEPTH, TOKENS, TOKENS_OF_A_RECORDING
 from sonant.server.settings import MIB, AccountRules, Limits, Queue, ServerSettings, read_settings
+from sonant.server.text_limits import FIELDS, TEXT_BYTES
 from tests.heads import write_ctc
 from tests.server.running import RunningServer, running
 
@@ -67,6 +69,9 @@ def test_the_limits_are_the_defaults() -> None:
         f"{limits.audio_bytes // MIB} MiB encoded; {limits.audio_seconds / 60:.0f} minutes decoded",
         f"{limits.decoded_bytes // MIB} MiB on the way there; {limits.decode_seconds:.0f} s to decode",
         f"{limits.inputs} recordings, two hours of audio, {limits.response_bytes // MIB} MiB of vectors",
+        f"no recording | {TEXT_BYTES:,} bytes, without control characters",
+        f"line breaks; {FIELDS} fields |",
+        f"{MAX_DEPTH} levels, {TOKENS + TOKENS_OF_A_RECORDING * limits.inputs:,} values",
         f"{limits.concurrent_requests} worked on, {limits.in_flight_bytes // MIB} MiB of bodies, decoded audio",
         f"does in {queue.wait_seconds:.0f} s",
         f"{rules.requests_per_minute} requests and {rules.audio_seconds_per_minute / 3600:.0f} hours of audio",

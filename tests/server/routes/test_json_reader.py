@@ -1,6 +1,9 @@
 """What a JSON body means does not depend on how it arrives; more of it than a request needs is refused on the way."""
 
 import json
+from contextlib import suppress
+from functools import partial
+from time import thread_time
 from typing import Any
 
 import orjson
@@ -103,6 +106,31 @@ def test_more_than_a_request_needs(body: bytes) -> None:
     with pytest.raises(ApiError) as caught:
         _read(body)
     assert (caught.value.status, caught.value.code) == (400, "json_too_complex")
+
+
+@pytest.mark.parametrize(
+    ("start", "item", "end"),
+    [
+        (b'{"a": [1', b",1", b"]}"),
+        (b'{"a": "', b'\\"', b'"}'),
+        (b'{"a": "', b"\\u0041", b'"}'),
+        (b"{", b'"a":1,', b""),
+        (b'{"a": [""', b',"' + b"a" * TEXT_BYTES + b'"', b"]}"),
+    ],
+    ids=["numbers", "quotation marks", "escapes", "names", "texts"],
+)
+def test_no_chunk_holds_the_server_for_long(start: bytes, item: bytes, end: bytes) -> None:
+    """The processor's time for any chunk, and for the end, is a small part of the 100 ms that others may wait."""
+    body, reader, longest = start + item * (8_000_000 // len(item)) + end, JsonReader(256), 0.0
+    steps = [partial(reader.feed, body[at : at + (1 << 18)]) for at in range(0, len(body), 1 << 18)]
+    with suppress(ApiError):
+        for step in (*steps, reader.finish):
+            before = thread_time()
+            try:
+                step()
+            finally:
+                longest = max(longest, thread_time() - before)
+    assert longest < 0.05
 
 
 def test_what_a_request_needs() -> None:

@@ -129,3 +129,12 @@ def test_every_error_is_documented_in_one_shape(document: dict[str, Any]) -> Non
             if path in MODELS:
                 assert {int(status) for status in errors} - {409} == set(COSTLY)
     assert "Retry-After" in document["paths"]["/v1/embeddings"]["post"]["responses"]["429"]["headers"]
+
+
+def test_null_means_the_default_in_json_and_is_not_in_forms(document: dict[str, Any]) -> None:
+    for path in MODELS:
+        for kind, media in document["paths"][path]["post"]["requestBody"]["content"].items():
+            schema = media["schema"]
+            for name in schema["properties"].keys() - schema["required"]:
+                nullable = {"type": "null"} in schema["properties"][name].get("anyOf", ())
+                assert nullable == (kind == "application/json"), (path, kind, name)

@@ -13,6 +13,7 @@ from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.long_text import HEAD, PIECE, LongText
 from sonant.server.routes.multipart import too_many_bytes
 from sonant.server.settings import Limits
+from sonant.server.text_limits import too_long
 
 MIN_AUDIO_BYTES = 32  # the header of every format is longer
 WORD = 40  # characters; what has spaces and longer words is no language
@@ -186,7 +187,9 @@ def _text(text: str | LongText, param: str) -> AudioInput:
     scheme, separator, _ = start.partition("://")
     if not separator:
         return WrittenAudio(param, text)
-    if scheme in {"http", "https"} and isinstance(text, str):
+    if scheme in {"http", "https"}:
+        if isinstance(text, LongText):
+            raise too_long(param)
         return LinkedAudio(param, text.strip())
     raise _refused(f"{param} is an address of {scheme[:20]}://, which a server cannot follow", param)
 
