@@ -78,6 +78,22 @@ def test_nothing_comes_from_elsewhere(path: Path) -> None:
     assert not re.search(r"<(script|style)>|\sstyle=|\son\w+=\"", text)
 
 
+STACKED = [
+    pytest.param(table, id=path.name)
+    for path in sorted(TEMPLATES.rglob("*.html"))
+    for table in re.findall(r'<table class="stacked">.*?</table>', path.read_text(), re.DOTALL)
+]
+
+
+@pytest.mark.parametrize("table", STACKED)
+def test_stacked_cells_are_named_as_their_columns_are(table: str) -> None:
+    """A phone shows the names of columns beside the cells, and hides the head."""
+    heads = {re.sub("<.*?>|{%.*?%}", "", head) for head in re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", table)}
+    labels = re.findall(r'data-label="(.*?)"', table)
+    assert labels
+    assert set(labels) <= heads
+
+
 def test_scripts_come_with_their_licenses() -> None:
     assert (STATIC / "htmx.min.js").stat().st_size < 60_000
     assert "Zero-Clause BSD" in (STATIC / "htmx.LICENSE.txt").read_text()
