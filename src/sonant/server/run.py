@@ -179,7 +179,9 @@ def make_data_folder(folder: Path) -> None:
 
 def bind(host: str, port: int) -> socket.socket:
     """Bind a socket to the address before models are loaded; it does not listen yet."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sets TCP_NODELAY where the protocol is named; without it a response waits 40 ms for the client's ACK
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":  # on other systems it would allow two servers on one port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
