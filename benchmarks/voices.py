@@ -39,11 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="sonant/wavlm-tiny")
     parser.add_argument("--write", type=Path, help="file for the calibration, by the fingerprint of the model's voices")
+    parser.add_argument("--data", help="the name of the recordings in the calibration; without it, the folder's")
     options = parser.parse_args(arguments)
     encoder = sonant.load(options.model, device="cpu")
     heard = [*read_manifest(options.folder / "sid_dev.jsonl"), *read_manifest(options.folder / "sid_test.jsonl")]
     samples = encoder.voice_samples([str(entry.path) for entry in heard], progress=None)
-    calibration = calibrated(heard, samples)
+    calibration = calibrated(heard, samples, data=options.data or options.folder.resolve().name)
     if options.write:
         data = {encoder.voice_fingerprint: rounded(calibration).as_data()}
         options.write.write_text(json.dumps(data) + "\n", encoding="utf-8")
@@ -57,13 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     several_voices(encoder, entries, samples, calibration)
 
 
-def calibrated(entries: Sequence[ManifestEntry], samples: Sequence[VoiceSample]) -> VoiceCalibration:
+def calibrated(entries: Sequence[ManifestEntry], samples: Sequence[VoiceSample], *, data: str) -> VoiceCalibration:
     """Return the calibration by these recordings."""
     return calibrate_voices(
         np.stack([sample.vector for sample in samples]),
         [entry.fields["speaker"] for entry in entries],
         parts=np.stack([sample.parts for sample in samples if sample.parts is not None]),
-        data="LibriSpeech test-clean and speechocean762, English",
+        data=data,
     )
 
 
@@ -78,10 +79,10 @@ def verification(
     folder: Path, entries: Sequence[ManifestEntry], samples: Sequence[VoiceSample], calibration: VoiceCalibration
 ) -> None:
     """Print the errors of the trials."""
-    number = {str(entry.path.relative_to(folder)): i for i, entry in enumerate(entries)}
+    number = {(folder / entry.path).resolve(): i for i, entry in enumerate(entries)}
     lines = [line.split() for line in (folder / "trials.txt").read_text(encoding="utf-8").splitlines()]
     labels = np.array([int(label) for label, *_ in lines])
-    pairs = np.array([[number[first], number[second]] for _, first, second in lines])
+    pairs = np.array([[number[(folder / path).resolve()] for path in pair] for _, *pair in lines])
     speakers = [(entries[first].fields["speaker"], entries[second].fields["speaker"]) for first, second in pairs]
     units = unit_vectors(np.stack([sample.vector for sample in samples]))
     scores = (units[pairs[:, 0]] * units[pairs[:, 1]]).sum(-1)

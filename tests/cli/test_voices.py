@@ -40,8 +40,7 @@ def test_a_life_of_a_file(typed, tmp_path: Path) -> None:
     assert typed("rename", "Carlo", "Carlo B.")[0] == typed("merge", "Ada", "Carlo B.")[0] == 0
     assert [person["name"] for person in json.loads(typed("export")[1])["people"]] == ["Carlo B."]
     assert typed("forget", "Carlo B.")[0] == 0
-    code, out, _ = typed("identify", ADA)
-    assert (code, out) == (0, f"{ADA}: no one is enrolled\n")
+    assert typed("identify", ADA) == (0, f"{ADA}: no one is enrolled\n", "")
 
 
 def test_identify_names_or_says_unknown(typed) -> None:
@@ -51,6 +50,9 @@ def test_identify_names_or_says_unknown(typed) -> None:
     assert mine.startswith(f"{ADA}: Ada (cosine 1.000")
     assert other.startswith(f"{CARLO}: unknown; most similar is Ada")
     assert err == "The threshold was given by the caller.\n"
+    code, out, err = typed("identify", ADA, "--top", "0")
+    assert (code, out) == (2, "")
+    assert "top=0" in err
     code, out, err = typed("identify", "nowhere.wav", ADA, "--json")
     assert code == 1
     assert "nowhere.wav" in err
@@ -81,6 +83,38 @@ def test_calibrate_sets_the_threshold(typed, tmp_path: Path) -> None:
     typed("enroll", "Ada", ADA)
     assert typed("identify", ADA)[2] == out
     assert typed("calibrate", str(manifest), "--label", "who")[0] == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "voices list",
+        "voices identify SPEECH",
+        "voices identify SPEECH -m sonant/wavlm-tiny",
+        "voices forget Ada",
+        "diarize SPEECH -n 1",
+    ],
+)
+def test_a_mistyped_file_is_not_made(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "poeple.voices"
+    words = [ADA if word == "SPEECH" else word for word in command.split()]
+    assert main([*words, "--voices", str(file)]) == 2
+    assert f"There is no file of voices at {file}" in capsys.readouterr().err
+    assert not file.exists()
+
+
+def test_an_empty_file_is_filled(typed, tmp_path: Path) -> None:
+    (tmp_path / "people.voices").touch()
+    assert typed("enroll", "Ada", ADA)[0] == 0
+
+
+def test_errors_name_a_recording_once(typed, tmp_path: Path) -> None:
+    text, silent = tmp_path / "text.wav", tmp_path / "silent.wav"
+    text.write_text("hello")
+    soundfile.write(silent, [0.0] * 48_000, 16_000)
+    assert typed("enroll", "Ada", ADA)[0] == 0
+    lines = typed("identify", str(text), str(silent))[2].splitlines()
+    assert [line.count(path) for line, path in zip(lines, (str(text), str(silent)), strict=True)] == [1, 1]
 
 
 def test_a_name_that_is_not_there(typed) -> None:

@@ -1,6 +1,7 @@
 """Enrolled people on disk: what was told to be enrolled is there, whatever happens to the process."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -101,6 +102,21 @@ def test_what_is_no_file_of_voices_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="song.flac"):
         VoiceFile(path, "model a")
     assert path.read_bytes() == b"fLaC" * 1000
+
+
+def test_reading_does_not_wait_for_a_change(file: VoiceFile) -> None:
+    with file._transaction(writes=True):
+        assert [person.name for person in VoiceFile(file.path, "model a").people()] == ["Ada", "Grace"]
+
+
+def test_a_file_that_cannot_be_changed_is_read(file: VoiceFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda path, **options: connect(f"file:{path}?mode=ro", uri=True, **options)
+    )
+    assert [person.name for person in VoiceFile(file.path, "model a").people()] == ["Ada", "Grace"]
+    with pytest.raises(ConfigurationError, match="may this user read and change it"):
+        file.forget("Ada")
 
 
 def test_enrollments_at_once_are_all_kept(file: VoiceFile) -> None:

@@ -61,7 +61,9 @@ def diarize(
         if voices is None:
             return encoder.write_turns
         from sonant.api import Voices
+        from sonant.extraction.voice_file import VoiceFile
 
+        VoiceFile(voices)  # a name that is mistyped must not make an empty file
         return partial(encoder.write_turns, voices=Voices(voices, encoder))
 
     return run_job(

@@ -24,10 +24,17 @@ class VoicesFlags(ModelFlags):
     model: str | None = None
 
     def opened(self, *, default: str | None = None) -> "Voices":
-        """Open the file; without a model it is made with the default one."""
-        from sonant.api import Voices
+        """Open the file; if there is none, or an empty one, it is made with the model or the default one.
 
-        model = self.model or (default if not self.voices.exists() else None)
+        Raises ConfigurationError: there is no such file, and no default.
+        """
+        from sonant.api import Voices
+        from sonant.extraction.voice_file import VoiceFile
+
+        if default is None:
+            VoiceFile(self.voices)
+        is_new = not self.voices.exists() or self.voices.stat().st_size == 0
+        model = self.model or (default if is_new else None)
         return Voices(self.voices, None if model is None else self.load(model))
 
 
@@ -90,7 +97,7 @@ def enroll(name: str, recordings: list[str], *, json: bool = False, options: Voi
             enrolled += 1
         except AudioError as error:
             refused += 1
-            print(f"{recording}: {error}", file=sys.stderr)
+            _print_error(recording, error)
     if json:
         _print_json({"name": name, "enrolled": enrolled, "refused": refused})
     elif enrolled:
@@ -127,7 +134,7 @@ def identify(
             found: Any = voices.identify(recording, threshold=threshold, top=top)
         except AudioError as error:
             failed = True
-            print(f"{recording}: {error}", file=sys.stderr)
+            _print_error(recording, error)
             continue
         if json:
             import json as json_module
@@ -135,7 +142,7 @@ def identify(
             print(json_module.dumps({"path": recording, **_as_data(found)}))
         else:
             print(f"{recording}: {_sentence(found)}")
-            basis = found.basis
+            basis = found.basis if found.matches else ""
     if basis:
         print(basis, file=sys.stderr)
     return int(failed)
@@ -146,7 +153,7 @@ def merge(name: str, into: str, *, voices: Path = Path("people.voices")) -> int:
 
     Args:
         name (NAME): whose recordings are moved.
-        into (NAME): who gets them.
+        into (INTO): who gets them.
         voices (FILE): the file of voices.
 
     Examples:
@@ -155,7 +162,7 @@ def merge(name: str, into: str, *, voices: Path = Path("people.voices")) -> int:
     from sonant.extraction.voice_file import VoiceFile
 
     VoiceFile(voices).merge(name, into)
-    print(f"the recordings of {name} are those of {into}")
+    print(f"{name} is merged into {into}")
     return 0
 
 
@@ -164,7 +171,7 @@ def rename(name: str, new: str, *, voices: Path = Path("people.voices")) -> int:
 
     Args:
         name (NAME): the present name.
-        new (NAME): the new name.
+        new (NEW): the new name.
         voices (FILE): the file of voices.
 
     Examples:
@@ -254,7 +261,7 @@ def calibrate(
         on_failure=lambda number, error: failures.append((number, error)),
     )
     for number, error in failures:
-        print(f"{entries[number].path}: {error}", file=sys.stderr)
+        _print_error(str(entries[number].path), error)
     if json:
         _print_json(calibration.as_data())
     else:
@@ -273,6 +280,11 @@ def _sentence(found: "Identification") -> str:
         return f"no verdict; most similar is {best.name} ({how})"
     limit = f"threshold {found.threshold:.3f}"
     return f"{best.name} ({how}, {limit})" if found.person else f"unknown; most similar is {best.name} ({how}, {limit})"
+
+
+def _print_error(recording: str, error: Exception) -> None:
+    """Print what is wrong with a recording to stderr; many messages name it themselves."""
+    print(error if recording in str(error) else f"{recording}: {error}", file=sys.stderr)
 
 
 def _as_data(found: "Identification") -> dict[str, Any]:

@@ -136,7 +136,12 @@ class KnownVoices:
             vector: (dim,), by the model of the enrolled vectors.
             threshold: least accepted cosine; None: the calibration's.
             top: number of matches to return; None: all.
+
+        Raises:
+            ConfigurationError: the threshold is no cosine, or top is less than 1.
         """
+        if top is not None and top < 1:
+            raise ConfigurationError(f"top={top} was given; expected 1 match or more, or None for all.")
         limit = self.threshold(threshold)
         basis = _basis(self.calibration, is_given=threshold is not None)
         if not self.people:

@@ -44,17 +44,16 @@ class VoiceFile:
     def __init__(self, path: str | os.PathLike[str], model: str | None = None, *, name: str = "") -> None:
         self.path = Path(path)
         if model is None and not self.path.exists():
-            raise ConfigurationError(f"There is no file of voices at {self.path}. Name a model, and it is made.")
+            raise ConfigurationError(
+                f"There is no file of voices at {self.path}: check the name. One is made by enrolling someone: sonant "
+                "voices enroll NAME FILE, or in Python sonant.Voices(file, model)."
+            )
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        if model is not None:
+            self._make_tables({"format": "1", "model": model, "name": name})
         with self._transaction() as connection:
-            found = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if not found and model is not None:
-                for statement in TABLES:
-                    connection.execute(statement)
-                facts = {"format": "1", "model": model, "name": name}
-                connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
             facts = self._facts(connection)
         self.model, self.model_name = facts["model"], facts["name"]
         if model not in {None, self.model}:
@@ -64,6 +63,18 @@ class VoiceFile:
                 "compared: take that model, or enroll the recordings again into another file."
             )
 
+    def _make_tables(self, facts: dict[str, str]) -> None:
+        """Make the tables of an empty file; another process may do so at the same time."""
+        count = "SELECT count(*) FROM sqlite_master"
+        with self._transaction() as connection:
+            if connection.execute(count).fetchone()[0]:
+                return
+        with self._transaction(writes=True) as connection:
+            if not connection.execute(count).fetchone()[0]:
+                for statement in TABLES:
+                    connection.execute(statement)
+                connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+
     def people(self) -> list[Person]:
         """Return the enrolled people, in the order of enrollment."""
         with self._transaction() as connection:
@@ -72,7 +83,7 @@ class VoiceFile:
     def add(self, name: str, samples: Sequence[VoiceSample]) -> Person:
         """Enroll recordings of a person, who is added if there is none of this name; all of them or none."""
         name, vectors = checked_name(name), [checked_vector(sample.vector) for sample in samples]
-        with self._transaction() as connection:
+        with self._transaction(writes=True) as connection:
             connection.execute("INSERT OR IGNORE INTO people (id, name) VALUES (?, ?)", (uuid4().hex, name))
             (person,) = connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
             for vector, sample in zip(vectors, samples, strict=True):
@@ -85,7 +96,7 @@ class VoiceFile:
     def rename(self, name: str, new: str) -> None:
         """Rename a person. Raises UnknownName: there is none; ConfigurationError: the new name is taken."""
         new = checked_name(new)
-        with self._transaction() as connection:
+        with self._transaction(writes=True) as connection:
             person = self._find(connection, name)
             try:
                 connection.execute("UPDATE people SET name = ? WHERE id = ?", (new, person))
@@ -96,7 +107,7 @@ class VoiceFile:
 
     def merge(self, name: str, into: str) -> None:
         """Move the recordings of one person to another, and remove the first. Raises UnknownName."""
-        with self._transaction() as connection:
+        with self._transaction(writes=True) as connection:
             person, other = self._find(connection, name), self._find(connection, into)
             if person != other:
                 connection.execute("UPDATE recordings SET person = ? WHERE person = ?", (other, person))
@@ -104,7 +115,7 @@ class VoiceFile:
 
     def forget(self, name: str) -> None:
         """Delete a person with all recordings. Raises UnknownName."""
-        with self._transaction() as connection:
+        with self._transaction(writes=True) as connection:
             connection.execute("DELETE FROM people WHERE id = ?", (self._find(connection, name),))
 
     @property
@@ -116,7 +127,7 @@ class VoiceFile:
 
     @calibration.setter
     def calibration(self, calibration: VoiceCalibration) -> None:
-        with self._transaction() as connection:
+        with self._transaction(writes=True) as connection:
             row = ("calibration", json.dumps(calibration.as_data()))
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", row)
 
@@ -148,8 +159,11 @@ class VoiceFile:
         return person
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for one transaction, which is on disk when the block ends, and undone if it raises."""
+    def _transaction(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
+        """Open the file for one transaction, which is on disk when the block ends, and undone if it raises.
+
+        Reading takes no permission to write, and does not wait for a process that prepares a change.
+        """
         try:
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         except sqlite3.OperationalError as error:
@@ -157,13 +171,13 @@ class VoiceFile:
         try:
             for setting in ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON"):
                 connection.execute(f"PRAGMA {setting}")
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             yield connection
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(
-                f"The file of voices {self.path} cannot be used: {error}. Is it one, may this user write it, and is "
-                "there room on the disk?"
+                f"The file of voices {self.path} cannot be used: {error}. Is it one, may this user read and "
+                "change it, and is there room on the disk? If it is damaged, take a copy of it."
             ) from error
         finally:
             connection.close()  # rolls back what was not committed
