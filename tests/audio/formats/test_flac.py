@@ -102,7 +102,7 @@ def test_hostile_files_take_time_in_proportion(files, evil):
     data = bytearray(files[0])
     data[15:18] = b"\xff\xff\xff"  # the longest frame
     data += b"fLaC\x00\x00\x00\x22" * 500_000 if evil == "beginnings" else b"\xff\xf8\xc9\x18" * 2_000_000
-    begin = time.monotonic()
+    begin = time.process_time()
     with contextlib.suppress(AudioError):
         audio.duration(bytes(data))
-    assert time.monotonic() - begin < 3
+    assert time.process_time() - begin < 3

@@ -257,13 +257,13 @@ def test_unloading_gives_the_memory_back(tmp_path: Path) -> None:
     within(pool, scenario)
 
 
-def test_an_ability_without_an_endpoint_is_not_offered(tmp_path: Path) -> None:
+def test_a_classifier_offers_its_classes(tmp_path: Path) -> None:
     pool = pool_of(str(write_classifier(tmp_path)))
 
     async def look() -> None:
         (model,) = pool.served()
         assert model.encoder.abilities == ("embeddings", "classification")
-        assert model.abilities == ("embeddings", "verification", "diarization")
+        assert model.abilities == ("embeddings", "classification", "verification", "diarization")
 
     within(pool, look)
 

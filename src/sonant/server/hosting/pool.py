@@ -9,12 +9,13 @@ from typing import Self
 
 from sonant.api import load
 from sonant.errors import ConfigurationError, SonantError, UnknownName
+from sonant.models.abilities import Ability
 from sonant.models.catalog import CATALOG, find
 from sonant.server.errors import ApiError
 from sonant.server.hosting.devices import ComputeThreads, torch_thread
 from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.recent_requests import RecentRequests
-from sonant.server.hosting.served_model import Ability, ServedModel, State, unloaded
+from sonant.server.hosting.served_model import ServedModel, State, unloaded
 from sonant.server.hosting.sources import ModelSource, model_source
 from sonant.server.metrics import Metrics
 from sonant.server.settings import ServerSettings

@@ -4,7 +4,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
@@ -17,13 +17,12 @@ from sonant.extraction.pooling import Pool
 from sonant.extraction.request import EncodeRequest
 from sonant.extraction.voice_calibrations import calibration_of
 from sonant.extraction.voice_samples import VoiceSample
-from sonant.models.abilities import Ability as HeadAbility
+from sonant.models.abilities import Ability
 from sonant.models.families import Task
 from sonant.server.errors import ApiError
 from sonant.server.hosting.batcher import QueueStats
 from sonant.server.settings import Queue
 
-Ability = Literal["embeddings", "transcription", "verification", "diarization", "classification"]
 State = Literal["live", "loading", "error", "unloaded", "coming_soon"]
 
 
@@ -44,7 +43,7 @@ class ServedModel(ABC):
         self._encoder: SpeechEncoder | None = encoder
         self._queue = queue
         self._voices: tuple[str, VoiceCalibration | None] | None = None
-        self.abilities = abilities_of(served_heads(encoder.abilities))
+        self.abilities = abilities_of(encoder.abilities)
         self.language = encoder.language
         self.dim, self.num_layers = encoder.dim, encoder.num_layers
         self.frame_rate, self.sampling_rate = encoder.frame_rate, encoder.sampling_rate
@@ -170,11 +169,6 @@ class ServedModel(ABC):
     @abstractmethod
     async def unload(self, reason: ApiError, *, seconds: float) -> None:
         """Refuse new work with `reason`, finish current work within `seconds`, and free the memory."""
-
-
-def served_heads(abilities: Iterable[HeadAbility]) -> tuple[Ability, ...]:
-    """Select the abilities that have an endpoint."""
-    return tuple(ability for ability in get_args(Ability) if ability in abilities)
 
 
 def abilities_of(heads: Iterable[Ability]) -> tuple[Ability, ...]:

@@ -12,7 +12,8 @@ import numpy as np
 from fastapi import Response
 
 from sonant.audio import Channel
-from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.models.abilities import Ability
+from sonant.server.hosting.served_model import ServedModel
 from sonant.server.metrics import Metrics
 from sonant.server.routes.inputs import AudioInput
 from sonant.server.routes.parameters import Parameters

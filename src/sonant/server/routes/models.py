@@ -5,12 +5,13 @@ from typing import Literal
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
+from sonant.models.abilities import Ability
 from sonant.models.published_results import Result
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError
 from sonant.server.hosting.recent_requests import RequestFigures
-from sonant.server.hosting.served_model import Ability, State
+from sonant.server.hosting.served_model import State
 from sonant.server.routes import documentation
 from sonant.server.services import Services, services_of
 from sonant.server.web.entries import Cost, Live, ModelEntry, ModelOrigin, Span, Specs, entries, entry

@@ -20,11 +20,12 @@ from sonant.decoding.known_voices import (
 )
 from sonant.errors import AudioError
 from sonant.extraction.voice_samples import VoiceSample
+from sonant.models.abilities import Ability
 from sonant.server.accounts.caller import Caller
 from sonant.server.accounts.voices import EnrolledVoices, VoiceOwner
 from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError, api_error
-from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody

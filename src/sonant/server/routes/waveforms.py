@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 from sonant.audio import Channel
 from sonant.errors import AudioError
+from sonant.models.abilities import Ability
 from sonant.server.accounts.caller import Caller
 from sonant.server.accounts.credit import insufficient
 from sonant.server.errors import ApiError, api_error
-from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.hosting.served_model import ServedModel
 from sonant.server.intake.process import Decoded
 from sonant.server.routes.disconnection import stopped
 from sonant.server.routes.inputs import AudioInput, UploadedAudio, read

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sonant.models.abilities import Ability
 from sonant.models.families import Task
-from sonant.server.hosting.served_model import Ability, State
+from sonant.server.hosting.served_model import State
 from sonant.server.web.entries import ModelEntry
 from sonant.server.web.wording import count, decimal, duration, millions
 

@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
+from sonant.models.abilities import Ability
 from sonant.server.accounts.audit import AuditEntry
 from sonant.server.accounts.usage import UsageTotals
 from sonant.server.authentication import client_address
 from sonant.server.errors import ApiError
 from sonant.server.hosting.pool import Slot
-from sonant.server.hosting.served_model import Ability, State
+from sonant.server.hosting.served_model import State
 from sonant.server.services import Services, services_of
 from sonant.server.web import admin_users
 from sonant.server.web.account_usage import usage_response

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sonant.models.abilities import Ability
 from sonant.models.catalog import CATALOG
 from sonant.models.loading import loading
-from sonant.server.hosting.served_model import Ability
 from sonant.server.web.entries import ModelEntry
 
 Tool = Literal["curl", "openai", "node", "fetch", "sonant"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sonant.errors import UnknownName
+from sonant.models.abilities import Ability
 from sonant.models.backbone import BackboneConfig
 from sonant.models.catalog import CATALOG, Card, find
 from sonant.models.families import Preset, Task, family_of, presets
@@ -12,7 +13,7 @@ from sonant.models.published_results import Result
 from sonant.server.errors import ApiError
 from sonant.server.hosting.pool import Slot
 from sonant.server.hosting.recent_requests import RequestFigures
-from sonant.server.hosting.served_model import Ability, ServedModel, State, abilities_of, served_heads
+from sonant.server.hosting.served_model import ServedModel, State, abilities_of
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
 
@@ -200,7 +201,7 @@ def _entry(
 ) -> ModelEntry:
     card = CATALOG.get(model_id)
     served = slot.model if slot else None
-    heads = served_heads(served.encoder.abilities if served else card.abilities if card else ())
+    heads = served.encoder.abilities if served else card.abilities if card else ()
     specs = None
     if served:
         backbone = served.encoder.model

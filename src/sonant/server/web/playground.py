@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from markupsafe import Markup
 
+from sonant.models.abilities import Ability
 from sonant.server.accounts.sessions import Session
 from sonant.server.authentication import signed_in
-from sonant.server.hosting.served_model import Ability, State
+from sonant.server.hosting.served_model import State
 from sonant.server.services import Services, services_of
 from sonant.server.web.entries import Cost, ModelEntry, entry
 from sonant.server.web.pages import as_json, render, static
