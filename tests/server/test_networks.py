@@ -27,6 +27,7 @@ def test_who_is_trusted() -> None:
     proxies = TrustedProxies(["192.0.2.7", "172.16.0.0/12", "2001:db8::/32"])
     assert all(host in proxies for host in ("192.0.2.7", "172.18.0.1", "2001:db8:0::1"))
     assert not any(host in proxies for host in ("192.0.2.8", "127.0.0.1", "localhost", ""))
+    assert "::ffff:172.18.0.1" in proxies, "by a socket for both versions"
     assert "203.0.113.1" in TrustedProxies(["*"])
     assert "127.0.0.1" not in TrustedProxies([])
 

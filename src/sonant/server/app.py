@@ -17,6 +17,7 @@ from sonant.server.operations.body_limits import BodyLimits
 from sonant.server.operations.cross_origin import CrossOrigin
 from sonant.server.operations.field_limits import FieldLimits
 from sonant.server.operations.gzip_bodies import GzipBodies
+from sonant.server.operations.page_turns import PageTurns
 from sonant.server.operations.proxies import ClientAddresses
 from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import diarizations, embeddings, models, people, transcriptions, verification, voices
@@ -64,6 +65,7 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     for module in (health, catalog, model_page, comparison, votes, theme, reference, playground, account, admin):
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(), name="static")
+    app.add_middleware(PageTurns)  # innermost
     app.add_middleware(FieldLimits, page=error_page)
     app.add_middleware(BodyLimits, services=services)
     app.add_middleware(GzipBodies)

@@ -16,14 +16,19 @@ def network_of(address: str, prefix: int = 64) -> str:
     Text that is no address, which a web server in front may name, is returned up to 64 characters.
     """
     try:
-        ip = ip_address(address)
+        ip = ip_address(plain(address))
     except ValueError:
         return address[:64]
-    if not isinstance(ip, IPv6Address):
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(IPv6Network((int(ip), prefix), strict=False))
+    return str(IPv6Network((int(ip), prefix), strict=False)) if isinstance(ip, IPv6Address) else str(ip)
+
+
+def plain(address: str) -> str:
+    """Return an address, that of an IPv4 client of a socket for both versions (::ffff:192.0.2.1) without its prefix."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip.ipv4_mapped) if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None else address
 
 
 def is_loopback(host: str) -> bool:
@@ -53,7 +58,7 @@ class TrustedProxies:
         if self.trusts_all:
             return True
         try:
-            ip = ip_address(address)
+            ip = ip_address(plain(address))
         except ValueError:
             return False
         return any(ip in network for network in self._networks)

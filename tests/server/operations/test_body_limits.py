@@ -279,3 +279,18 @@ def test_a_client_that_leaves_gives_its_memory_back() -> None:
             while services.metrics.in_flight_bytes._value.get() < 500:
                 sleep(0.01)
         wait_until_idle(services)
+
+
+def test_an_answer_that_is_not_read_keeps_its_slot() -> None:
+    services = services_with(concurrent_requests=4)
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(bytes(64 << 20))(scope, receive, send)
+
+    with standing(BodyLimits(large, services=services)) as port:
+        with connect(port) as client:
+            client.sendall(head(length=0))
+            client.recv(1)
+            sleep(0.3)
+            assert services.workload.num_running == 1
+        wait_until_idle(services)

@@ -17,6 +17,7 @@ from sonant.server.services import Services
 from sonant.server.sharing.workload import Share
 
 API = "/v1/"  # where bodies hold audio; refused while draining
+POLLED = ("/health", "/ready", "/metrics")  # by monitors, every few seconds
 FORM_BYTES = 64 << 10  # size limit of the bodies of pages
 GRACE_SECONDS = 10.0  # from which on a body must have come at the least rate
 LINGER_BYTES = 8 << 20  # discarded after an early response, so that the client sees it and no broken connection
@@ -84,7 +85,9 @@ class ReceivedBody:
         self.is_api = scope["path"].startswith(API)
         self._limit = self._limits.body_bytes if self.is_api else min(self._limits.body_bytes, FORM_BYTES)
         work = services.workload
-        slots = work.api if self.is_api else work.others if self.expected == 0 else work.forms
+        slots = work.forms if self.expected != 0 else work.pages
+        if self.is_api or scope["path"] in POLLED:
+            slots = work.api if self.is_api else work.polled
         host = (scope.get("client") or ("",))[0]
         self.share = Share(work, slots, network_of(host), self.expected or 0)
         self.num_bytes = 0
@@ -135,7 +138,10 @@ class ReceivedBody:
         return ApiError(413, "request_too_large", message)
 
     async def send(self, message: Message) -> None:
-        """Send a message; after a response before the end of the body, the rest is read and discarded for a while."""
+        """Send a message; the last one ends when the client has read nearly all.
+
+        After a response before the end of the body, the rest is read and discarded for a while.
+        """
         if self.refusal is not None and not self._has_started:
             return
         if message["type"] == "http.response.start":
@@ -143,11 +149,13 @@ class ReceivedBody:
             if self._must_close or not self._is_complete_soon:
                 MutableHeaders(scope=message)["connection"] = "close"
             await self._send(message)
-        elif self._is_complete or message.get("more_body", False):
+        elif message.get("more_body", False):
             await self._send(message)
         else:
             await self._send({**message, "more_body": True})
-            await self._linger()
+            if not self._is_complete:
+                await self._linger()
+            # Waits while more than a little is unsent: what the client has not read keeps the slot and the bytes.
             await self._send({**message, "body": b"", "more_body": False})
 
     async def refuse(self, *, close: bool) -> None:

@@ -5,7 +5,7 @@ import logging
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from sonant.server.networks import TrustedProxies, is_loopback
+from sonant.server.networks import TrustedProxies, is_loopback, plain
 from sonant.server.settings import ServerSettings
 
 FORWARDED = (b"x-forwarded-for", b"forwarded", b"x-real-ip")  # headers in which web servers name the client
@@ -29,7 +29,9 @@ class ClientAddresses:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        host = (scope.get("client") or ("",))[0]
+        host, *port = scope.get("client") or ("",)
+        host = plain(host)
+        scope = {**scope, "client": (host, *port) if host else None}
         if host in self._trusted:
             await self._behind_proxy(scope, receive, send)  # type: ignore[arg-type]
             return

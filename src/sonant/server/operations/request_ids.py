@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sonant.server import errors
+from sonant.server.operations.body_limits import POLLED
 from sonant.server.services import Services
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # characters that are safe in logs and headers
-POLLED = ("/health", "/ready", "/metrics")  # polled every few seconds; not logged
 OTHER = "other"  # endpoint label of unmatched requests: the number of labels must not grow with requests
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from sonant.server.metrics import Metrics
 from sonant.server.settings import Limits
 from sonant.server.sharing.budget import Budget
 
-FORMS = 256  # requests with a body to pages
+PAGES = FORMS = 256  # requests to pages without and with a body
 NEWCOMER = (None, None)
 MUCH_BYTES = 64 << 20
 
@@ -17,17 +17,19 @@ MUCH_BYTES = 64 << 20
 class Workload:
     """The slots of requests, and the bytes of their bodies, their decoded recordings and the vectors of their answers.
 
-    The API and the pages have slots of their own: requests to one take none of the other.
+    The API, the pages and their forms have slots of their own: requests to one take none of the others.
 
     Attributes:
         api: slots of requests to the API.
-        forms: slots of other requests with a body.
-        others: of requests without a body, without number.
+        pages: of other requests without a body.
+        forms: of other requests with a body.
+        polled: of requests of monitors, without number.
         bytes: that requests hold.
     """
 
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
-        self.api, self.forms, self.others = (Budget(n, ways=2) for n in (limits.concurrent_requests, FORMS, inf))
+        slots = (limits.concurrent_requests, PAGES, FORMS, inf)
+        self.api, self.pages, self.forms, self.polled = (Budget(number, ways=2) for number in slots)
         self.bytes = Budget(limits.in_flight_bytes, ways=2)
         self._gauge = metrics.in_flight_bytes
         self._peak_bytes = 0.0
