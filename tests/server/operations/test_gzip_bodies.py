@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from sonant.server.errors import ApiError
 from sonant.server.operations.body_limits import BodyLimits
-from sonant.server.operations.gzip_bodies import PIECE, GzipBodies
+from sonant.server.operations.gzip_bodies import GZIP, PIECE, GzipBodies
 from tests.server.operations.standing import answer, connect, standing
 from tests.server.operations.test_body_limits import Reader, code_of, services_with, wait_until_idle
 
@@ -42,6 +42,14 @@ def _body(sent: bytes, *, piece: int = 1 << 16, encoding: str = "gzip") -> tuple
 def test_it_is_the_body(piece: int) -> None:
     assert _body(gzip.compress(TEXT), piece=piece)[0] == TEXT
     assert _body(gzip.compress(b""), piece=piece)[0] == b""
+
+
+def test_a_body_that_becomes_next_to_nothing_ends() -> None:
+    """Empty blocks, of which a limit on what they become would see nothing."""
+    stream = zlib.compressobj(wbits=GZIP)
+    sent = stream.compress(b"x") + stream.flush(zlib.Z_SYNC_FLUSH) + b"\0\0\0\xff\xff" * 20_000
+    with pytest.raises(ApiError, match="becomes next to nothing"):
+        _body(sent + stream.flush(), piece=1000)
 
 
 @pytest.mark.parametrize("size", [PIECE - 1, PIECE, PIECE + 1, 9 * PIECE, 20_000_000])

@@ -91,6 +91,7 @@ class EnrolledVoices:
         name = _named(name)
 
         def write(connection: Connection) -> Person:
+            _lock(connection, user_id)
             person = _find(connection, user_id, person_id)
             connection.execute(update(people).where(people.c.number == person.number), {"name": name})
             return _people(connection, [people.c.number == person.number])[0]
@@ -108,6 +109,7 @@ class EnrolledVoices:
         """
 
         def write(connection: Connection) -> Person:
+            _lock(connection, user_id)
             person, other = _find(connection, user_id, person_id), _find(connection, user_id, into)
             if (person.model, person.fingerprint) != (other.model, other.fingerprint):
                 raise ApiError(
@@ -128,6 +130,7 @@ class EnrolledVoices:
         """Delete a person with all recordings. Raises ApiError 404: there is none of this id."""
 
         def write(connection: Connection) -> None:
+            _lock(connection, user_id)
             connection.execute(delete(people).where(people.c.number == _find(connection, user_id, person_id).number))
 
         await self._database.write(write)
@@ -181,7 +184,7 @@ def _find(connection: Connection, user_id: int, person_id: str) -> Row[Any]:
 
 
 def _lock(connection: Connection, user_id: int) -> None:
-    """Let requests of one account enroll one after the other; without the account, nothing is enrolled."""
+    """Let the changes to the people of one account happen one after the other. Raises ApiError 404: it was deleted."""
     query = select(users.c.id).where(users.c.id == user_id).with_for_update()
     if connection.execute(query).scalar() is None:
         raise ApiError(404, "user_not_found", "The account was deleted.")

@@ -10,6 +10,7 @@ from sonant.server.errors import ApiError
 
 PIECE = 1 << 18  # bytes of a decompressed chunk
 GZIP = 16 + zlib.MAX_WBITS  # header and checksum of gzip
+EMPTY_BYTES = 1 << 16  # compressed bytes that may come before they become as many
 
 
 class GzipBodies:
@@ -39,6 +40,7 @@ class _Decompressed:
         self._receive, self._encoding = receive, encoding
         self._stream = zlib.decompressobj(GZIP)
         self._left = b""  # compressed
+        self._received = self._made = 0  # bytes, compressed and decompressed
         self._has_more = True  # to receive
         self._is_full = False  # whether the last chunk was, so that there may be more without more input
         self._has_failed = False
@@ -54,6 +56,7 @@ class _Decompressed:
             if message["type"] != "http.request":
                 return message
             self._left, self._has_more = message.get("body", b""), message.get("more_body", False)
+            self._received += len(self._left)
         try:
             body = self._decompressed()
         except ApiError:
@@ -69,7 +72,10 @@ class _Decompressed:
             body = self._stream.decompress(self._left, PIECE)
         except zlib.error as error:
             raise _not_gzip(str(error)) from None
+        self._made += len(body)
         self._left, self._is_full = self._stream.unconsumed_tail, len(body) == PIECE and not self._stream.eof
+        if not self._left and self._received > 2 * self._made + EMPTY_BYTES:  # no limit on a body would see it
+            raise _not_gzip("it goes on, and becomes next to nothing")
         if self._stream.unused_data:
             raise _not_gzip("there is more after its end")
         if not (self._left or self._is_full or self._has_more or self._stream.eof):
