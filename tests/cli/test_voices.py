@@ -103,6 +103,15 @@ def test_a_mistyped_file_is_not_made(command: str, tmp_path: Path, capsys: pytes
     assert not file.exists()
 
 
+def test_a_single_recording_is_listed_and_forgotten(typed) -> None:
+    typed("enroll", "Ada", ADA, ADA_TOO)
+    first, second = json.loads(typed("list", "--recordings", "--json")[1])
+    assert first["recording"] in typed("list", "--recordings")[1]
+    assert typed("forget", "Ada", "--recording", first["recording"])[0] == 0
+    assert json.loads(typed("list", "--recordings", "--json")[1]) == [second]
+    assert typed("forget", "Ada", "--recording", first["recording"])[0] == 2
+
+
 def test_an_empty_file_is_filled(typed, tmp_path: Path) -> None:
     (tmp_path / "people.voices").touch()
     assert typed("enroll", "Ada", ADA)[0] == 0

@@ -75,6 +75,20 @@ def test_people_are_renamed_merged_and_forgotten(file: VoiceFile) -> None:
             verb()
 
 
+def test_one_recording_is_forgotten_and_its_person_with_the_last(file: VoiceFile) -> None:
+    ada, grace = file.people()
+    first, second = (recording.id for recording in ada.recordings)
+    file.forget("Ada", first)
+    assert told(file) == {"Ada": [[3, 4]], "Grace": [[5, 6]]}
+    for recording in (first, grace.recordings[0].id):
+        with pytest.raises(UnknownName, match="recording of Ada"):
+            file.forget("Ada", recording)
+    file.forget("Ada", second)
+    assert told(file) == {"Grace": [[5, 6]]}
+    with pytest.raises(UnknownName):
+        file.forget("Ada")
+
+
 def test_nothing_of_the_forgotten_stays_in_the_file(file: VoiceFile) -> None:
     file.add("Zebedee", [sample(*range(1, 65))])
     trace = np.arange(1, 65, dtype="<f4").tobytes()

@@ -128,9 +128,12 @@ class Voices:
         """Move the recordings of one person to another, and remove the first. Raises UnknownName."""
         self._file.merge(name, into)
 
-    def forget(self, name: str) -> None:
-        """Delete a person with all recordings. Raises UnknownName."""
-        self._file.forget(name)
+    def forget(self, name: str, recording: str | None = None) -> None:
+        """Delete a person with all recordings, or one recording, by its id; a person without any is deleted.
+
+        Raises UnknownName: there is no such person, or no such recording of this person.
+        """
+        self._file.forget(name, recording)
 
     def export(self) -> dict[str, Any]:
         """Return all that is stored about the people, as plain data for JSON."""

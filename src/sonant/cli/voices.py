@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,36 +39,53 @@ class VoicesFlags(ModelFlags):
         return Voices(self.voices, None if model is None else self.load(model))
 
 
-def list_voices(*, voices: Path = Path("people.voices"), json: bool = False) -> int:
+def list_voices(*, voices: Path = Path("people.voices"), recordings: bool = False, json: bool = False) -> int:
     """List the people in a file of voices.
 
     Args:
         voices (FILE): the file of voices.
-        json: print a JSON list, one object per person.
+        recordings: list each recording, with the id by which it can be forgotten.
+        json: print a JSON list, one object per person or recording.
 
     Examples:
         sonant voices list
+        sonant voices list --recordings
         sonant voices list --voices office.voices --json
     """
     from sonant.extraction.voice_file import VoiceFile
 
-    rows = [
-        {
-            "name": person.name,
-            "id": person.id,
-            "recordings": len(person.recordings),
-            "speech_seconds": round(sum(recording.speech_seconds for recording in person.recordings), 2),
-        }
-        for person in VoiceFile(voices).people()
-    ]
+    people = VoiceFile(voices).people()
+    rows: list[dict[str, Any]]
+    if recordings:
+        rows = [
+            {
+                "name": person.name,
+                "recording": recording.id,
+                "enrolled": datetime.fromtimestamp(recording.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "speech_seconds": round(recording.speech_seconds, 2),
+            }
+            for person in people
+            for recording in person.recordings
+        ]
+    else:
+        rows = [
+            {
+                "name": person.name,
+                "id": person.id,
+                "recordings": len(person.recordings),
+                "speech_seconds": round(sum(recording.speech_seconds for recording in person.recordings), 2),
+            }
+            for person in people
+        ]
     if json:
         _print_json(rows)
         return 0
     from sonant.cli.console import make_console, plain_table, print_parts
 
-    table = plain_table("name", "recordings", "speech")
+    columns = ("name", "recording", "enrolled") if recordings else ("name", "recordings")
+    table = plain_table(*columns, "speech")
     for row in rows:
-        table.add_row(str(row["name"]), str(row["recordings"]), f"{row['speech_seconds']:.1f} s")
+        table.add_row(*(str(row[column]) for column in columns), f"{row['speech_seconds']:.1f} s")
     print_parts(make_console(), [table])
     return 0
 
@@ -184,20 +202,23 @@ def rename(name: str, new: str, *, voices: Path = Path("people.voices")) -> int:
     return 0
 
 
-def forget(name: str, *, voices: Path = Path("people.voices")) -> int:
-    """Delete a person with all recordings.
+def forget(name: str, *, recording: str | None = None, voices: Path = Path("people.voices")) -> int:
+    """Delete a person with all recordings, or a single recording.
 
     Args:
         name (NAME): of the person.
+        recording (ID): delete this recording alone, and the person with the last one; sonant voices list --recordings
+            shows the ids.
         voices (FILE): the file of voices.
 
     Examples:
         sonant voices forget Ada
+        sonant voices forget Ada --recording 6060733256ef4e1d8434ec52fbecf357
     """
     from sonant.extraction.voice_file import VoiceFile
 
-    VoiceFile(voices).forget(name)
-    print(f"{name} is forgotten")
+    VoiceFile(voices).forget(name, recording)
+    print(f"{name} is forgotten" if recording is None else f"recording {recording} of {name} is forgotten")
     return 0
 
 

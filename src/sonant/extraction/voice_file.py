@@ -113,10 +113,21 @@ class VoiceFile:
                 connection.execute("UPDATE recordings SET person = ? WHERE person = ?", (other, person))
                 connection.execute("DELETE FROM people WHERE id = ?", (person,))
 
-    def forget(self, name: str) -> None:
-        """Delete a person with all recordings. Raises UnknownName."""
+    def forget(self, name: str, recording: str | None = None) -> None:
+        """Delete a person with all recordings, or one recording, by its id; a person without any is deleted.
+
+        Raises UnknownName: there is no such person, or no such recording of this person.
+        """
         with self._transaction(writes=True) as connection:
-            connection.execute("DELETE FROM people WHERE id = ?", (self._find(connection, name),))
+            person = self._find(connection, name)
+            rows = connection.execute("SELECT id FROM recordings WHERE person = ?", (person,))
+            recordings = [found for (found,) in rows]
+            if recording not in {None, *recordings}:
+                raise UnknownName(f"recording of {name}", str(recording), recordings)
+            if recording is None or recordings == [recording]:
+                connection.execute("DELETE FROM people WHERE id = ?", (person,))
+            else:
+                connection.execute("DELETE FROM recordings WHERE id = ?", (recording,))
 
     @property
     def calibration(self) -> VoiceCalibration | None:

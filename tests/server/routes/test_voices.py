@@ -54,6 +54,18 @@ def test_a_voice_is_registered_identified_and_forgotten(account: Account) -> Non
     assert [match["match"] for match in answer["matches"]] == [False]
 
 
+def test_one_recording_is_forgotten_and_its_person_with_the_last(heads_server: RunningServer, account: Account) -> None:
+    first, second = (account.post("register", model=TINY, name="Ada", audio=audio).json() for audio in (ADA, ADA_TOO))
+    assert Account(heads_server).post("forget", recording=first["recording"]).status_code == 404
+    assert account.post("forget", recording=first["recording"], id=first["id"]).status_code == 400
+    assert account.post("forget", recording=first["recording"]).status_code == 204
+    (model,) = account.get("export")["models"]
+    assert [each["id"] for each in model["people"][0]["recordings"]] == [second["recording"]]
+    assert account.post("forget", recording=first["recording"]).json()["error"]["code"] == "recording_not_found"
+    assert account.post("forget", recording=second["recording"]).status_code == 204
+    assert account.get("people")["data"] == account.get("export")["models"] == []
+
+
 def test_vectors_and_scores_are_those_of_python(account: Account, tmp_path: Any) -> None:
     voices = sonant.Voices(tmp_path / "people.voices", TINY)
     voices.enroll("Ada", [ADA, ADA_TOO])

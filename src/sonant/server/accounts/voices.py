@@ -135,6 +135,27 @@ class EnrolledVoices:
 
         await self._database.write(write)
 
+    async def forget_recording(self, user_id: int, recording_id: str) -> None:
+        """Delete a recording, and its person with the last one. Raises ApiError 404: there is none of this id."""
+
+        def write(connection: Connection) -> None:
+            _lock(connection, user_id)
+            query = select(people.c.number).join_from(people, voice_recordings)
+            query = query.where(people.c.user_id == user_id, voice_recordings.c.id == recording_id)
+            person = connection.execute(query).scalar()
+            if person is None:
+                raise ApiError(
+                    404,
+                    "recording_not_found",
+                    f"No enrolled recording has the id {recording_id[:40]!r}; GET /v1/voice/export lists them.",
+                    param="recording",
+                )
+            connection.execute(delete(voice_recordings).where(voice_recordings.c.id == recording_id))
+            left = select(voice_recordings.c.number).where(voice_recordings.c.person == people.c.number).exists()
+            connection.execute(delete(people).where(people.c.number == person, ~left))
+
+        await self._database.write(write)
+
     async def forget_everyone(self, user_id: int) -> None:
         """Delete all people of an account."""
         query = delete(people).where(people.c.user_id == user_id)

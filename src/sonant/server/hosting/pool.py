@@ -69,7 +69,11 @@ class ModelPool:
             self._add(_known(given))
         for alias, model_id in settings.aliases.items():
             if self._find(model_id) is None or alias in self._slots:
-                what = "is the id of a model" if alias in self._slots else f"stands for {model_id!r}, which is none"
+                what = (
+                    "is the id of a model"
+                    if alias in self._slots
+                    else f"stands for {model_id!r}, which is no model here"
+                )
                 raise ConfigurationError(f"The alias {alias!r} {what}; the models are {', '.join(self._slots)}.")
         self._threads = ComputeThreads()
         self._loader = torch_thread("sonant-load")

@@ -33,6 +33,9 @@ class MergeFields(Fields):
 
 class ForgetFields(Fields):
     id: str | None = Field(None, min_length=1, max_length=64, description="Of a person.")
+    recording: str | None = Field(
+        None, min_length=1, max_length=64, description="Of a recording, as `register` and `export` give it."
+    )
     everyone: bool = Field(False, description="Forget all people of this account.")
     model: str | None = Field(None, max_length=500, description="Taken as LocalAI's clients send it, and not used.")
 
@@ -106,15 +109,18 @@ async def merge_people(request: Request, caller: Caller = Depends(caller_with("v
     openapi_extra=_body(ForgetFields, {"id": "0a1b"}),
 )
 async def forget_person(request: Request, caller: Caller = Depends(caller_with("verification"))) -> Response:
-    """Delete a person with all recordings, or all people of this account."""
+    """Delete a person with all recordings, a single recording (and a person with the last one), or everyone."""
     services, user_id = services_of(request), account_of(caller)
     given = parameters(ForgetFields, await receive(request, services.settings.limits), ())
-    if (given.id is None) == (not given.everyone):
-        raise ApiError(400, "missing_parameter", "Expected the id of a person, or everyone=true.", param="id")
-    if given.id is None:
-        await services.accounts.voices.forget_everyone(user_id)
-    else:
+    if (given.id is not None) + (given.recording is not None) + given.everyone != 1:
+        message = "Expected one of these: the id of a person, the id of a recording as recording, or everyone=true."
+        raise ApiError(400, "missing_parameter", message, param="id")
+    if given.id is not None:
         await services.accounts.voices.forget(user_id, given.id)
+    elif given.recording is not None:
+        await services.accounts.voices.forget_recording(user_id, given.recording)
+    else:
+        await services.accounts.voices.forget_everyone(user_id)
     return Response(status_code=204)
 
 

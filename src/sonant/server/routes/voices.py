@@ -173,7 +173,8 @@ class RegisterCall(EnrollmentCall):
         except AudioError as error:
             raise api_error(error, param=self.recordings[0].param) from error
         person = await self.voices.add(await self.owner(job.model), self.given.name, sample)
-        return _answer(job, **about(person), speech_seconds=round(sample.speech_seconds, 2))
+        seconds = round(sample.speech_seconds, 2)
+        return _answer(job, **about(person), recording=person.recordings[-1].id, speech_seconds=seconds)
 
 
 class IdentifyCall(EnrollmentCall):
@@ -316,6 +317,7 @@ class EnrolledPerson(BaseModel):
 
 
 class Registration(EnrolledPerson, VoiceAnswer):
+    recording: str = Field(description="The id of this recording, by which it alone can be forgotten.")
     speech_seconds: float
 
 
