@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from sonant import __version__
 from sonant.server.authentication import caller_with
 from sonant.server.networks import is_loopback
+from sonant.server.operations.proxies import FORWARDED
 from sonant.server.services import Services, services_of
 
 router = APIRouter(tags=["operations"])
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")  # headers added by proxies
 
 
 class Alive(BaseModel):
@@ -126,4 +126,4 @@ async def metrics(request: Request, services: Parts) -> Response:
 def is_local(request: Request) -> bool:
     """Return whether the request comes from this machine, and not through a proxy on it."""
     loopback = request.client is not None and is_loopback(request.client.host)
-    return loopback and not any(name in request.headers for name in FORWARDED)
+    return loopback and not any(name.decode() in request.headers for name in (*FORWARDED, b"via"))
