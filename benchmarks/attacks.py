@@ -67,6 +67,17 @@ class Site:
         kinds = {"Content_Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         return self.ask("POST", path, urlencode(fields).encode(), X_Forwarded_For=address, Cookie=cookie, **kinds)
 
+    def session(self, path: str, address: str, **fields: str) -> tuple[int, str]:
+        """Post a form as a browser does; return the status, and the cookies that it is given."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        kinds = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": address}
+        connection.request("POST", path, urlencode(fields).encode(), kinds)
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        cookies = response.headers.get_all("set-cookie") or []
+        return response.status, "; ".join(value.partition(";")[0] for value in cookies)
+
     def connect(self, head: str, body: bytes = b"", *, source: str = "127.0.0.1") -> socket.socket:
         """Open a connection and send the beginning of a request."""
         client = socket.create_connection(("127.0.0.1", self.server.port), timeout=60, source_address=(source, 0))
@@ -198,35 +209,21 @@ def sign_ups(site: Site) -> Row:
     ]
     credit, made, refused = Decimal(0), 0, 0
     for number, email in enumerate(names):
-        address = f"2001:db8::{number:x}"
-        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
-        fields = urlencode({"email": email, "password": PASSWORD}).encode()
-        kinds = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": address}
-        connection.request("POST", "/sign-up", fields, kinds)
-        response = connection.getresponse()
-        response.read()
-        if response.status != 303:
+        status, cookie = site.session("/sign-up", f"2001:db8::{number:x}", email=email, password=PASSWORD)
+        if status != 303:
             refused += 1
             continue
         made += 1
-        cookie = "; ".join(value.partition(";")[0] for value in response.headers.get_all("set-cookie") or [])
         account = site.ask("GET", "/account?format=json", Cookie=cookie)[1]
         credit += Decimal(json.loads(account)["credit"])
-        connection.close()
     return {"asked": len(names), "accounts": made, "refused": refused, "credit": str(credit)}
 
 
 def lockout(site: Site) -> Row:
     """220 wrong passwords for one account, from as many addresses; then the owner signs in where it was before."""
     email, home = "owner@example.org", "198.51.100.7"
-    status, _, _ = site.form("/sign-up", home, email=email, password=PASSWORD)
-    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
-    fields = urlencode({"email": email, "password": PASSWORD}).encode()
-    kinds = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": home}
-    connection.request("POST", "/sign-in", fields, kinds)
-    response = connection.getresponse()
-    response.read()
-    cookie = "; ".join(value.partition(";")[0] for value in response.headers.get_all("set-cookie") or [])
+    site.session("/sign-up", home, email=email, password=PASSWORD)
+    _, cookie = site.session("/sign-in", home, email=email, password=PASSWORD)
     answers: dict[int, int] = {}
     for number in range(220):
         status, _, _ = site.form("/sign-in", f"203.0.113.{number}", email=email, password="a wrong password")
