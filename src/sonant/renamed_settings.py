@@ -27,6 +27,7 @@ RENAMED_TYPES = {"FutureContrastConfig": "CPCConfig"}
 ADDED: dict[str, dict[str, Any]] = {
     "Batching": {"fill": "shortest"},
     "PretrainingRun": {"held_out_share": 0.0, "processes": 1},
+    "SpanMasking": {"equal": False},
     "Training": {"compile": False, "decay_vectors": True, "parts": [], "validate_every": 1000},
 }
 

@@ -69,6 +69,16 @@ def test_noise_has_its_own_range_of_ratios() -> None:
     np.testing.assert_allclose(gains, [10**0.25 / 2, 0.5, 0.05], rtol=1e-5)
 
 
+def test_the_length_of_a_mixed_part_does_not_depend_on_its_source_but_ends_with_it() -> None:
+    """The original draws up to half of the utterance, and cuts at the end of a shorter noise."""
+    clean, noise = [np.zeros(4_000, np.float32) + 1], [np.ones(500, np.float32)]
+    mixing = Mixing(probability=1.0, noise_probability=1.0)
+    drawn = [mix_utterances(clean, mixing, np.random.default_rng(seed), noises=noise)[0] for seed in range(800)]
+    lengths = np.array([len(changed(clean[0], mixed)) for mixed in drawn])
+    assert lengths.max() == 500
+    assert np.mean(lengths == 500) == pytest.approx(0.75, abs=0.05)
+
+
 def test_an_utterance_alone_is_mixed_with_itself_only_if_asked() -> None:
     clean = batch([2_000])
     assert all(

@@ -80,3 +80,22 @@ def test_same_seed_same_mask() -> None:
 def test_senseless_settings(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match="fraction"):
         SpanMasking(**settings)
+
+
+@given(st.lists(st.integers(3, 200), min_size=1, max_size=6), st.integers(0, 2**32))
+def test_equal_masks_are_parts_of_the_unequal_ones_with_one_count(num_frames: list[int], seed: int) -> None:
+    ends = np.cumsum(num_frames)[:-1]
+    free, equal = (
+        np.split(SpanMasking(equal=equal).draw_batch(num_frames, np.random.default_rng(seed)), ends)
+        for equal in (False, True)
+    )
+    assert {mask.sum() for mask in equal} == {min(mask.sum() for mask in free)}
+    assert not any((masked & ~before).any() for masked, before in zip(equal, free, strict=True))
+
+
+def test_share_and_runs_of_equal_masks() -> None:
+    """fairseq's function on 8 clips of 781 frames masks 53.1 % of the frames, in shorter runs than the 56.6 % alone."""
+    masking, rng = SpanMasking(equal=True), np.random.default_rng(0)
+    masks = [masking.draw_batch([781] * 8, rng) for _ in range(300)]
+    assert np.mean(masks) == pytest.approx(0.531, abs=0.004)
+    assert np.concatenate([runs(mask) for mask in masks]).mean() == pytest.approx(8.6, abs=0.5)

@@ -15,6 +15,7 @@ import sonant.training.pretrain as recipe_module
 from sonant.audio.augment import Mixing
 from sonant.checkpoints import load_backbone, save_pretrained
 from sonant.errors import ConfigurationError, ManifestError, UnknownName
+from sonant.layers.masking import SpanMasking
 from sonant.models import Wav2VecConfig, WavLMConfig, build
 from sonant.pretraining import (
     Batching,
@@ -51,6 +52,7 @@ SECOND = Stage(
     mixing=Mixing(probability=1.0, noise_probability=0.5),
     training=TRAINING,
 )
+EQUAL = replace(FIRST, objective=replace(FIRST.objective, masking=SpanMasking(equal=True)))
 
 
 @pytest.fixture
@@ -155,6 +157,7 @@ def test_a_teacher_stands_before_the_first_stage(run: PretrainingRun) -> None:
         ({"stages": (SECOND,)}, "teacher=MODEL"),
         ({"noise": ""}, "noises"),
         ({"impulse_responses": ""}, "impulse responses"),
+        ({"stages": (EQUAL,)}, "equal=true was given with batching.fill=exact"),
     ],
 )
 def test_a_run_that_lacks_something_says_what(run: PretrainingRun, changes: dict[str, object], message: str) -> None:

@@ -83,8 +83,7 @@ def mix_utterances(
                 continue
             secondary, snr_db = sources[others[int(rng.integers(len(others)))]], rng.uniform(*mixing.speech_snr_db)
         gain = gain_for_snr(primary, secondary, snr_db)
-        longest = min(int(len(primary) * mixing.max_overlap), len(secondary))
-        length = int(rng.integers(longest + 1))
+        length = min(int(rng.integers(int(len(primary) * mixing.max_overlap) + 1)), len(secondary))
         source_end = int(rng.integers(length, len(secondary) + 1))
         end = int(rng.integers(length, len(primary) + 1))
         primary[end - length : end] += gain * np.array(secondary[source_end - length : source_end], dtype=np.float32)

@@ -1,5 +1,6 @@
 """Span masks for masked prediction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +18,14 @@ class SpanMasking:
             than half of the frames). Papers give the probability that a frame starts a span: fraction / length.
         length: frames a span.
         min_spans: the fewest spans of a clip.
+        equal: give all clips of a batch as many masked frames as the one with the fewest, by unmasking frames of the
+            others at random, as fairseq does (`require_same_masks`). Masked runs become shorter by it.
     """
 
     fraction: float = 0.8
     length: int = 10
     min_spans: int = 2
+    equal: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction <= 1 or self.length < 1:
@@ -32,8 +36,7 @@ class SpanMasking:
     def draw(self, num_frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Draw the mask of a clip, bool (num_frames,). Starts are distinct, spans may overlap; the last frame is kept.
 
-        The number of spans depends on the clip only, not on the batch.
-        Source: fairseq `compute_mask_indices`, static spans, without its equalizing over the batch.
+        Source: fairseq `compute_mask_indices`, static spans.
         """
         mask = np.zeros(num_frames, dtype=bool)
         fewest = min(self.min_spans, (num_frames - 1) // 2)
@@ -44,3 +47,13 @@ class SpanMasking:
             starts = rng.choice(num_frames - length, count, replace=False)
             mask[(starts[:, None] + np.arange(length)).ravel()] = True
         return mask
+
+    def draw_batch(self, num_frames: Sequence[int], rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Draw the masks of the clips of a batch, one behind another: bool (sum of num_frames,)."""
+        masks = [self.draw(frames, rng) for frames in num_frames]
+        if self.equal:
+            fewest = min(int(mask.sum()) for mask in masks)
+            for mask in masks:
+                masked = np.flatnonzero(mask)
+                mask[rng.choice(masked, len(masked) - fewest, replace=False)] = False
+        return np.concatenate(masks)

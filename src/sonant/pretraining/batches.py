@@ -199,7 +199,7 @@ class SpeechBatches(NumberedBatches):
             crops = mix_utterances(crops, self.mixing, rng, noises=self.noises)
         mask = np.zeros(sum(frames), dtype=bool)
         if self.masking is not None:
-            mask = np.concatenate([self.masking.draw(num_frames, rng) for num_frames in frames])
+            mask = self.masking.draw_batch(frames, rng)
         return SpeechBatch(
             Packed.pack(map(torch.from_numpy, crops)),
             torch.from_numpy(mask),

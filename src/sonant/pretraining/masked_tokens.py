@@ -124,7 +124,7 @@ class TokenBatches(NumberedBatches):
             first = int(rng.integers(int(self.codes.lengths[member]) - length + 1))
             crops.append(self.codes[member][first : first + length].astype(np.int64))
         targets = self.vocabulary.tokens_of(torch.from_numpy(np.concatenate(crops)))
-        mask = np.concatenate([self.config.masking.draw(length, rng) for _, length in layout])
+        mask = self.config.masking.draw_batch([length for _, length in layout], rng)
         seen = corrupt(targets.numpy(), mask, self.config, self.words, self.vocabulary.mask_token, rng)
         lengths = torch.tensor([length for _, length in layout])
         return TokenBatch(Packed(torch.from_numpy(seen), lengths), targets, torch.from_numpy(mask), self.stride)

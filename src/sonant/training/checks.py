@@ -68,6 +68,13 @@ def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
             f"max_seconds={batching.max_seconds:g} were given; expected min_seconds <= max_seconds <= batch_seconds, "
             f"and clips of one frame of the model at least, {frame:g} s."
         )
+    masking = stage.objective.masking
+    if masking is not None and masking.equal and batching.fill != "shortest":
+        raise ConfigurationError(
+            f"{name}.objective.masking.equal=true was given with batching.fill={batching.fill}: clips of different "
+            "lengths would all get as few masked frames as the shortest one. Set "
+            f"{name}.batching.fill=shortest, or equal=false."
+        )
     for each in ("speech_snr_db", "noise_snr_db"):
         low, high = getattr(stage.mixing, each)
         if low > high:
