@@ -39,7 +39,8 @@ def changed(config: T, changes: Mapping[str, Any], *, inside: str = "", check: C
     Args:
         config: a frozen dataclass; its fields may be dataclasses, tuples of dataclasses and mappings to dataclasses.
         changes: values by the names of fields, nested as the dataclasses are; members of a tuple by number, or by their
-            `name`.
+            `name`. Where several dataclasses fit a field, `type` chooses one by the name of its class, with its
+            defaults.
         inside: the dotted key of `config`, for messages.
         check: called with each value before a dataclass is made with it; raises ConfigurationError.
 
@@ -62,6 +63,9 @@ def changed(config: T, changes: Mapping[str, Any], *, inside: str = "", check: C
         if name not in hints:
             raise _unknown(name, sorted(hints), key)
         current = getattr(config, name)
+        if is_dataclass(current) and isinstance(value, Mapping) and "type" in value:
+            current = _of_type(value["type"], current, hints[name], f"{key}.type")
+            value = {below: setting for below, setting in value.items() if below != "type"}  # noqa: PLW2901
         is_group = is_dataclass(current) or (isinstance(current, tuple) and isinstance(value, Mapping))
         values[name] = _changed_group(current, value, key, check) if is_group else fitting(value, hints[name], key)
         check(key, values[name], current)
@@ -170,6 +174,16 @@ def _changed_group(config: Any, value: Any, key: str, check: Check) -> Any:
             f"{key!r} names a whole group of settings; name one of them, such as {key}.{_first(config)}."
         )
     return changed(config, value, inside=key, check=check)
+
+
+def _of_type(name: object, current: Any, kind: Any, key: str) -> Any:
+    """Return a dataclass of the named class, one of those of the annotation: the current one, or one of defaults."""
+    if name == type(current).__name__:
+        return current
+    known = {option.__name__: option for option in get_args(kind) if isinstance(option, type) and is_dataclass(option)}
+    if name not in known:
+        raise _unknown(name, sorted(known) or [type(current).__name__], key)
+    return known[str(name)]()
 
 
 def _number(name: str, names: list[str], key: str) -> int:

@@ -26,7 +26,7 @@ RENAMED_TYPES = {"FutureContrastConfig": "CPCConfig"}
 # By the type of a configuration: settings that earlier versions lacked, and the value that stands for what they did.
 ADDED: dict[str, dict[str, Any]] = {
     "Batching": {"fill": "shortest"},
-    "PretrainingRun": {"held_out_share": 0.0, "processes": 1},
+    "PretrainingRun": {"held_out_share": 0.0, "processes": 1, "initial_model": ""},
     "SpanMasking": {"equal": False},
     "Training": {"compile": False, "decay_vectors": True, "parts": [], "validate_every": 1000},
 }

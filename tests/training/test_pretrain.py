@@ -138,6 +138,13 @@ def test_a_stage_ends_with_the_weights_of_the_lowest_held_out_loss(run: Pretrain
     assert all(torch.equal(kept[name], best["module"][f"backbone.{name}"]) for name in kept)
 
 
+def test_held_out_recordings_need_not_fill_a_batch(run: PretrainingRun) -> None:
+    stage = replace(FIRST, batching=replace(FIRST.batching, batch_seconds=4.0), extractor_steps=0)
+    model = pretrain(replace(run, stages=(stage,), held_out_share=0.1))  # one recording, of 3 s at most
+    reports = [json.loads(line) for line in (model.parent / "metrics.jsonl").read_text().splitlines()]
+    assert any("held_out_loss" in report for report in reports)
+
+
 def test_another_seed_gives_another_model(run: PretrainingRun) -> None:
     first = weights(pretrain(run))
     second = weights(pretrain(replace(run, seed=1, name="other")))
@@ -287,7 +294,10 @@ def test_a_run_that_has_begun_refuses_other_settings(begun: PretrainingRun) -> N
             "stages": (replace(first, objective=MaskedPredictionConfig(targets=RandomProjectionTargets())), second)
         },
         r"recordings: there 2, now 1": {"noise": str(write_corpus(Path(begun.output).parent / "other noise", [9_000]))},
-        r"made_of\.teacher: there None, now 'sha256": {"teacher": str(saved_model(begun))},
+        r"made_of\.initial_model: there None, now 'sha256": {
+            "initial_model": str(saved_model(begun)),
+            "stages": (replace(first, start="previous"), second),
+        },
     }
     for message, changes in cases.items():
         with pytest.raises(ConfigurationError, match=message):

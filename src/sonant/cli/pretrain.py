@@ -16,25 +16,27 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
     processes, such as one for each GPU, are started by torchrun --nproc-per-node N -m sonant pretrain ...
 
     Args:
-        recipe (RECIPE): name of the run: {recipes}.
+        recipe (RECIPE): name of the run: {recipes}. adapt goes on with the model that model=MODEL names.
         overrides (KEY=VALUE): settings to change, such as data=PATH, device=cuda or stages.0.training.steps=1000.
+            stages=NAME,... carries out these stages alone; model=MODEL takes over a checkpoint (hub id, folder, file).
         dry_run: print what would be trained, for how long and at what cost, and stop.
         json_: print the folder of the pretrained model as JSON; with --dry-run every setting, and the cost.
 
     Examples:
         sonant pretrain wavlm_tiny data=corpus
         sonant pretrain wavlm_base data=corpus device=cuda output=runs/base stages.0.training.grad_accumulation=8
+        sonant pretrain adapt model=microsoft/wavlm-base-plus data=recordings device=cuda
+        sonant pretrain wavlm_base stages=layer6 teacher=facebook/hubert-base-ls960 data=corpus
         sonant pretrain wavlm_large --dry-run
     """
     import json
 
-    from sonant.recipes import pretraining_recipe
-    from sonant.recipes.overrides import override
+    from sonant.recipes.composition import compose
     from sonant.training.pretrain import is_finished
     from sonant.training.pretrain import pretrain as carry_out
     from sonant.training.ranks import on_first, process_group
 
-    run = override(pretraining_recipe(recipe), overrides)
+    run = compose(recipe, overrides)
     if dry_run and json_:
         print(json.dumps(plan(run), indent=2))
     elif dry_run:

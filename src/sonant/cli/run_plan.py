@@ -25,7 +25,7 @@ def print_plan(recipe: str, run: PretrainingRun) -> None:
     shape = f"{run.model.num_layers} layers of {run.model.dim}, {cost.parameters / 1e6:,.1f} M parameters"
     parts: list[RenderableType] = [Text.assemble((recipe, "bold"), f"  {family_of(run.model).title}, {shape}"), ""]
     parts += [Text(inspect.getdoc(import_module(PRETRAINING[recipe])) or ""), ""]
-    given = [(name, getattr(run, name) or f"to be given: {wanted}") for name, wanted in needs(run)]
+    given = [(name, _given(run, name) or f"to be given: {wanted}") for name, wanted in needs(run)]
     parts += [_table(("it needs", ""), [(f"{name}=", value) for name, value in given]), ""]
     learned = ("stage", "learns", "starts", "masking", "mixing", "crops", "batch")
     parts += [_table(learned, [_what(stage) for stage in run.stages]), ""]
@@ -38,6 +38,11 @@ def print_plan(recipe: str, run: PretrainingRun) -> None:
     parts += [Text("Estimated:", style="dim"), *(Text(f"  {assumption}", style="dim") for assumption in ASSUMPTIONS)]
     parts += [Text("Every setting: --json.", style="dim")]
     print_parts(make_console(), parts)
+
+
+def _given(run: PretrainingRun, name: str) -> str:
+    value: str = getattr(run, "initial_model" if name == "model" else name)
+    return value
 
 
 def _what(stage: Stage) -> tuple[str, ...]:

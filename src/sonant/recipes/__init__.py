@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 PRETRAINING = {
     name: f"sonant.recipes.{name}"
     for name in (
+        "adapt "
         "wav2vec_tiny vq_wav2vec_tiny wav2vec2_tiny hubert_tiny wavlm_tiny discrete_bert_tiny "
         "discrete_bert_small discrete_bert_base "
         "wav2vec_base wav2vec_large vq_wav2vec_gumbel vq_wav2vec_kmeans "

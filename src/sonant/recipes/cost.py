@@ -78,8 +78,11 @@ def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
     if any(stage.batching.reverb_probability > 0 for stage in run.stages):
         yield "impulse_responses", "a manifest of impulse responses"
     first = run.stages[0]
-    if first.needs_previous:
-        yield "teacher", first.setup.needs(first.objective) or "the model whose weights are the start"
+    of_targets = first.setup.needs(first.objective)
+    if run.initial_model or (first.start == "previous" and not run.teacher):
+        yield "model", "the model to train further"
+    if run.teacher or (of_targets and first.start == "fresh"):
+        yield "teacher", of_targets or "the model whose weights are the start"
 
 
 def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:

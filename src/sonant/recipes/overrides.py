@@ -13,23 +13,26 @@ from sonant.errors import ConfigurationError
 T = TypeVar("T")
 
 
-def override(config: T, changes: Iterable[str]) -> T:
+def override(config: T, changes: Iterable[str | Mapping[str, Any]]) -> T:
     """Copy a dataclass with changed fields, which are checked after all changes.
 
     Args:
         config: frozen dataclass, whose fields may be dataclasses and tuples of dataclasses.
-        changes: each `dotted.key=value`, or the path of a YAML file with nested keys; the last one wins. Elements of a
-            tuple are named by number or `name`: `stages.0.training.steps=10`, `stages.mfcc.training.steps=10`.
+        changes: each `dotted.key=value`, the path of a YAML file with nested keys, or such keys; the last one wins.
+            Elements of a tuple are named by number or `name`: `stages.0.training.steps=10`,
+            `stages.mfcc.training.steps=10`. Where several dataclasses fit, `type` chooses one:
+            `stages.mfcc.training.schedule.type=Cosine`.
 
     Raises:
         ConfigurationError: an unknown key, or an invalid value.
     """
-    for change in together(config, map(_read, changes)):
+    nested = (read_change(change) if isinstance(change, str) else change for change in changes)
+    for change in together(config, nested):
         config = changed(config, change)
     return config
 
 
-def _read(change: str) -> Mapping[str, Any]:
+def read_change(change: str) -> Mapping[str, Any]:
     """Parse one change to nested keys."""
     key, equals, text = change.partition("=")
     if equals:

@@ -32,11 +32,7 @@ def check(run: PretrainingRun) -> None:
     for stage in run.stages:
         _check_lengths(stage, run.model)
     backbone = meta_backbone(run.model)
-    if run.stages[0].needs_previous and not run.teacher:
-        raise ConfigurationError(
-            f"The stage {run.stages[0].name!r} takes its targets or weights from the model before it, and there is "
-            "none. Name one with teacher=MODEL: a hub id, a folder or a file."
-        )
+    _check_models_before(run)
     for stage in run.stages:
         stage.setup.expect(backbone)
         if stage.training.compile:
@@ -56,6 +52,29 @@ def check(run: PretrainingRun) -> None:
             )
     for stage in run.stages[1:]:
         stage.setup.check(stage.objective, stage.name, run.model, run.model)
+
+
+def _check_models_before(run: PretrainingRun) -> None:
+    """Raise ConfigurationError if the first stage lacks a model before it, or does not use one that is given."""
+    first = run.stages[0]
+    of_targets = bool(first.setup.needs(first.objective))
+    if first.needs_previous and not (run.teacher or run.initial_model):
+        raise ConfigurationError(
+            f"The stage {first.name!r} takes its targets or weights from the model before it, and there is none. Name "
+            "one, a hub id, a folder or a file: teacher=MODEL gives targets; model=MODEL is trained further."
+        )
+    if run.initial_model and first.start == "fresh":
+        raise ConfigurationError(
+            f"{run.initial_model} was given to be trained further, and the first stage, {first.name!r}, starts from "
+            f"fresh weights. Set stages.{first.name}.start=previous; or teacher={run.initial_model}, if it is to give "
+            "the targets alone."
+        )
+    if run.teacher and not of_targets and (first.start == "fresh" or run.initial_model):
+        raise ConfigurationError(
+            f"The teacher {run.teacher} would not be used: the first stage, {first.name!r}, takes neither targets nor "
+            "weights from it. Leave teacher out; or leave out the stages that need none, such as "
+            f"stages={run.stages[-1].name}."
+        )
 
 
 def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
@@ -83,20 +102,30 @@ def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
             )
 
 
-def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone: Backbone) -> None:
-    """Raise ConfigurationError if a stage cannot take its targets or weights from the previous model."""
+def check_given(run: PretrainingRun, previous: Backbone, start: Backbone) -> None:
+    """Raise ConfigurationError if the first stage cannot take its targets or weights from the given models.
+
+    Args:
+        previous: of the targets.
+        start: of the weights.
+    """
+    stage = run.stages[0]
     stage.setup.check(stage.objective, stage.name, previous.config, run.model)
-    if stage.start == "fresh":
-        return
-    there, here = _architecture(previous), _architecture(backbone)
+    if stage.start == "previous" and stage.setup.runs_extractor:  # the vocabulary of codes is not known yet
+        check_weights(stage, start, meta_backbone(run.model))
+
+
+def check_weights(stage: Stage, start: Backbone, backbone: Backbone) -> None:
+    """Raise ConfigurationError if a stage cannot start from the weights of a model."""
+    there, here = _architecture(start), _architecture(backbone)
     differing = differences(there, here, may_differ=IN_TRAINING_ALONE)
-    shapes = ({name: list(tensor.shape) for name, tensor in each.state_dict().items()} for each in (previous, backbone))
+    shapes = ({name: list(tensor.shape) for name, tensor in each.state_dict().items()} for each in (start, backbone))
     differing = differing or differences(*shapes)  # such as a vocabulary, which is not a setting
     if differing:
         raise ConfigurationError(
             f"The stage {stage.name!r} starts from the weights of the model before it, which is another model "
-            f"({described(differing)}). Give this run that model's settings, such as "
-            f"model.{next(iter(differing))}=..., or set stages.{stage.name}.start=fresh."
+            f"({described(differing)}). Give this run that model's settings, all of them with model=MODEL, or set "
+            f"stages.{stage.name}.start=fresh."
         )
 
 

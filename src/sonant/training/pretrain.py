@@ -7,7 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from sonant.loss import Objective
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
 from sonant.pretraining.setups import EXTRACTOR_START, Setup, StageInputs
-from sonant.training.checks import check, check_start
+from sonant.training.checks import check, check_given, check_weights
 from sonant.training.curves import plot_curves
 from sonant.training.loop import DivergedError, train
 from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
@@ -39,6 +39,7 @@ MAY_DIFFER = (
     "noise",
     "impulse_responses",
     "teacher",
+    "initial_model",
     "stages.*.training.compile",
     "stages.*.training.log_every",
     "stages.*.training.save_every",
@@ -60,33 +61,51 @@ def pretrain(run: PretrainingRun) -> Path:
     """
     check(run)
     with process_group(run.device), ExitStack() as lock:
-        teacher = first_then_others(lambda: load_checkpoint(run.teacher)) if run.teacher else None
-        previous = None if teacher is None else make_backbone(teacher)
-        head = None if teacher is None else teacher.heads.get("pretraining")
-        corpus = on_first(lambda: _open(run, previous, lock))
+        teacher, initial = _load_given(run.teacher), _load_given(run.initial_model)
+        previous, start = teacher or initial, initial or teacher
+        if previous is not None and start is not None:
+            check_given(run, previous.backbone, start.backbone)
+        corpus = on_first(lambda: _open(run, teacher, initial, lock))
         if on_first(lambda: is_finished(run)):
             return _model_of(run, run.stages[-1])
         for number, stage in enumerate(run.stages):
             if on_first(_model_of(run, stage).is_dir):
-                previous = load_backbone(_model_of(run, stage))
+                model = load_backbone(_model_of(run, stage))
             else:
                 inputs = StageInputs(
                     *corpus,
                     batching=stage.batching,
                     mixing=stage.mixing,
                     folder=folder_of(run) / stage.name,
-                    previous=previous,
+                    previous=None if previous is None else previous.backbone,
                     device=run.device,
                     seed=run.seed + number,
                     rank=rank(),
                     world=world(),
                 )
-                previous = _train_stage(run, stage, inputs, head)
-            head = None  # the teacher's head is only for the first stage
+                model = _train_stage(run, stage, inputs, start)
+            previous = start = Given(model, None)
     return _model_of(run, run.stages[-1])
 
 
-def _open(run: PretrainingRun, teacher: Backbone | None, lock: ExitStack) -> tuple[WaveformStore, Waveforms, Waveforms]:
+class Given(NamedTuple):
+    """Model before a stage, and the pretraining head of its file."""
+
+    backbone: Backbone
+    head: Head | None
+
+
+def _load_given(source: str) -> Given | None:
+    """Load a model that a run names; None if it names none."""
+    if not source:
+        return None
+    checkpoint = first_then_others(lambda: load_checkpoint(source))
+    return Given(make_backbone(checkpoint), checkpoint.heads.get("pretraining"))
+
+
+def _open(
+    run: PretrainingRun, teacher: Given | None, initial: Given | None, lock: ExitStack
+) -> tuple[WaveformStore, Waveforms, Waveforms]:
     """Lock the folder of a run, check or write its settings, and return its speech, noises and impulse responses."""
     folder, rate = folder_of(run), run.model.sampling_rate
     recordings = read_manifest(run.data)
@@ -97,8 +116,10 @@ def _open(run: PretrainingRun, teacher: Backbone | None, lock: ExitStack) -> tup
     made_of = {
         "noise": _content(noises),
         "impulse_responses": _content(impulse_responses),
-        "teacher": None if teacher is None else fingerprint(teacher),
+        "teacher": None if teacher is None else fingerprint(teacher.backbone),
     }
+    if initial is not None:
+        made_of["initial_model"] = fingerprint(initial.backbone)
     settings = json_values(run) | {"processes": world(), "made_of": made_of}
     if begun:
         write_or_check_settings(folder / "run.json", settings, has_results=True, may_differ=MAY_DIFFER)
@@ -142,15 +163,14 @@ def _held(folder: Path) -> Iterator[None]:
             raise
 
 
-def _train_stage(run: PretrainingRun, stage: Stage, inputs: StageInputs, head: Head | None) -> Backbone:
+def _train_stage(run: PretrainingRun, stage: Stage, inputs: StageInputs, start: Given | None) -> Backbone:
     """Train one stage, and save its model."""
     torch.manual_seed(inputs.seed)
-    folder, setup, previous = inputs.folder, stage.setup, inputs.previous
+    folder, setup = inputs.folder, stage.setup
     backbone = first_then_others(lambda: setup.fresh(run.model, inputs))
-    if previous is not None:
-        check_start(run, stage, previous, backbone)
-        if stage.start == "previous":
-            backbone.load_state_dict(previous.state_dict())
+    if stage.start == "previous" and start is not None:
+        check_weights(stage, start.backbone, backbone)
+        backbone.load_state_dict(start.backbone.state_dict())
     held_out = _held_out(run, len(inputs.waveforms))
     learned = [number for number in range(len(inputs.waveforms)) if number not in held_out] if held_out else None
 
@@ -167,15 +187,15 @@ def _train_stage(run: PretrainingRun, stage: Stage, inputs: StageInputs, head: H
     labeled = batches(setup, replace(inputs, recordings=learned))
     objective = setup.build(backbone, stage.objective)
     objective.start(labeled[0])  # a resumed run overwrites these weights by its state, other ranks by those of rank 0
-    if stage.start == "previous" and head is not None:
-        objective.load_head(head.tensors)
+    if stage.start == "previous" and start is not None and start.head is not None:
+        objective.load_head(start.head.tensors)
     train(
         objective,
         labeled,
         stage.training,
         folder,
         # All held-out batches, which `train` shares among the ranks.
-        held_out=batches(setup, replace(inputs, recordings=held_out, rank=0, world=1)) if held_out else None,
+        held_out=batches(setup, _held_out_inputs(inputs, held_out, backbone)) if held_out else None,
         device=run.device,
         sampling_rate=run.model.sampling_rate,
     )
@@ -202,6 +222,16 @@ def _held_out(run: PretrainingRun, num_recordings: int) -> list[int]:
     count = min(num_recordings - 1, max(1, round(run.held_out_share * num_recordings)))
     drawn = np.random.default_rng([run.seed, HELD_OUT]).permutation(num_recordings)
     return sorted(drawn[:count].tolist()) if run.held_out_share > 0 else []
+
+
+def _held_out_inputs(inputs: StageInputs, held_out: list[int], backbone: Backbone) -> StageInputs:
+    """Return the inputs of all held-out batches; recordings that do not fill a batch of exact size need not."""
+    batching = inputs.batching
+    longest = round(batching.max_seconds * backbone.sampling_rate)
+    frames = sum(backbone.num_frames(min(int(inputs.waveforms.lengths[each]), longest)) for each in held_out)
+    if frames < batching.batch_seconds * backbone.frame_rate:
+        batching = replace(batching, fill="shortest")
+    return replace(inputs, recordings=held_out, batching=batching, rank=0, world=1)
 
 
 def _stored(manifest: str, folder: Path, sampling_rate: int) -> Waveforms:

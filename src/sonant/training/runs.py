@@ -20,8 +20,8 @@ class Stage:
     Attributes:
         name: also of its folder.
         objective: settings; their type determines the objective.
-        start: "fresh" weights, or those of the previous stage (of the teacher, for the first stage; a contrast then
-            also loads the quantizer of its file, if there is one).
+        start: "fresh" weights, or those of the previous stage. For the first stage these are of `initial_model`, or of
+            the teacher if there is none; a head of the same objective in that file is loaded too.
         extractor_steps: steps of regression on log-mel energies that train the feature extractor before a fresh start.
         mixing: speech and noise mixed into the clips.
     """
@@ -55,7 +55,8 @@ class PretrainingRun:
         data: folder with a manifest.jsonl, or a manifest.
         noise: manifest of noises, for stages with `mixing.noise_probability` above 0.
         impulse_responses: manifest of impulse responses, for stages with `batching.reverb_probability` above 0.
-        teacher: previous model of the first stage (hub id, folder or file), for its targets or initial weights.
+        teacher: model (hub id, folder or file) that gives the targets of the first stage.
+        initial_model: model that the first stage starts from, and that gives its targets if there is no teacher.
         seed: of weights, batches, masks and clusters.
         held_out_share: share of recordings not used for training. Their loss is reported every `validate_every` steps,
             and a stage ends with the weights of the lowest.
@@ -68,6 +69,7 @@ class PretrainingRun:
     noise: str = ""
     impulse_responses: str = ""
     teacher: str = ""
+    initial_model: str = ""
     output: str = "runs"
     device: str = "cpu"
     seed: int = 0
