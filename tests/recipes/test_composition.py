@@ -66,9 +66,7 @@ def test_a_type_chooses_among_settings_with_its_defaults() -> None:
         ],
     ).stages
     assert first.training.schedule == Cosine(warmup=0.2)
-    assert second.objective == replace(
-        TINY_RUN.stages[1].objective, targets=MFCCTargets(num_clusters=9)
-    )
+    assert second.objective == replace(TINY_RUN.stages[1].objective, targets=MFCCTargets(num_clusters=9))
     same = compose("wavlm_tiny", ["stages.mfcc.objective.targets.type=MFCCTargets"])
     assert same == TINY_RUN  # the type that it has already keeps its settings
     with pytest.raises(ConfigurationError, match=r"LayerTargets, MFCCTargets, RandomProjectionTargets"):
