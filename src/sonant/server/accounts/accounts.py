@@ -46,17 +46,18 @@ class Accounts:
     def __init__(self, settings: ServerSettings) -> None:
         self._rules = rules = settings.accounts
         self._database = database = Database(settings.database_url)
-        self._limits = RateLimits()
+        self._limits = RateLimits()  # of accounts and keys
+        attempts = RateLimits()  # of strangers, who can choose any number of names
         self._servers = Servers(database)
         self._probe: asyncio.Task[None] | None = None
         self.audit = Audit(database)
         self._passwords = passwords = Passwords()
         confirms = settings.mail.host is not None
-        self.users = Users(database, rules, passwords, self._limits, confirms=confirms, forget=self._forget)
-        self.credentials = Credentials(database, self.users, passwords, self.audit, self._limits)
+        self.users = Users(database, rules, passwords, attempts, confirms=confirms, forget=self._forget)
+        self.credentials = Credentials(database, self.users, passwords, self.audit, attempts)
         self.keys = Keys(database, forget=self._forget)
         self.sessions = Sessions(database, rules, self.users, self.credentials, self.keys)
-        self.confirmations = Confirmations(database, settings, self.users, passwords, self._limits)
+        self.confirmations = Confirmations(database, settings, self.users, passwords, attempts)
         self.credit = Credit(database)
         self.usage = Usage(database)
         self.votes = Votes(database)
@@ -182,15 +183,11 @@ class Accounts:
         if of > least:
             message = f"The request holds {of:.1f} {what}, and in a minute {least:g} may be sent: send it in parts."
             raise ApiError(413, "audio_too_long", message)
-        taken: list[str] = []
-        for name, rate in rates.items():
-            wait = self._limits.wait(name, Rate(rate), amount)
-            if wait is not None:
-                for earlier in taken:
-                    self._limits.give_back(earlier)
-                message = f"More than {rate:g} {what} in a minute: try again in {max(1, round(wait))} s."
-                raise ApiError(429, "rate_limit_exceeded", message, retry_after=wait)
-            taken.append(name)
+        refusal = self._limits.take({name: Rate(rate) for name, rate in rates.items()}, amount)
+        if refusal is not None:
+            _, rate, wait = refusal
+            message = f"More than {rate.amount:g} {what} in a minute: try again in {max(1, round(wait))} s."
+            raise ApiError(429, "rate_limit_exceeded", message, retry_after=wait)
 
     def _forget(self, user_id: int) -> None:
         self.keys.forget(user_id)
@@ -203,7 +200,6 @@ class Accounts:
             try:
                 await self._servers.beat()
                 await self.keys.write_last_used()
-                self._limits.forget()
                 if beat % BEATS_PER_HOUR == 0:
                     await self.sessions.clear_expired()
                     await self.confirmations.clear_expired()

@@ -89,7 +89,7 @@ class Confirmations:
         """
         user = await self.find(token)
         mark = await self._passwords.digest(mailbox(user.email))
-        is_due = self._credit > 0 and self._limits.may_attempt(brakes_on_credit(address))
+        is_due = self._credit > 0 and self._limits.take(brakes_on_credit(address)) is None
 
         def confirm(connection: Connection) -> Decimal:
             if connection.execute(delete(confirmations).where(*_live(token))).rowcount != 1:

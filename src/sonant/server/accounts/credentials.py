@@ -64,15 +64,19 @@ class Credentials:
             waiting, sender = self._passwords.visitors, network
         self._limits.count_attempt(brakes)
         kept = None if found is None else found.row.password_hash
-        if not await self._passwords.fits(password, kept, waiting=waiting, sender=sender) or found is None:
+        try:
+            fits = await self._passwords.fits(password, kept, waiting=waiting, sender=sender)
+        except ApiError:
+            self._limits.give_back(brakes)  # nothing was tried
+            raise
+        if not fits or found is None:
             # The e-mail field of an unknown account may contain a password, so it is not logged.
             target = "" if found is None else found.row.email
             await self._audit.record("sign-in failed", by="unknown", target=target, address=address)
             raise ApiError(
                 401, "invalid_credentials", "No account has this e-mail address and this password: check both."
             )
-        for name in brakes:  # successes do not count
-            self._limits.give_back(name)
+        self._limits.give_back(brakes)  # successes do not count
         if found.row.is_disabled:
             await self._audit.record("sign-in refused", by=email, target=email, detail="disabled", address=address)
             raise disabled()

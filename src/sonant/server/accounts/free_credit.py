@@ -20,7 +20,7 @@ INSERT: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.i
 
 
 def brakes_on_credit(address: str) -> dict[str, Rate]:
-    """Return the rates at which accounts made from an address get credit, for `RateLimits.count_attempt`."""
+    """Return the rates at which accounts made from an address get credit, for `RateLimits.take`."""
     return {f"free credit /{prefix} {network_of(address, prefix)}": rate for prefix, rate in PER_DAY.items()}
 
 

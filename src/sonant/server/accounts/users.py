@@ -78,7 +78,7 @@ class Users:
         self._limits.count_attempt({f"sign-up {rate.seconds:g} {network}": rate for rate in SIGN_UPS})
         password_hash = await self._passwords.hash(password, email=email, sender=network)
         mark, brakes = await self._passwords.digest(mailbox(email)), brakes_on_credit(address)
-        is_due = not self._confirms and self._rules.free_credit > 0 and self._limits.may_attempt(brakes)
+        is_due = not self._confirms and self._rules.free_credit > 0 and self._limits.take(brakes) is None
 
         def create(connection: Connection) -> User:
             credit = self._rules.free_credit if is_due and claim(connection, mark) else Decimal(0)
