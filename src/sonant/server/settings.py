@@ -114,6 +114,7 @@ class AccountRules:
         audio_seconds_per_minute: of an account, with all of its keys. A key may have a lower rate of its own.
         session_days: days until a user must sign in again.
         secure_cookies: None: if the page came by https.
+        audit_days: days for which entries of the audit log are kept.
     """
 
     sign_up: bool = True
@@ -124,9 +125,10 @@ class AccountRules:
     audio_seconds_per_minute: float = 36_000.0
     session_days: float = 30.0
     secure_cookies: bool | None = None
+    audit_days: float = 365.0
 
     def __post_init__(self) -> None:
-        _require(self, positive=("requests_per_minute", "audio_seconds_per_minute", "session_days"))
+        _require(self, positive=("requests_per_minute", "audio_seconds_per_minute", "session_days", "audit_days"))
         if self.free_credit < 0:
             raise ConfigurationError(f"free_credit is {self.free_credit}; expected 0 or more.")
 

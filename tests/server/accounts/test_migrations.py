@@ -87,6 +87,33 @@ def test_domains_of_earlier_accounts_become_ascii_where_that_is_free(engine):
     assert kept == ["ada@xn--bcher-kva.de", *emails[1:]]
 
 
+def test_accounts_deleted_by_earlier_versions_leave_the_audit_log(engine):
+    upgrade(engine, to="confirmations")
+    entries = (
+        ("ada@example.org", "user made", "ada@example.org"),
+        ("bob@example.org", "user deleted", "ada@example.org"),
+        ("ada@example.org", "user made", "ada@example.org"),  # a new account of the same address
+    )
+    with engine.begin() as connection:
+        for actor, action, target in entries:
+            connection.execute(
+                text(
+                    "INSERT INTO audit (created, actor, action, target, detail, address) "
+                    "VALUES (0, :actor, :action, :target, '', '192.0.2.1')"
+                ),
+                {"actor": actor, "action": action, "target": target},
+            )
+    upgrade(engine)
+    with engine.connect() as connection:
+        kept = [tuple(row) for row in connection.execute(text("SELECT actor, target, address FROM audit ORDER BY id"))]
+    former = "former user, deleted in entry 2"
+    assert kept == [
+        (former, former, ""),
+        ("bob@example.org", former, "192.0.2.1"),
+        ("ada@example.org", "ada@example.org", "192.0.2.1"),
+    ]
+
+
 def test_servers_that_start_at_once_do_not_disturb_each_other(engine):
     failures = []
 

@@ -92,7 +92,7 @@ def test_nothing_is_kept_of_those_who_left(monkeypatch):
     assert limits.take({"stays": Rate(1)}) is not None
 
 
-def test_a_million_names_take_bounded_memory_and_no_limit_forgets(monkeypatch):
+def test_a_flood_of_names_takes_bounded_memory_and_no_limit_forgets(monkeypatch):
     """Names that came before the flood, in it and after it keep their limits, also when there is room again."""
     clock = Clock(monkeypatch)
     monkeypatch.setattr(rate_limits, "MOST", 500)

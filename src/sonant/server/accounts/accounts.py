@@ -203,6 +203,7 @@ class Accounts:
                 if beat % BEATS_PER_HOUR == 0:
                     await self.sessions.clear_expired()
                     await self.confirmations.clear_expired()
+                    await self.audit.clear_expired(self._rules.audit_days)
             except DatabaseUnavailable:
                 pass  # it is in the log
             except Exception:

@@ -1,13 +1,20 @@
-"""The audit log: actor, action, target, time and network address. It contains no secrets."""
+"""The audit log: actor, action, target, time and network address. It contains no secrets.
+
+Entries are deleted after the days of the setting `accounts.audit_days`. In those of a deleted account its number stands
+in the place of its e-mail address.
+"""
 
 import time
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Connection, String, insert, select
+from sqlalchemy import Connection, String, delete, insert, or_, select, update
 
 from sonant.server.accounts.database import Database
+from sonant.server.accounts.rate_limits import DAY
 from sonant.server.accounts.tables import audit
+
+UNKNOWN = "unknown"  # the actor of failed sign-ins
 
 
 @dataclass(frozen=True)
@@ -17,7 +24,7 @@ class AuditEntry:
     Attributes:
         id: ascending.
         created: unix seconds.
-        by: e-mail address of the actor, or "command line" or "server".
+        by: e-mail address of the actor, or "command line" or "server", or "unknown".
         action: such as "key made".
         target: an e-mail address, the prefix of a key, a model.
         address: network address of the client, if any.
@@ -39,6 +46,16 @@ def note(
     row = {"actor": by, "action": action, "target": target, "detail": detail, "address": address}
     kept = {name: text[: cast("String", audit.c[name].type).length] for name, text in row.items()}
     connection.execute(insert(audit), {"created": int(time.time()), **kept})
+
+
+def erase(connection: Connection, email: str, pseudonym: str) -> None:
+    """Remove what identifies a person: the e-mail address, and network addresses and names of keys beside it."""
+    by, about = audit.c.actor == email, audit.c.target == email
+    named = or_(by, about & (audit.c.actor == UNKNOWN))
+    connection.execute(update(audit).where(named).values(address=""))
+    connection.execute(update(audit).where(by, audit.c.action.in_(("key made", "key revoked"))).values(detail=""))
+    connection.execute(update(audit).where(about).values(target=pseudonym))
+    connection.execute(update(audit).where(by).values(actor=pseudonym))
 
 
 class Audit:
@@ -70,3 +87,8 @@ class Audit:
             ]
 
         return await self._database.read(rows)
+
+    async def clear_expired(self, days: float) -> None:
+        """Delete entries that are older than so many days."""
+        gone = delete(audit).where(audit.c.created < time.time() - days * DAY)
+        await self._database.write(lambda connection: connection.execute(gone).rowcount)

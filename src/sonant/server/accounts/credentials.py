@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from sonant.server.accounts.audit import Audit
+from sonant.server.accounts.audit import UNKNOWN, Audit
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.email_addresses import known_form
 from sonant.server.accounts.passwords import Passwords
@@ -72,7 +72,7 @@ class Credentials:
         if not fits or found is None:
             # The e-mail field of an unknown account may contain a password, so it is not logged.
             target = "" if found is None else found.row.email
-            await self._audit.record("sign-in failed", by="unknown", target=target, address=address)
+            await self._audit.record("sign-in failed", by=UNKNOWN, target=target, address=address)
             raise ApiError(
                 401, "invalid_credentials", "No account has this e-mail address and this password: check both."
             )

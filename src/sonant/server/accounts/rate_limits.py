@@ -56,6 +56,10 @@ class SlidingWindow:
         if not self.taken:
             self.total = 0.0  # rounding errors do not accumulate
 
+    def add(self, amount: float, now: float) -> None:
+        self.taken.append((now, amount))
+        self.total += amount
+
     def wait(self, amount: float, most: float, now: float) -> float:
         """Return the seconds until an amount fits, 0 if it does now."""
         left_over = self.total + amount - most
@@ -72,9 +76,9 @@ class RateLimits:
     """A sliding window for each name, of which only a keyed hash is kept.
 
     Names may come from strangers, so their number is bounded: `MOST` have windows of their own, which end when they are
-    empty. Further names share `SHARED` windows, by their hash. So no window is ever dropped for another, and no flood of
-    names makes a limit forget; it can make it too strict for new names, by n / `SHARED` amounts on average after n of
-    them.
+    empty. Further names share `SHARED` windows, by their hash. No window is dropped for another, so that no flood of
+    names makes a limit forget; it makes the limits of new names too strict, by n / `SHARED` amounts on average after n
+    names.
     """
 
     def __init__(self) -> None:
@@ -102,9 +106,7 @@ class RateLimits:
                 return Refusal(name, rate, wait)
             windows.append(window)
         for (name, rate), window in zip(rates.items(), windows, strict=True):
-            window = window or self._new_window(name, rate.seconds, now)
-            window.taken.append((now, amount))
-            window.total += amount
+            (window or self._new_window(name, rate.seconds, now)).add(amount, now)
         return None
 
     def count_attempt(self, brakes: Mapping[str, Rate]) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from sonant.server.accounts.audit import note
+from sonant.server.accounts.audit import erase, note
 from sonant.server.accounts.credit import from_units, give
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.email_addresses import invalid_email, known_form, mailbox, normalized
 from sonant.server.accounts.free_credit import WITH_THE_ACCOUNT, brakes_on_credit, claim, has_had
 from sonant.server.accounts.passwords import Passwords
 from sonant.server.accounts.rate_limits import DAY, Rate, RateLimits
-from sonant.server.accounts.tables import sessions, users
+from sonant.server.accounts.tables import grants, sessions, users
 from sonant.server.errors import ApiError
 from sonant.server.networks import network_of
 from sonant.server.settings import AccountRules
@@ -164,7 +164,8 @@ class Users:
     async def delete(self, user_id: int, *, by: str, address: str = "") -> None:
         """Delete an account with its keys, sessions, votes, voices and credit; its usage records become anonymous.
 
-        A hash of its mailbox is kept if it had free credit, so that a new account gets none.
+        In the audit log, and where it gave credit as an administrator, "former user" and its number take the place of
+        its e-mail address. A hash of its mailbox is kept if it had free credit, so that a new account gets none.
         Raises ApiError 404: unknown user. 400: the last administrator.
         """
         mark = await self._passwords.digest(mailbox((await self.get(user_id)).email))
@@ -176,6 +177,9 @@ class Users:
             connection.execute(delete(users).where(users.c.id == user_id))
             _keep_an_admin(connection, row)
             note(connection, "user deleted", by=by, target=row.email, address=address)
+            pseudonym = f"former user {user_id}"
+            erase(connection, row.email, pseudonym)
+            connection.execute(update(grants).where(grants.c.actor == row.email).values(actor=pseudonym))
 
         await self._database.write(remove)
         self._forget(user_id)

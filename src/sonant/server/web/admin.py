@@ -91,6 +91,7 @@ class AuditPage:
         first: address of the first page.
         next: address of the next page, of older entries; None on the last page.
         is_later: whether this is not the first page.
+        days: for which entries are kept.
     """
 
     entries: list[AuditEntry]
@@ -98,6 +99,7 @@ class AuditPage:
     first: str
     next: str | None
     is_later: bool
+    days: float
 
 
 @router.get("/admin", dependencies=[Depends(administrator)])
@@ -155,6 +157,7 @@ async def audit(
         first=f"/admin/audit?{urlencode(about)}",
         next=f"/admin/audit?{urlencode(about | {'before': entries[-1].id})}" if more else None,
         is_later=before is not None,
+        days=services.settings.accounts.audit_days,
     )
     return render(request, "admin/audit.html", page)
 
