@@ -17,12 +17,13 @@ from sonant.server.operations.body_limits import BodyLimits
 from sonant.server.operations.cross_origin import CrossOrigin
 from sonant.server.operations.field_limits import FieldLimits
 from sonant.server.operations.gzip_bodies import GzipBodies
-from sonant.server.operations.page_turns import PageTurns
+from sonant.server.operations.page_turns import PLACES, PageTurns
 from sonant.server.operations.proxies import ClientAddresses
 from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import diarizations, embeddings, models, people, transcriptions, verification, voices
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
+from sonant.server.sharing.turns import FairTurns
 from sonant.server.web import account, admin, catalog, comparison, model_page, playground, reference, theme, votes
 from sonant.server.web.pages import error_page
 from sonant.server.web.security_headers import SecurityHeaders
@@ -65,8 +66,9 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     for module in (health, catalog, model_page, comparison, votes, theme, reference, playground, account, admin):
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(), name="static")
-    app.add_middleware(PageTurns)  # innermost
-    app.add_middleware(FieldLimits, page=error_page)
+    turns = FairTurns(PLACES)
+    app.add_middleware(PageTurns, turns=turns)  # innermost
+    app.add_middleware(FieldLimits, turns=turns, page=error_page)
     app.add_middleware(BodyLimits, services=services)
     app.add_middleware(GzipBodies)
     app.add_middleware(RequestIds, services=services, page=error_page)

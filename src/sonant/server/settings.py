@@ -16,6 +16,7 @@ from sonant.models.catalog import find
 from sonant.server.networks import TrustedProxies
 
 MIB = 1 << 20
+GRACE_SECONDS = 10.0  # from which on a body must have come at the least rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,9 @@ class Limits:
             account, and one client address, may fill three quarters of them; the more there are, the less each.
         concurrent_requests: requests to the API that are being received or worked on; shared in the same way.
         decode_seconds: wall time that decoding one recording may take, in its turns.
-        receive_seconds: wall time that a body may take to arrive.
+        receive_seconds: wall time that a body, or a recording that is fetched, may take to arrive.
         send_seconds: wall time in which a client must read an answer, and that again for each 4 MiB of vectors.
-        receive_bytes_per_second: the least rate at which a body must arrive, after its first ten seconds.
+        receive_bytes_per_second: the least rate at which either must arrive, after the first ten seconds.
     """
 
     body_bytes: int = 64 * MIB
@@ -77,6 +78,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         _require(self, positive=tuple(entry.name for entry in fields(self)))
+
+    def seconds_to_receive(self, num_bytes: int) -> float:
+        """Return the time in which more than so many bytes of a body must have arrived."""
+        return min(self.receive_seconds, GRACE_SECONDS + num_bytes / self.receive_bytes_per_second)
 
 
 @dataclass(frozen=True, kw_only=True)

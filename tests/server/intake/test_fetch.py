@@ -7,8 +7,10 @@ from typing import Self
 
 import pytest
 
+from sonant.server import settings
 from sonant.server.errors import ApiError
 from sonant.server.intake import addresses
+from sonant.server.intake import fetch as module
 from sonant.server.intake.fetch import Fetcher
 from sonant.server.settings import Limits
 
@@ -82,9 +84,13 @@ def chunked(body: bytes = BODY, size: int = 1000) -> bytes:
     return answer(coded + b"0\r\n\r\n", headers="Transfer-Encoding: chunked\r\n")
 
 
+async def fetch(fetcher: Fetcher, url: str, *, share: str = "ada", take=lambda _: None) -> bytes:
+    return await fetcher.fetch(url, share=share, take=take)
+
+
 async def refused(fetcher: Fetcher, url: str) -> ApiError:
     with pytest.raises(ApiError) as error:
-        await fetcher.fetch(url)
+        await fetch(fetcher, url)
     return error.value
 
 
@@ -97,7 +103,7 @@ async def refused(fetcher: Fetcher, url: str) -> ApiError:
 def test_a_recording_is_fetched(loopback_is_public, reply):
     async def work():
         async with Site(reply) as site:
-            assert await site.fetcher().fetch(site.url("/a%20b.wav?c=d#e")) == BODY
+            assert await fetch(site.fetcher(), site.url("/a%20b.wav?c=d#e")) == BODY
             (request,) = site.requests
             lines = request.decode().split("\r\n")
             assert lines[0] == "GET /a%20b.wav?c=d HTTP/1.1"
@@ -113,7 +119,7 @@ def test_proxies_are_not_used(loopback_is_public, monkeypatch):
 
     async def work():
         async with Site(sized()) as site:
-            assert await site.fetcher().fetch(site.url()) == BODY
+            assert await fetch(site.fetcher(), site.url()) == BODY
 
     asyncio.run(work())
 
@@ -204,7 +210,7 @@ def test_a_name_is_looked_up_once_and_only_that_address_is_used(monkeypatch):
 
             monkeypatch.setattr(loop, "getaddrinfo", watched)
             fetcher = site.fetcher(resolve=resolve)
-            assert await fetcher.fetch(site.url()) == BODY
+            assert await fetch(fetcher, site.url()) == BODY
             assert set(asked) <= {"127.0.0.1"}
             assert (await refused(fetcher, site.url())).code == "url_not_allowed"
 
@@ -250,7 +256,7 @@ def test_answers_that_are_not_taken(loopback_is_public, reply, told):
 def test_too_much(loopback_is_public, reply):
     async def work():
         async with Site(reply) as site:
-            assert await site.fetcher(audio_bytes=len(BODY)).fetch(site.url()) == BODY
+            assert await fetch(site.fetcher(audio_bytes=len(BODY)), site.url()) == BODY
             error = await refused(site.fetcher(audio_bytes=len(BODY) - 1), site.url())
             assert (error.status, error.code) == (413, "audio_too_large")
 
@@ -293,6 +299,72 @@ def test_a_slow_answer_is_given_up(loopback_is_public, begin):
             error = await refused(site.fetcher(receive_seconds=0.3), site.url())
             assert (error.status, error.code) == (400, "url_fetch_failed")
             assert "longer than 0.3 s" in error.message
+
+    asyncio.run(work())
+
+
+def test_a_host_below_the_least_rate_is_given_up_and_a_slow_one_is_not(loopback_is_public, monkeypatch):
+    monkeypatch.setattr(settings, "GRACE_SECONDS", 0.2)
+
+    async def drip(writer):
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(20):
+            writer.write(bytes(100))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async def work():
+        async with Site(drip) as site:
+            assert len(await fetch(site.fetcher(receive_bytes_per_second=1000), site.url())) == 2000
+            error = await refused(site.fetcher(receive_bytes_per_second=100_000), site.url())
+            assert "less came than 100000 bytes a second" in error.message
+
+    asyncio.run(work())
+
+
+def test_slow_downloads_hold_up_neither_other_accounts_nor_other_hosts(loopback_is_public, monkeypatch):
+    """Eve has more of them than all places, and there are more for one host than may be under way."""
+    monkeypatch.setattr(module, "MOST_DOWNLOADS", 8)
+
+    async def hang(_):
+        await asyncio.sleep(60)
+
+    async def work():
+        async with Site(hang) as slow, Site(sized()) as quick:
+            hosts = {"slow.example.org": slow, "other.example.org": slow, HOST: quick}
+            fetcher = slow.fetcher(hosts=[f"{name}:{site.port}" for name, site in hosts.items()])
+
+            def start(share, name):
+                return asyncio.create_task(fetch(fetcher, f"http://{name}:{slow.port}/a", share=share))
+
+            waiting = [start("eve", "other.example.org") for _ in range(100)]
+            assert await asyncio.wait_for(fetch(fetcher, quick.url(), share="ada"), 5) == BODY
+            waiting += [start(f"{number}", "slow.example.org") for number in range(30)]
+            monkeypatch.setattr(fetcher._turns, "_free", 100)
+            await asyncio.sleep(0.2)
+            assert len(slow.requests) == module.OF_ACCOUNT + module.OF_HOST
+            assert await asyncio.wait_for(fetch(fetcher, quick.url(), share="29"), 5) == BODY
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            assert len(fetcher._of_account) == len(fetcher._of_host) == 0
+
+    asyncio.run(work())
+
+
+def test_what_arrives_is_counted_as_it_arrives(loopback_is_public):
+    """Who may hold no more ends the download."""
+    counts = []
+
+    def take(num_bytes):
+        counts.append(num_bytes)
+        if sum(counts) > 5000:
+            raise ApiError(429, "server_is_overloaded", "too much")
+
+    async def work():
+        async with Site(chunked()) as site:
+            with pytest.raises(ApiError, match="too much"):
+                await fetch(site.fetcher(), site.url(), take=take)
 
     asyncio.run(work())
 

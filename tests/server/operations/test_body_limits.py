@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from sonant.server import settings as server_settings
 from sonant.server.metrics import Metrics
-from sonant.server.operations import body_limits
 from sonant.server.operations.body_limits import FORM_BYTES, BodyLimits
 from sonant.server.services import Services
 from sonant.server.settings import Limits, ServerSettings
@@ -125,7 +125,7 @@ def test_the_time_is_for_all_of_the_body() -> None:
 
 def test_a_sender_below_the_least_rate_is_cut_off_and_a_slow_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """A total time alone would let a byte a second keep a slot for all of it."""
-    monkeypatch.setattr(body_limits, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(server_settings, "GRACE_SECONDS", 0.3)
     services = services_with(receive_bytes_per_second=1000)
     with standing(BodyLimits(Reader(), services=services)) as port, connect(port) as idle, connect(port) as slow:
         start = monotonic()

@@ -6,10 +6,12 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from sonant.server.errors import ApiError
 from sonant.server.operations.field_limits import FieldLimits
+from sonant.server.sharing.turns import FairTurns
 from sonant.server.text_limits import FIELDS, TEXT_BYTES
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -23,7 +25,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 def ask(path: str, **how: Any) -> httpx2.Response:
     async def post() -> httpx2.Response:
-        transport = httpx2.ASGITransport(FieldLimits(echo))
+        transport = httpx2.ASGITransport(FieldLimits(echo, turns=FairTurns(1)))
         async with httpx2.AsyncClient(transport=transport, base_url="http://here") as client:
             return await client.post(path, **how)
 
@@ -77,3 +79,22 @@ def test_a_charset_that_is_none_of_text(charset: str) -> None:
 
 def test_bodies_of_the_api_are_left_to_it() -> None:
     assert ask("/v1/x", data={"input": "a" * 100_000}).status_code == 200
+
+
+def test_error_pages_are_made_in_turns() -> None:
+    """They cost what other pages do, and are asked for as easily."""
+    running: list[int] = []
+    turns = FairTurns(2)
+
+    def page(_: Request, error: ApiError) -> Response:
+        running.append(2 - turns._free)
+        return JSONResponse({}, error.status)
+
+    async def post() -> None:
+        transport = httpx2.ASGITransport(FieldLimits(echo, turns=turns, page=page))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://here") as client, turns.turn("other"):
+            answers = await asyncio.gather(*(client.get("/a%00") for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {400}
+
+    asyncio.run(post())
+    assert running == [2] * 20

@@ -7,6 +7,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from sonant.server.operations.page_turns import PLACES, PageTurns
+from sonant.server.sharing.turns import FairTurns
 
 
 def served_before(path: str) -> tuple[int, int]:
@@ -29,7 +30,7 @@ def served_before(path: str) -> tuple[int, int]:
         await asyncio.sleep(0.01)  # of a slow client, who needs no turn for that
 
     async def main() -> int:
-        page = PageTurns(app)
+        page = PageTurns(app, turns=FairTurns(PLACES))
         many = [page({"type": "http", "path": path, "client": ("192.0.2.1", 1)}, None, unread) for _ in range(100)]
         tasks = [asyncio.create_task(work) for work in many]
         await asyncio.sleep(0)

@@ -1,7 +1,7 @@
 """The cost of one request: held while it is processed, then charged if it succeeded, or released."""
 
 import asyncio
-from typing import Self, TypeVar
+from typing import Self
 
 from sqlalchemy import Connection
 
@@ -9,8 +9,7 @@ from sonant.server.accounts import credit
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.servers import Servers
 from sonant.server.accounts.usage import Used, count, is_counted, uncount
-
-T = TypeVar("T")
+from sonant.server.uninterrupted import to_the_end
 
 
 class Bill:
@@ -99,17 +98,3 @@ class Bill:
     def _void(self, connection: Connection) -> None:
         if not credit.release(connection, self._used.bill):
             uncount(connection, self._used.bill)
-
-
-async def to_the_end(future: "asyncio.Future[T]") -> T:
-    """Await work that must not be interrupted: a cancellation takes effect when it has ended."""
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        future.exception()  # retrieve the exception, or asyncio would log it
-        raise cancelled
-    return future.result()

@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ from sonant.server.errors import ApiError, overloaded
 from sonant.server.intake.process import Admit, Decoded, Incoming, ProcessLost, WorkerProcess
 from sonant.server.intake.worker import Bounds
 from sonant.server.settings import Limits
+from sonant.server.sharing.lines import Lines
 from sonant.server.sharing.turns import FairTurns
 
 logger = logging.getLogger(__name__)
@@ -21,18 +21,6 @@ logger = logging.getLogger(__name__)
 MORE_PROCESSES = 6  # beyond the number of workers, for recordings that are between two turns
 RESTART_SECONDS = 1.0
 TRIES = 4  # of a recording with processes that are found dead
-
-
-class _Line:
-    """The recordings of one share.
-
-    Attributes:
-        users: number of recordings.
-        places: how many of them may be decoded at a time.
-    """
-
-    def __init__(self, places: int) -> None:
-        self.users, self.places = 0, asyncio.Semaphore(places)
 
 
 class AudioDecoder:
@@ -56,7 +44,7 @@ class AudioDecoder:
             decoded_bytes=limits.decoded_bytes,
         )
         self._turns = FairTurns(workers)
-        self._lines: dict[str, _Line] = {}
+        self._lines = Lines(workers + 1)
         self._processes: set[WorkerProcess] = set()
         self._num_starting = 0
         self._idle: list[WorkerProcess] = []
@@ -125,7 +113,7 @@ class AudioDecoder:
             admit=admit,
             bounds=self._bounds,
         )
-        async with self._line(share):
+        async with self._lines.place(share):
             for _ in range(TRIES):
                 try:
                     return await self._in_turns(incoming, share)
@@ -135,19 +123,6 @@ class AudioDecoder:
                     self._check_open()  # all processes were stopped
                     raise
         raise overloaded("its decoding processes are being started again")
-
-    @asynccontextmanager
-    async def _line(self, share: str) -> AsyncIterator[None]:
-        """Wait until so few recordings of a share are under way that one more may begin."""
-        line = self._lines.setdefault(share, _Line(self._num_workers + 1))
-        line.users += 1
-        try:
-            async with line.places:
-                yield
-        finally:
-            line.users -= 1
-            if not line.users:
-                del self._lines[share]
 
     async def _in_turns(self, incoming: Incoming, share: str) -> Decoded:
         worker: WorkerProcess | None = None

@@ -17,8 +17,11 @@ from sonant.server.errors import ApiError
 from sonant.server.intake import addresses
 from sonant.server.intake.addresses import USUAL_PORTS, AllowedHost
 from sonant.server.settings import Limits
+from sonant.server.sharing.lines import Lines
+from sonant.server.sharing.turns import FairTurns
 
-CONCURRENT = 16
+MOST_DOWNLOADS = 64
+OF_ACCOUNT, OF_HOST = 4, 16  # of them
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # from name and port to IP addresses
 
@@ -30,23 +33,39 @@ async def resolve_name(name: str, port: int) -> list[str]:
 
 
 class Fetcher:
-    """Downloads recordings from allowed hosts, given as in `AllowedHost.read`."""
+    """Downloads recordings from allowed hosts, given as in `AllowedHost.read`.
+
+    Few downloads are under way at a time: by account, by host, so that a slow one does not hold up the others, and in
+    all, in turns that go round by account. One that comes at less than the least rate of a body is given up.
+    """
 
     def __init__(self, hosts: Sequence[str], limits: Limits, *, resolve: Resolve = resolve_name) -> None:
         self._hosts = tuple(AllowedHost.read(pattern) for pattern in hosts)
         self._limits = limits
         self._resolve = resolve
-        self._places = asyncio.Semaphore(CONCURRENT)
+        self._of_account, self._of_host, self._turns = Lines(OF_ACCOUNT), Lines(OF_HOST), FairTurns(MOST_DOWNLOADS)
         self._tls = ssl.create_default_context() if hosts else True
 
-    async def fetch(self, url: str) -> bytes:
-        """Download a recording. Raises ApiError: 400 url_not_allowed, url_fetch_failed; 413 audio_too_large."""
+    async def fetch(self, url: str, *, share: str, take: Callable[[int], None]) -> bytes:
+        """Download a recording.
+
+        Args:
+            share: whose turns are used.
+            take: called with the number of bytes of each part.
+
+        Raises ApiError: 400 url_not_allowed, url_fetch_failed; 413 audio_too_large; those of `take`.
+        """
         target = self._allowed(url)
+        async with self._of_account.place(share), self._of_host.place(_name(target)), self._turns.turn(share):
+            return await self._download(target, take)
+
+    async def _download(self, target: httpx2.URL, take: Callable[[int], None]) -> bytes:
         try:
-            async with asyncio.timeout(self._limits.receive_seconds), self._places:
-                return await self._get(target, await self._public_address(target))
+            async with asyncio.timeout(self._limits.seconds_to_receive(0)) as time:
+                return await self._get(target, await self._public_address(target), take, time)
         except TimeoutError:
-            raise _failed(target, f"it took longer than {self._limits.receive_seconds:g} s") from None
+            message = f"it took longer than {self._limits.receive_seconds:g} s, or less came than"
+            raise _failed(target, f"{message} {self._limits.receive_bytes_per_second:g} bytes a second") from None
         except httpx2.RemoteProtocolError as error:
             raise _failed(target, f"the answer is not HTTP, or ended before the recording did ({error})") from error
         except (httpx2.HTTPError, OSError, ValueError) as error:
@@ -66,7 +85,7 @@ class Fetcher:
             raise _not_allowed(f"{_name(target)} is not at a public address")
         return found[0]
 
-    async def _get(self, target: httpx2.URL, address: str) -> bytes:
+    async def _get(self, target: httpx2.URL, address: str, take: Callable[[int], None], time: asyncio.Timeout) -> bytes:
         """Download from the IP address that was checked; another lookup of the name could return another one.
 
         Each request has its own client: a kept connection would be reused for other names at that address.
@@ -78,7 +97,7 @@ class Fetcher:
             "Accept-Encoding": "identity",
             "Connection": "close",
         }
-        body = bytearray()
+        body, start = bytearray(), asyncio.get_running_loop().time()
         async with (
             httpx2.AsyncClient(verify=self._tls, trust_env=False, follow_redirects=False, timeout=None) as client,
             client.stream(
@@ -88,8 +107,10 @@ class Fetcher:
             _check_answer(response)
             self._check(int(response.headers.get("Content-Length", 0)))
             async for piece in response.aiter_raw():
+                take(len(piece))
                 body += piece
                 self._check(len(body))
+                time.reschedule(start + self._limits.seconds_to_receive(len(body)))
         return bytes(body)
 
     def _check(self, size: int) -> None:

@@ -19,10 +19,10 @@ from sonant import errors
 from sonant.audio import Channel
 from sonant.audio.arrays import MAX_CHANNELS
 from sonant.errors import AudioError, OversizedAudio, UndecodableAudio
-from sonant.server.accounts.bill import to_the_end
 from sonant.server.errors import ApiError
 from sonant.server.intake import worker
 from sonant.server.intake.worker import ALL, DROP, GO, MIX, REQUEST, RESPONSE, Bounds
+from sonant.server.uninterrupted import to_the_end
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from sonant.server.sharing.workload import Share
 API = "/v1/"  # where bodies hold audio; refused while draining
 POLLED = ("/health", "/ready", "/metrics")  # by monitors, every few seconds
 FORM_BYTES = 64 << 10  # size limit of the bodies of pages
-GRACE_SECONDS = 10.0  # from which on a body must have come at the least rate
 LINGER_BYTES = 8 << 20  # discarded after an early response, so that the client sees it and no broken connection
 LINGER_SECONDS = 2.0
 
@@ -103,7 +102,8 @@ class ReceivedBody:
         if self.refusal is None:
             start = monotonic()
             try:
-                async with asyncio.timeout(self._seconds_allowed - self._waited_seconds):
+                seconds = self._limits.seconds_to_receive(self.num_bytes)
+                async with asyncio.timeout(seconds - self._waited_seconds):
                     message = await self._receive()
             except TimeoutError:
                 self.refusal = too_slow(self.num_bytes, self.expected)
@@ -111,12 +111,6 @@ class ReceivedBody:
                 self._waited_seconds += monotonic() - start  # the time of the application does not count
                 self._count(message)
         return {"type": "http.disconnect"} if self.refusal is not None else message
-
-    @property
-    def _seconds_allowed(self) -> float:
-        """The time until the next part: as long as the parts so far take at the least rate, and a grace."""
-        earned = self.num_bytes / self._limits.receive_bytes_per_second
-        return min(self._limits.receive_seconds, GRACE_SECONDS + earned)
 
     def _count(self, message: Message) -> None:
         if message["type"] != "http.request":

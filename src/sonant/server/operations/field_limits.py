@@ -13,16 +13,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sonant.server import errors
 from sonant.server.errors import ApiError
 from sonant.server.operations.body_limits import API
+from sonant.server.operations.page_turns import PageTurns
+from sonant.server.sharing.turns import FairTurns
 from sonant.server.text_limits import FIELDS, check_charset, check_text
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class FieldLimits:
-    """Middleware that refuses a request with control characters, overlong texts or too many fields."""
+    """Middleware that refuses a request with control characters, overlong texts or too many fields.
 
-    def __init__(self, app: ASGIApp, *, page: errors.Page = errors.no_page) -> None:
-        self._app, self._page = app, page
+    Args:
+        page: makes the page of an error, in one of the `turns`.
+    """
+
+    def __init__(self, app: ASGIApp, *, turns: FairTurns, page: errors.Page = errors.no_page) -> None:
+        self._app, self._turns, self._page = app, turns, page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -37,11 +43,18 @@ class FieldLimits:
             if kind in FORMS and not scope["path"].startswith(API):
                 receive = await _checked_form(request, kind)
         except ApiError as error:
+            await PageTurns(self._refusal(error), turns=self._turns)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, error: ApiError) -> ASGIApp:
+        async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope)
             request.state.error_code = error.code
             response = self._page(request, error) or errors.answer(error)
             await response(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+
+        return refuse
 
 
 def _check_address(request: Request) -> None:

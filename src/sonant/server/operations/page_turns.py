@@ -16,10 +16,13 @@ class PageTurns:
 
     Without it every request of an impatient visitor is worked on at once, and others wait for all of them. A turn ends
     with the beginning of the response. The bodies of forms must have been received before: see `FieldLimits`.
+
+    Args:
+        turns: shared with error pages that are made elsewhere.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app, self._turns = app, FairTurns(PLACES)
+    def __init__(self, app: ASGIApp, *, turns: FairTurns) -> None:
+        self._app, self._turns = app, turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(API) or scope["path"] in POLLED:

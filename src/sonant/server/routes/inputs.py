@@ -1,7 +1,7 @@
 """Recordings in requests: a file, base64, a data URI, an address, or a content part with one of these."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -58,16 +58,23 @@ class LinkedAudio:
 AudioInput = UploadedAudio | WrittenAudio | LinkedAudio  # each with `param`, its place in the request
 
 
-async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes:
+async def read(
+    recording: AudioInput, fetcher: Fetcher, limits: Limits, *, share: str, take: Callable[[int], None]
+) -> bytes:
     """Return the encoded audio.
 
-    Raises ApiError: 400: invalid base64, or an address that may not or cannot be fetched; 413: too large.
+    Args:
+        share: whose turns at fetching are used.
+        take: called with numbers of bytes, beside those of the body.
+
+    Raises ApiError: 400: invalid base64, or an address that may not or cannot be fetched; 413: too large; those of
+        `take`.
     """
     match recording:
         case UploadedAudio(data=data):
             return data
         case LinkedAudio(url=url):
-            return await fetcher.fetch(url)
+            return await fetcher.fetch(url, share=share, take=take)
         case WrittenAudio(param=param, text=text):
             work = partial(
                 decoded, text, is_base64=recording.is_base64, is_uri=recording.is_uri, most=limits.audio_bytes
@@ -80,6 +87,7 @@ async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes
                 raise _not_audio(recording, error) from None
             if len(data) < MIN_AUDIO_BYTES:
                 raise _not_audio(recording, ValueError(f"it holds {len(data)} bytes, fewer than any recording has"))
+            take(len(data))
             return data
 
 

@@ -14,7 +14,7 @@ from sonant.server.errors import ApiError, api_error
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.intake.process import Decoded
 from sonant.server.routes.disconnection import stopped
-from sonant.server.routes.inputs import AudioInput, UploadedAudio, read
+from sonant.server.routes.inputs import AudioInput, read
 from sonant.server.services import Services
 from sonant.server.sharing.workload import Share
 
@@ -80,8 +80,8 @@ async def waveforms(
 
     async def one(recording: AudioInput) -> Decoded:
         try:
-            data = await read(recording, services.fetcher, services.settings.limits)
-            with memory.holding(0 if isinstance(recording, UploadedAudio) else len(data)):  # beside the body
+            with memory.holding() as take:
+                data = await read(recording, services.fetcher, services.settings.limits, share=caller.share, take=take)
                 return await services.decoder.decode(
                     data,
                     share=caller.share,

@@ -1,6 +1,6 @@
 """Slots and bytes of the requests that are being received or processed, shared by network and by account."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 
@@ -110,13 +110,19 @@ class Share:
             raise error
 
     @contextmanager
-    def holding(self, num_bytes: int) -> Iterator[None]:
-        """Take memory while the block runs. Raises as `take` does."""
-        self.take(num_bytes)
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """Give a function that takes memory until the block ends, and raises as `take` does."""
+        held = 0
+
+        def take(num_bytes: int) -> None:
+            nonlocal held
+            self.take(num_bytes)
+            held += num_bytes
+
         try:
-            yield
+            yield take
         finally:
-            self.keep(self._num_bytes - num_bytes)
+            self.keep(self._num_bytes - held)
 
     def keep(self, num_bytes: int) -> None:
         """Give back all but so many bytes."""
