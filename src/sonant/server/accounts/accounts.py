@@ -47,7 +47,7 @@ class Accounts:
         self._rules = rules = settings.accounts
         self._database = database = Database(settings.database_url)
         self._limits = RateLimits()  # of accounts and keys
-        attempts = RateLimits()  # of strangers, who can choose any number of names
+        attempts = RateLimits()  # under names that clients choose
         self._servers = Servers(database)
         self._probe: asyncio.Task[None] | None = None
         self.audit = Audit(database)

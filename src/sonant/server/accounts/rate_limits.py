@@ -75,7 +75,7 @@ class SlidingWindow:
 class RateLimits:
     """A sliding window for each name, of which only a keyed hash is kept.
 
-    Names may come from strangers, so their number is bounded: `MOST` have windows of their own, which end when they are
+    Clients may choose names, so their number is bounded: `MOST` have windows of their own, which end when they are
     empty. Further names share `SHARED` windows, by their hash. No window is dropped for another, so that no flood of
     names makes a limit forget; it makes the limits of new names too strict, by n / `SHARED` amounts on average after n
     names.
@@ -84,7 +84,7 @@ class RateLimits:
     def __init__(self) -> None:
         self._windows: OrderedDict[bytes, SlidingWindow] = OrderedDict()
         self._shared: OrderedDict[tuple[float, int], SlidingWindow] = OrderedDict()
-        self._key = token_bytes(32)  # nobody can choose names that share a window
+        self._key = token_bytes(32)  # clients cannot choose names that share a window
 
     def __len__(self) -> int:
         """Return the number of windows."""
