@@ -13,6 +13,7 @@ from sonant.errors import SonantError
 from sonant.loss import Objective
 from sonant.training.compilation import compiled
 from sonant.training.log import TrainingLog
+from sonant.training.precision import autocast
 from sonant.training.prefetch import Batch, Batches, Prefetcher
 from sonant.training.ranks import data_parallel, summed, vary_random_numbers, world
 from sonant.training.settings import Training, Updates
@@ -116,7 +117,7 @@ def _compute_gradients(
     for part in range(training.grad_accumulation):
         batch = next(stream)
         with _unsynchronized(model, still=part + 1 < training.grad_accumulation):
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+            with autocast(device, training.precision):
                 loss = model(batch)
             loss.sum.backward()
         count = count + loss.count

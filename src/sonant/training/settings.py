@@ -39,7 +39,7 @@ class Training:
         decay_vectors: apply weight decay to one-dimensional parameters too (biases, norms).
         clip_norm: largest norm of the gradient.
         grad_accumulation: batches in a step; the sum of their losses is divided by the sum of their counts.
-        precision: "bfloat16" uses autocast; weights and optimizer stay float32.
+        precision: "bfloat16" uses autocast where the device computes in bfloat16; weights and optimizer stay float32.
         compile: run the layers of Transformer encoders by `torch.compile`.
         parts: with another learning rate, or frozen at first.
         log_every, save_every, validate_every: in steps; the last with held-out recordings.

@@ -8,6 +8,7 @@ from torch import nn
 
 from sonant.loss import Objective
 from sonant.training.log import LossSums
+from sonant.training.precision import autocast
 from sonant.training.prefetch import B_co, Prefetcher
 from sonant.training.ranks import on_first, rank, world
 from sonant.training.state import write
@@ -35,7 +36,7 @@ def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, 
         objective.eval()
         for number, batch in zip(numbers, stream, strict=True):
             torch.manual_seed(number)
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            with autocast(device, precision):
                 sums.add(objective(batch))
         objective.train()
     return {f"held_out_{name}": value for name, value in sums.averages().items()}
