@@ -18,7 +18,7 @@ from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.models.identity import fingerprint
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.recipes import PRETRAINING, pretraining_recipe
-from sonant.renamed_settings import RENAMED, RENAMED_TYPES, present_settings
+from sonant.renamed_settings import ADDED, RENAMED, RENAMED_TYPES, present_settings
 from sonant.training import Training
 from sonant.training.runs import PretrainingRun
 from tests.codes import discrete_bert
@@ -60,6 +60,11 @@ def test_settings_of_a_run_of_an_earlier_version(name: str) -> None:
     for stage in now["stages"]:
         before = {key: value for key, value in stage["batching"].items() if key != "fill"}
         assert present_settings(before) == before | {"fill": "shortest"}, "all earlier batches were"
+
+
+def test_options_of_masked_prediction_that_earlier_versions_lacked_are_off() -> None:
+    now = json.loads(json.dumps(json_values(pretraining.MaskedPredictionConfig())))
+    assert present_settings({name: value for name, value in now.items() if name not in ADDED[now["type"]]}) == now
 
 
 @pytest.mark.parametrize("family", ["vq-wav2vec", "discrete BERT"])

@@ -26,6 +26,18 @@ RENAMED_TYPES = {"FutureContrastConfig": "CPCConfig"}
 # By the type of a configuration: settings that earlier versions lacked, and the value that stands for what they did.
 ADDED: dict[str, dict[str, Any]] = {
     "Batching": {"fill": "shortest"},
+    "MaskedPredictionConfig": {
+        "score_unmasked": True,
+        "supervised_layers": [],
+        "supervision_weight": 1.0,
+        "utterance_contrast": {
+            "type": "UtteranceContrastConfig",
+            "weight": 0.0,
+            "layer": 6,
+            "projection_dim": 256,
+            "temperature": 0.1,
+        },
+    },
     "PretrainingRun": {"held_out_share": 0.0, "processes": 1, "initial_model": ""},
     "SpanMasking": {"equal": False},
     "Training": {"compile": False, "decay_vectors": True, "parts": [], "validate_every": 1000},

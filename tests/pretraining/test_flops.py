@@ -19,7 +19,7 @@ from sonant.models import (
     build,
 )
 from sonant.models.families import family_of
-from sonant.pretraining import MFCCTargets
+from sonant.pretraining import MFCCTargets, UtteranceContrastConfig
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.cpc import CPCConfig
 from sonant.pretraining.flops import masked_share
@@ -37,6 +37,15 @@ CONFORMER = W2vBERT2Config(dim=16, num_layers=2, num_heads=2, feed_forward_dim=3
 CASES: dict[str, tuple[ObjectiveConfig, BackboneConfig]] = {
     "masked prediction": (MaskedPredictionConfig(targets=MFCCTargets(num_clusters=30)), WavLMConfig(**TINY)),
     "masked prediction by a conformer": (MaskedPredictionConfig(projection_dim=24), CONFORMER),
+    "masked prediction with all options": (
+        MaskedPredictionConfig(
+            targets=MFCCTargets(num_clusters=30),
+            score_unmasked=False,
+            supervised_layers=(1,),
+            utterance_contrast=UtteranceContrastConfig(weight=1.0, layer=1, projection_dim=24),
+        ),
+        WavLMConfig(**TINY),
+    ),
     "masked contrast": (MaskedContrastConfig(codebook_size=30, projection_dim=24), Wav2Vec2Config(**TINY)),
     "CPC": (CPCConfig(steps=5, num_negatives=3), Wav2VecConfig(**CONVNET)),
     "masked tokens": (MaskedTokensConfig(), BERT),

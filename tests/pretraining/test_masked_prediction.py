@@ -6,6 +6,7 @@ import pickle
 from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from sonant.pretraining import (
     MFCCTargets,
     SpeechBatch,
     SpeechBatches,
+    UtteranceContrastConfig,
     make_targets,
 )
 from sonant.training import Training, train
@@ -38,9 +40,14 @@ UNMIXED = Mixing(probability=0.0)
 BATCHING = Batching(batch_seconds=6.0, max_seconds=2.0, min_seconds=0.5)
 
 
-def objective_for(config: WavLMConfig, **options: float) -> MaskedPrediction:
+CONTRAST = UtteranceContrastConfig(weight=0.7, layer=1, projection_dim=6)
+OPTIONS: dict[str, Any] = {"supervised_layers": (1,), "supervision_weight": 0.4, "utterance_contrast": CONTRAST}
+
+
+def objective_for(config: WavLMConfig, **options: Any) -> MaskedPrediction:
     torch.manual_seed(0)
-    settings = MaskedPredictionConfig(targets=MFCCTargets(num_clusters=7), projection_dim=12, **options)
+    options = {"targets": MFCCTargets(num_clusters=7), "projection_dim": 12, **options}
+    settings = MaskedPredictionConfig(**options)
     return MaskedPrediction(build(config), settings).eval()
 
 
@@ -104,8 +111,9 @@ def test_masked_samples_cannot_be_seen_through_the_mask(tiny: WavLMConfig) -> No
     assert torch.equal(first, second)
 
 
-def test_gradients_agree_with_finite_differences(tiny: WavLMConfig) -> None:
-    objective = objective_for(tiny, unmasked_weight=0.5, extractor_gradient=1.0).double()
+@pytest.mark.parametrize("options", [{}, OPTIONS])
+def test_gradients_agree_with_finite_differences(tiny: WavLMConfig, options: dict[str, Any]) -> None:
+    objective = objective_for(tiny, unmasked_weight=0.5, extractor_gradient=1.0, **options).double()
     batch = batch_for(objective, [2_000, 1_500])
     batch = SpeechBatch(batch.speech.with_values(batch.speech.values.double()), batch.mask, batch.targets)
     objective(batch).sum.backward()
@@ -122,6 +130,68 @@ def test_gradients_agree_with_finite_differences(tiny: WavLMConfig) -> None:
         slope = (losses[0] - losses[1]) / 2e-5
         # The cosines are computed in float32, whatever the weights are.
         assert slope == pytest.approx((parameter.grad * direction).sum().item(), rel=0.05, abs=1.0), name
+
+
+def gradients(objective: MaskedPrediction, batch: SpeechBatch) -> dict[str, torch.Tensor]:
+    objective.zero_grad()
+    objective(batch).sum.backward()
+    return {name: each.grad.clone() for name, each in objective.named_parameters() if each.grad is not None}
+
+
+def test_unmasked_frames_of_weight_0_need_not_be_scored(tiny: WavLMConfig) -> None:
+    scoring, skipping = objective_for(tiny), objective_for(tiny, score_unmasked=False)
+    batch = batch_for(scoring, [8_000, 5_000])
+    losses = scoring(batch), skipping(batch)
+    assert torch.equal(losses[0].sum, losses[1].sum)
+    assert set(losses[0].metrics) - set(losses[1].metrics) == {
+        f"unmasked_{each}" for each in ("loss", "accuracy", "entropy")
+    }
+    expected, got = gradients(scoring, batch), gradients(skipping, batch)
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
+def test_a_supervised_layer_adds_the_loss_of_its_own_head(tiny: WavLMConfig) -> None:
+    plain, supervised = objective_for(tiny), objective_for(tiny, supervised_layers=(1,), supervision_weight=0.4)
+    batch = batch_for(plain, [8_000, 5_000])
+    features = supervised.backbone.features(batch.speech)
+    state = supervised.backbone.encode(features, mask=batch.mask, layers=[1]).hidden_states[1]
+    head = supervised.inner_heads["1"]
+    added = 0.0
+    for frame, target in zip(state[batch.masked], batch.targets[batch.masked], strict=True):
+        projected = head.projection(torch.layer_norm(frame, frame.shape))
+        cosines = torch.cosine_similarity(projected[None], head.label_embeddings, dim=-1)
+        added += 0.4 * -torch.log_softmax(cosines / 0.1, -1)[target].item()
+    assert supervised(batch).sum.item() == pytest.approx(plain(batch).sum.item() + added, rel=1e-5)
+
+
+def test_the_loss_of_a_supervised_layer_is_the_sum_over_clips(tiny: WavLMConfig) -> None:
+    objective = objective_for(tiny, feature_penalty=0.0, supervised_layers=(1,))
+    batch = batch_for(objective, [8_000, 5_000, 6_000])
+    frames = [objective.backbone.num_frames(size) for size in batch.speech.sizes]
+    parts = zip(batch.speech, batch.mask.split(frames), batch.targets.split(frames), strict=True)
+    alone = sum(objective(SpeechBatch(Packed.pack([clip]), mask, targets)).sum for clip, mask, targets in parts)
+    torch.testing.assert_close(objective(batch).sum, alone, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(("option", "heads"), [("supervised_layers", "inner_heads"), ("utterance_contrast", None)])
+def test_inner_losses_reach_the_layers_below_them(tiny: WavLMConfig, option: str, heads: str | None) -> None:
+    """And their heads, but neither the layers above nor the head of the output."""
+    plain, more = objective_for(tiny), objective_for(tiny, **{option: OPTIONS[option]})
+    batch = batch_for(plain, [8_000, 5_000])
+    expected, got = gradients(plain, batch), gradients(more, batch)
+    heads = heads or option
+    assert {name for name in got if name not in expected} == {
+        name for name, _ in more.named_parameters() if name.startswith(f"{heads}.")
+    }
+    changed = {name for name in expected if not torch.equal(expected[name], got[name])}
+    assert any("extractor" in name for name in changed)
+    assert any("encoder.layers.0" in name for name in changed)
+    assert not any(name.startswith(("backbone.encoder.layers.1", "projection", "label")) for name in changed)
+
+
+def test_heads_of_inner_layers_are_not_saved_with_the_model(tiny: WavLMConfig) -> None:
+    assert objective_for(tiny, **OPTIONS).head_tensors().keys() == objective_for(tiny).head_tensors().keys()
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.1])
@@ -279,6 +349,20 @@ def test_frames_by_number(tiny: WavLMConfig, waveforms: WaveformStore, labels: L
     batch = batches_for(waveforms, labels, tiny)[0].to("cpu")
     assert torch.equal(batch.targets[batch.masked], batch.targets[batch.mask])
     assert torch.equal(batch.targets[batch.unmasked], batch.targets[~batch.mask])
+
+
+def test_with_all_options_resumed_equals_uninterrupted(
+    tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore, tmp_path: Path
+) -> None:
+    def trained(folder: Path, *stops: int) -> list[torch.Tensor]:
+        for stop in (*stops, None):
+            objective = objective_for(tiny, targets=MFCCTargets(num_clusters=10), **OPTIONS)
+            batches = batches_for(waveforms, labels, tiny)
+            train(objective, batches, Training(steps=4, lr=1e-3, save_every=2), folder, stop_at=stop)
+        return list(objective.state_dict().values())
+
+    whole, parts = trained(tmp_path / "whole"), trained(tmp_path / "parts", 1, 3)
+    assert all(torch.equal(one, other) for one, other in zip(whole, parts, strict=True))
 
 
 def test_labels_of_another_corpus_are_refused(tiny: WavLMConfig, waveforms: WaveformStore, tmp_path: Path) -> None:

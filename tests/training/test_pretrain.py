@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from sonant.pretraining import (
     MaskedPredictionConfig,
     MFCCTargets,
     RandomProjectionTargets,
+    UtteranceContrastConfig,
     W2vBERTObjectiveConfig,
 )
 from sonant.pretraining.setups import ObjectiveConfig
@@ -392,6 +394,17 @@ def test_a_run_that_is_refused_before_its_first_step_leaves_nothing(
     with pytest.raises((ConfigurationError, ManifestError)):
         pretrain(refused)
     assert [path.name for path in Path(run.output).iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "option", [{"supervised_layers": (1, 3)}, {"utterance_contrast": UtteranceContrastConfig(weight=1.0, layer=3)}]
+)
+def test_a_layer_that_the_model_does_not_have_is_refused_before_anything_is_read(
+    run: PretrainingRun, option: dict[str, Any]
+) -> None:
+    stage = replace(FIRST, objective=MaskedPredictionConfig(**option))
+    with pytest.raises(UnknownName, match=r"stage 'mfcc': 3.*0, 1, 2"):
+        pretrain(replace(run, stages=(stage,), data="nowhere"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

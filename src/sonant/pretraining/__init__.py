@@ -9,6 +9,7 @@ from sonant.pretraining.masked_tokens import MaskedTokens, MaskedTokensConfig, T
 from sonant.pretraining.random_projection_targets import RandomProjectionTargets
 from sonant.pretraining.spectrum_regression import SpectrumRegression
 from sonant.pretraining.targets import LayerTargets, MFCCTargets, Targets, make_targets
+from sonant.pretraining.utterance_contrast import UtteranceContrastConfig
 from sonant.pretraining.w2v_bert import W2vBERTObjective, W2vBERTObjectiveConfig
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Targets",
     "TokenBatch",
     "TokenBatches",
+    "UtteranceContrastConfig",
     "W2vBERTObjective",
     "W2vBERTObjectiveConfig",
     "fit_kmeans",

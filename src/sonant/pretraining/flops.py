@@ -13,10 +13,17 @@ from sonant.pretraining.masked_tokens import MaskedTokensConfig
 from sonant.pretraining.w2v_bert import W2vBERTObjectiveConfig
 
 
-def masked_prediction(o: MaskedPredictionConfig, model: BackboneConfig, frames: int, masked: int) -> int:  # noqa: ARG001
-    """Projection of all frames, and logits of all clusters."""
-    projection = linear_flops(frames, model.dim, o.projection_dim)
-    return projection + linear_flops(frames, o.projection_dim, o.targets.num_clusters)
+def masked_prediction(o: MaskedPredictionConfig, model: BackboneConfig, frames: int, masked: int) -> int:
+    """Projection and logits of scored frames, at the output and supervised layers, and products of contrasted pairs."""
+    scored = frames if o.score_unmasked or o.unmasked_weight else masked
+    rows = scored + masked * len(o.supervised_layers)
+    flops = linear_flops(rows, model.dim, o.projection_dim)
+    flops += linear_flops(rows, o.projection_dim, o.targets.num_clusters)
+    contrast = o.utterance_contrast
+    if contrast.weight:
+        flops += linear_flops(masked, model.dim, contrast.projection_dim)
+        flops += linear_flops(masked, contrast.projection_dim, masked)
+    return flops
 
 
 def masked_contrast(o: MaskedContrastConfig, model: WaveformTransformerConfig, frames: int, masked: int) -> int:  # noqa: ARG001

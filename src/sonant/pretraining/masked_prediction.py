@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
@@ -11,7 +10,9 @@ from sonant.layers.masking import SpanMasking
 from sonant.loss import Loss, Objective
 from sonant.models import MaskableBackbone
 from sonant.pretraining.batches import SpeechBatch
+from sonant.pretraining.cluster_head import ClusterHead, Scored, cosine_logits, score
 from sonant.pretraining.targets import MFCCTargets, Targets
+from sonant.pretraining.utterance_contrast import UtteranceContrast, UtteranceContrastConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,10 @@ class MaskedPredictionConfig:
         projection_dim: width in which cosines are computed.
         temperature: divides the cosines.
         unmasked_weight: weight of the same loss on unmasked frames; 0 in the published runs.
+        score_unmasked: score unmasked frames of weight 0 for the log; without it their logits are not computed.
+        supervised_layers: hidden states that predict the targets too, each with a head of its own (ILS-SSL: 4 of 12).
+        supervision_weight: of the loss of each of them.
+        utterance_contrast: for speakers; off by default.
         feature_penalty: weight of the mean square of the extractor's output.
         extractor_gradient: factor on the gradient that reaches the extractor (fairseq's `feature_grad_mult`).
     """
@@ -32,65 +37,91 @@ class MaskedPredictionConfig:
     projection_dim: int = 256
     temperature: float = 0.1
     unmasked_weight: float = 0.0
+    score_unmasked: bool = True
+    supervised_layers: tuple[int, ...] = ()
+    supervision_weight: float = 1.0
+    utterance_contrast: UtteranceContrastConfig = UtteranceContrastConfig()
     feature_penalty: float = 10.0
     extractor_gradient: float = 0.1
+
+    @property
+    def inner_layers(self) -> set[int]:
+        """Numbers of the hidden states that the loss reads beside the output."""
+        contrast = self.utterance_contrast
+        return {*self.supervised_layers, *([contrast.layer] if contrast.weight else [])}
 
 
 class MaskedPrediction(Objective):
     """Cross-entropy of the target of each masked frame; logits are cosines with an embedding of each cluster.
 
-    Source: HuBERT (arXiv 2106.07447, section II); fairseq `models/hubert`, `criterions/hubert_criterion.py`.
+    Source: HuBERT (arXiv 2106.07447, section II); fairseq `models/hubert`, `criterions/hubert_criterion.py`. The same
+    loss at inner layers: ILS-SSL (arXiv 2112.08778).
     """
 
     def __init__(self, backbone: MaskableBackbone, config: MaskedPredictionConfig) -> None:
         super().__init__()
         self.backbone, self.config = backbone, config
-        self.projection = nn.Linear(backbone.dim, config.projection_dim)
+        num_clusters, width = config.targets.num_clusters, config.projection_dim
+        self.projection = nn.Linear(backbone.dim, width)
         # fairseq draws them from [0, 1), all close together, which slows a short run down.
-        self.label_embeddings = nn.Parameter(torch.randn(config.targets.num_clusters, config.projection_dim))
+        self.label_embeddings = nn.Parameter(torch.randn(num_clusters, width))
+        self.inner_heads = nn.ModuleDict(
+            {
+                str(layer): ClusterHead(
+                    backbone.dim, num_clusters, projection_dim=width, temperature=config.temperature
+                )
+                for layer in config.supervised_layers
+            }
+        )
+        contrast = config.utterance_contrast
+        self.utterance_contrast = UtteranceContrast(backbone.dim, contrast) if contrast.weight else None
 
     def forward(self, batch: SpeechBatch) -> Loss:
         """Return the loss, summed over masked frames, or over all frames if `unmasked_weight` is above 0."""
         if batch.targets is None:
             raise ConfigurationError("Masked prediction needs the targets of every frame, and the batch has none.")
+        config = self.config
         encoding = self.backbone.encode_masked(
-            batch.speech, batch.mask, layers=["last"], extractor_gradient=self.config.extractor_gradient
+            batch.speech,
+            batch.mask,
+            layers=[*config.inner_layers, "last"],
+            extractor_gradient=config.extractor_gradient,
         )
         penalty = encoding.features.values.float().square().mean()
-        output = encoding.encoded.last
+        encoded, output = encoding.encoded, encoding.encoded.last
         assert output is not None
-        masked_loss, masked_metrics = self._score(output, batch.targets, batch.masked, "masked")
-        # Unmasked frames with weight 0 are scored for the metrics only, without a gradient.
-        unmasked_weight = self.config.unmasked_weight
-        with torch.set_grad_enabled(unmasked_weight > 0 and torch.is_grad_enabled()):
-            seen_loss, seen_metrics = self._score(output, batch.targets, batch.unmasked, "unmasked")
+        total, metrics = self._score(output, batch.targets, batch.masked, "masked")
+        unmasked_weight = config.unmasked_weight
+        if unmasked_weight > 0 or config.score_unmasked:
+            with torch.set_grad_enabled(unmasked_weight > 0 and torch.is_grad_enabled()):
+                seen_loss, seen_metrics = self._score(output, batch.targets, batch.unmasked, "unmasked")
+            total, metrics = total + unmasked_weight * seen_loss, metrics | seen_metrics
+        for layer, head in self.inner_heads.items():
+            logits = head(encoded.hidden_states[int(layer)].index_select(0, batch.masked))
+            loss, more = score(logits, batch.targets.index_select(0, batch.masked), f"layer{layer}_masked")
+            total, metrics = total + config.supervision_weight * loss, metrics | more
+        if self.utterance_contrast is not None:
+            contrast = config.utterance_contrast
+            frames = encoded.hidden_states[contrast.layer].index_select(0, batch.masked)
+            clips = encoding.features.clip_of_step.index_select(0, batch.masked)
+            loss, more = self.utterance_contrast(frames, clips)
+            total, metrics = total + contrast.weight * loss, metrics | more
         count = len(batch.mask) if unmasked_weight > 0 else len(batch.masked)  # frames whose loss counts
-        total = masked_loss + unmasked_weight * seen_loss + self.config.feature_penalty * count * penalty
-        return Loss(total, count, {**masked_metrics, **seen_metrics, "feature_penalty": (penalty, 1)})
+        total = total + config.feature_penalty * count * penalty
+        return Loss(total, count, {**metrics, "feature_penalty": (penalty, 1)})
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors of projection and embeddings."""
-        return {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("backbone.")}
+        """Return the tensors of projection and embeddings; the heads of inner layers serve training alone."""
+        return {
+            name: tensor
+            for name, tensor in self.state_dict().items()
+            if name.startswith("projection.") or name == "label_embeddings"
+        }
 
     def logits(self, frames: Tensor) -> Tensor:
         """Output of the backbone (rows, dim) to float32 (rows, clusters)."""
-        projected = F.normalize(self.projection(frames).float(), dim=-1)
-        with torch.autocast(frames.device.type, enabled=False):
-            return projected @ F.normalize(self.label_embeddings.float(), dim=-1).T / self.config.temperature
+        return cosine_logits(self.projection(frames), self.label_embeddings, self.config.temperature)
 
-    def _score(
-        self, output: Tensor, labels: Tensor, frames: Tensor, name: str
-    ) -> tuple[Tensor, dict[str, tuple[Tensor, int]]]:
+    def _score(self, output: Tensor, labels: Tensor, frames: Tensor, name: str) -> Scored:
         """Return the loss of the frames with these indices, and its metrics."""
-        logits, targets = self.logits(output.index_select(0, frames)), labels.index_select(0, frames)
-        loss = F.cross_entropy(logits, targets, reduction="sum")
-        with torch.no_grad():
-            log_probabilities = logits.log_softmax(-1)
-            entropy = -(log_probabilities.exp() * log_probabilities).sum()
-            correct = (logits.argmax(-1) == targets).sum()
-        count = len(targets)
-        return loss, {
-            f"{name}_loss": (loss, count),
-            f"{name}_accuracy": (correct, count),
-            f"{name}_entropy": (entropy, count),
-        }
+        return score(self.logits(output.index_select(0, frames)), labels.index_select(0, frames), name)

@@ -1,6 +1,6 @@
 """Table of objectives: the models each can train, how its parts are made, and what it needs before it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ class Setup:
         check: raise if targets cannot come from the previous model; arguments are settings, name of the stage,
             configurations of the previous model and of the one to train.
         fresh: make a model with fresh weights.
+        layers: numbers of the hidden states that the settings name, of the model to train.
         runs_extractor: False if training steps start from precomputed codes.
     """
 
@@ -101,6 +102,7 @@ class Setup:
     needs: Callable[[Any], str] = lambda _: ""
     check: Callable[[Any, str, BackboneConfig, BackboneConfig], None] = lambda *_: None
     fresh: Callable[[Any, StageInputs], Backbone] = lambda config, _: build_backbone(config)
+    layers: Callable[[Any], Collection[int]] = lambda _: ()
     runs_extractor: bool = True
 
     def expect(self, backbone: Backbone) -> None:
@@ -199,6 +201,7 @@ SETUPS: dict[type[ObjectiveConfig], Setup] = {
         flops=flops.masked_prediction,
         needs=_need_of_labels,
         check=_check_labels,
+        layers=lambda config: config.inner_layers,
     ),
     MaskedContrastConfig: Setup(
         title="Masked contrast",
@@ -215,6 +218,7 @@ SETUPS: dict[type[ObjectiveConfig], Setup] = {
         build=W2vBERTObjective,
         batches=_speech,
         flops=flops.w2v_bert,
+        layers=lambda config: [config.contrast_layer],
     ),
     CPCConfig: Setup(
         title="CPC",

@@ -7,7 +7,7 @@ from typing import Any
 
 from sonant.checkpoints.checkpoint import meta_backbone
 from sonant.data.settings import described, differences, json_values
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import Backbone, BackboneConfig
 from sonant.models.devices import usable_devices
 from sonant.pretraining.setups import EXTRACTOR_START
@@ -35,6 +35,7 @@ def check(run: PretrainingRun) -> None:
     _check_models_before(run)
     for stage in run.stages:
         stage.setup.expect(backbone)
+        _check_layers(stage, backbone)
         if stage.training.compile:
             encoders_to_compile(backbone)
         if stage.extractor_steps and stage.start == "fresh":
@@ -100,6 +101,14 @@ def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
             raise ConfigurationError(
                 f"{name}.mixing.{each}: a range from {low:g} to {high:g} dB ends before it begins."
             )
+
+
+def _check_layers(stage: Stage, backbone: Backbone) -> None:
+    """Raise UnknownName if the objective reads a layer that the model does not have."""
+    known = range(backbone.num_layers + 1)
+    for layer in stage.setup.layers(stage.objective):
+        if layer not in known:
+            raise UnknownName(f"layer of the objective of the stage {stage.name!r}:", layer, known)
 
 
 def check_given(run: PretrainingRun, previous: Backbone, start: Backbone) -> None:
