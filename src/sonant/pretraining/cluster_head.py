@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Scored = tuple[Tensor, dict[str, tuple[Tensor, int]]]  # a loss, and metrics as (sum, count)
+Scored = tuple[Tensor, dict[str, tuple[Tensor, Tensor | int]]]  # a loss, and metrics as (sum, count)
 
 
 class ClusterHead(nn.Module):
