@@ -58,7 +58,7 @@ class RunningServer:
 
     def forget_attempts(self) -> None:
         """Let tests, which all come from one address, sign up and in as often as they like."""
-        self.services.accounts._limits._windows.clear()
+        self.services.accounts._attempts._windows.clear()
 
     def new_key(self, email: str, *, credit: Decimal = Decimal(100), **how: Any) -> str:
         """A key of a new user; `how` goes to `accounts.keys.create`."""

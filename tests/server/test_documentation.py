@@ -24,7 +24,7 @@ FOR_PAGES = (
     "web",
     "accounts/users.py",
     "accounts/credentials.py",
-    "accounts/confirmations.py",
+    "accounts/mailed_links.py",
     "accounts/email_addresses.py",
     "accounts/sessions.py",
     "accounts/passwords.py",

@@ -140,10 +140,10 @@ class AccountRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Mail:
-    """The server of outgoing mail (SMTP), by which e-mail addresses of new accounts are confirmed.
+    """The server of outgoing mail (SMTP), for links that confirm addresses of new accounts, and to new passwords.
 
     Attributes:
-        host: None: no mail is sent, and no address confirmed.
+        host: None: no mail is sent, no address confirmed, and new passwords are set by administrators.
         port: of the host.
         security: how the connection is encrypted: "tls" from its beginning, or "starttls".
         user: for the host; the password is in the environment variable SONANT_MAIL_PASSWORD.

@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import update
 
 from sonant.server.accounts.accounts import Accounts
-from sonant.server.accounts.tables import confirmations
+from sonant.server.accounts.tables import mailed_links
 from sonant.server.errors import ApiError
 from sonant.server.settings import Mail, ServerSettings
 
@@ -39,7 +39,7 @@ def on(settings, work):
 
     async def main():
         async with Accounts(settings) as accounts:
-            accounts.confirmations._mailer = sent = Sent()
+            accounts._links._mailer = sent = Sent()
             ada = await accounts.users.sign_up("ada@example.org", PASSWORD, address=HERE)
             await accounts.confirmations.ask(ada)
             return await work(accounts, ada, sent)
@@ -62,7 +62,7 @@ def test_the_credit_comes_with_the_confirmation_once(settings):
         token = sent.token
         assert (await accounts.confirmations.find(token)).id == ada.id
         assert await accounts.confirmations.confirm(token, address=HERE) == 5
-        assert await code(accounts.confirmations.confirm(token, address=HERE)) == "confirmation_ended"
+        assert await code(accounts.confirmations.confirm(token, address=HERE)) == "link_ended"
         await accounts.confirmations.ask(ada)
         assert await accounts.confirmations.confirm(sent.token, address=HERE) == 0
         return await accounts.credit.of(ada.id)
@@ -75,7 +75,7 @@ def test_only_the_newest_link_works_and_no_other_text(settings):
         first = sent.token
         await accounts.confirmations.ask(ada)
         for token in (first, "", "x" * 10_000, sent.token[:-1]):
-            assert await code(accounts.confirmations.confirm(token, address=HERE)) == "confirmation_ended"
+            assert await code(accounts.confirmations.confirm(token, address=HERE)) == "link_ended"
         return await accounts.confirmations.confirm(sent.token, address=HERE)
 
     assert on(settings, work) == 5
@@ -83,10 +83,10 @@ def test_only_the_newest_link_works_and_no_other_text(settings):
 
 def test_a_link_ends(settings):
     async def work(accounts, _, sent):
-        past = update(confirmations).values(expires=1)
+        past = update(mailed_links).values(expires=1)
         await accounts._database.write(lambda connection: connection.execute(past).rowcount)
-        assert await code(accounts.confirmations.confirm(sent.token, address=HERE)) == "confirmation_ended"
-        await accounts.confirmations.clear_expired()
+        assert await code(accounts.confirmations.confirm(sent.token, address=HERE)) == "link_ended"
+        await accounts._links.clear_expired()
 
     on(settings, work)
 

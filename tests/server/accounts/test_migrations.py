@@ -114,6 +114,20 @@ def test_accounts_deleted_by_earlier_versions_leave_the_audit_log(engine):
     ]
 
 
+def test_links_that_were_sent_still_work(engine):
+    upgrade(engine, to="audit_erasure")
+    with engine.begin() as connection:
+        for statement in (
+            "INSERT INTO users (email, is_admin, is_disabled, credit, created) VALUES ('a@b.c', false, false, 0, 0)",
+            "INSERT INTO confirmations SELECT 'digest', id, 7 FROM users",
+        ):
+            connection.execute(text(statement))
+    upgrade(engine)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT digest, kind, expires FROM mailed_links"))
+        assert [tuple(row) for row in rows] == [("digest", "confirmation", 7)]
+
+
 def test_servers_that_start_at_once_do_not_disturb_each_other(engine):
     failures = []
 

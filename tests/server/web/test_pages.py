@@ -30,6 +30,7 @@ PAGES = [
     "/compare?models=sonant/wavlm-tiny,microsoft/wavlm-large,facebook/w2v-bert-2.0,fairseq/wav2vec_large",
     "/reference",
     "/sign-in",
+    "/forgotten-password",
     "/sign-up",
     "/nothing-here",
 ]

@@ -21,6 +21,8 @@ from sonant.server.accounts.credentials import Credentials
 from sonant.server.accounts.credit import Credit, to_units
 from sonant.server.accounts.database import Database, DatabaseUnavailable
 from sonant.server.accounts.keys import SCOPES, Keys
+from sonant.server.accounts.mailed_links import MailedLinks
+from sonant.server.accounts.password_resets import PasswordResets
 from sonant.server.accounts.passwords import Passwords
 from sonant.server.accounts.rate_limits import Rate, RateLimits
 from sonant.server.accounts.servers import BEAT_SECONDS, Servers
@@ -47,7 +49,7 @@ class Accounts:
         self._rules = rules = settings.accounts
         self._database = database = Database(settings.database_url)
         self._limits = RateLimits()  # of accounts and keys
-        attempts = RateLimits()  # under names that clients choose
+        self._attempts = attempts = RateLimits()  # under names that clients choose
         self._servers = Servers(database)
         self._probe: asyncio.Task[None] | None = None
         self.audit = Audit(database)
@@ -57,7 +59,9 @@ class Accounts:
         self.credentials = Credentials(database, self.users, passwords, self.audit, attempts)
         self.keys = Keys(database, forget=self._forget)
         self.sessions = Sessions(database, rules, self.users, self.credentials, self.keys)
-        self.confirmations = Confirmations(database, settings, self.users, passwords, attempts)
+        self._links = links = MailedLinks(database, settings.mail, self.users)
+        self.confirmations = Confirmations(database, links, passwords, attempts, free_credit=rules.free_credit)
+        self.password_resets = PasswordResets(database, links, self.users, self.audit, attempts)
         self.credit = Credit(database)
         self.usage = Usage(database)
         self.votes = Votes(database)
@@ -74,13 +78,14 @@ class Accounts:
         with suppress(asyncio.CancelledError):
             await self._housekeeping
         try:
+            await self.password_resets.settle()
             await self.keys.write_last_used()
             await self._servers.leave()
         except Exception:
             logger.exception("the end of this server could not be recorded in the database")
         finally:
             self._passwords.close()
-            self.confirmations.close()
+            self._links.close()
             await self._database.__aexit__()
 
     def bill(
@@ -202,7 +207,7 @@ class Accounts:
                 await self.keys.write_last_used()
                 if beat % BEATS_PER_HOUR == 0:
                     await self.sessions.clear_expired()
-                    await self.confirmations.clear_expired()
+                    await self._links.clear_expired()
                     await self.audit.clear_expired(self._rules.audit_days)
             except DatabaseUnavailable:
                 pass  # it is in the log

@@ -85,10 +85,13 @@ free_credit = Table(  # mailboxes that have had it
     Column("created", BigInteger, nullable=False),
 )
 
-confirmations = Table(  # links that were sent and are not used
-    "confirmations",
+PASSWORD_RESET = "password reset"  # noqa: S105 - a kind of links
+
+mailed_links = Table(  # that were sent and are not used
+    "mailed_links",
     metadata,
     Column("digest", String(64), primary_key=True),  # SHA-256 of the token
+    Column("kind", String(40), nullable=False),
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("expires", BigInteger, nullable=False),
 )

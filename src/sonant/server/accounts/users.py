@@ -16,7 +16,7 @@ from sonant.server.accounts.email_addresses import invalid_email, known_form, ma
 from sonant.server.accounts.free_credit import WITH_THE_ACCOUNT, brakes_on_credit, claim, has_had
 from sonant.server.accounts.passwords import Passwords
 from sonant.server.accounts.rate_limits import DAY, Rate, RateLimits
-from sonant.server.accounts.tables import grants, sessions, users
+from sonant.server.accounts.tables import PASSWORD_RESET, grants, mailed_links, sessions, users
 from sonant.server.errors import ApiError
 from sonant.server.networks import network_of
 from sonant.server.settings import AccountRules
@@ -153,13 +153,23 @@ class Users:
         action = "administrator made" if admin else "administrator unmade"
         await self._change(user_id, {"is_admin": admin}, action, by=by, address=address)
 
-    async def set_password(self, user_id: int, password: str, *, by: str, address: str = "") -> None:
-        """Set the password of a user, and end all sessions.
+    async def set_password(
+        self,
+        user_id: int,
+        password: str,
+        *,
+        by: str,
+        address: str = "",
+        first: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
+        """Set the password of a user, and end all sessions and links to a new password.
 
+        `first` runs before that, in the same transaction.
         Raises ApiError 404: unknown user. 400: password too short.
         """
         kept = await self._passwords.hash(password, email=(await self.get(user_id)).email)
-        await self._change(user_id, {"password_hash": kept}, "password changed", by=by, address=address)
+        values = {"password_hash": kept}
+        await self._change(user_id, values, "password changed", by=by, address=address, first=first)
 
     async def delete(self, user_id: int, *, by: str, address: str = "") -> None:
         """Delete an account with its keys, sessions, votes, voices and credit; its usage records become anonymous.
@@ -184,12 +194,24 @@ class Users:
         await self._database.write(remove)
         self._forget(user_id)
 
-    async def _change(self, user_id: int, values: dict[str, Any], action: str, *, by: str, address: str) -> None:
+    async def _change(
+        self,
+        user_id: int,
+        values: dict[str, Any],
+        action: str,
+        *,
+        by: str,
+        address: str,
+        first: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
         def change(connection: Connection) -> None:
+            first(connection)
             row = _row(connection, user_id)
             connection.execute(update(users).where(users.c.id == user_id), values)
             if "password_hash" in values:
                 connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+                links = mailed_links.c
+                connection.execute(delete(mailed_links).where(links.user_id == user_id, links.kind == PASSWORD_RESET))
             _keep_an_admin(connection, row)
             note(connection, action, by=by, target=row.email, address=address)
 

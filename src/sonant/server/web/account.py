@@ -13,11 +13,11 @@ from sonant.server.accounts.usage import UsageTotals
 from sonant.server.authentication import client_address, require_session, session_for_change
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
-from sonant.server.web import account_keys, account_usage, confirming, signing_in
+from sonant.server.web import account_keys, account_usage, confirming, resetting, signing_in
 from sonant.server.web.pages import prefers_json, render
 
 router = APIRouter(include_in_schema=False)
-for part in (signing_in, confirming, account_keys, account_usage):
+for part in (signing_in, confirming, resetting, account_keys, account_usage):
     router.include_router(part.router)
 
 DONE = {  # ?done=
