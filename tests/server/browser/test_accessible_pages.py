@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 PAGES = (
     "/", "/?fmt=table", "/models/sonant/wavlm-tiny", "/models/microsoft/wavlm-large", "/reference", "/playground",
     "/compare?models=sonant/wavlm-tiny,microsoft/wavlm-large", "/sign-in", "/sign-up", "/forgotten-password",
-    "/account", "/account/keys", "/account/usage", "/admin", "/admin/users", "/admin/users/1", "/admin/usage", "/admin/audit",
+    "/account", "/account/keys", "/account/usage", "/admin", "/admin/users", "/admin/users/1", "/admin/usage",
+    "/admin/audit",
 )  # fmt: skip
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")

@@ -21,7 +21,7 @@ RESET = LinkKind(
     seconds=3600,
     subject="A new password",
     text="""\
-Somebody, probably you, asked for a new password at {site}.
+A new password was asked for at {site}, probably by you.
 To choose one, open this page within an hour:
 
 {link}
