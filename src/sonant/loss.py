@@ -16,21 +16,35 @@ class Loss:
         sum: scalar with gradient, the sum of the loss over its terms (masked frames, utterances, ...).
         count: scalar, number of terms; the loop divides by the count over all ranks.
         metrics: name to (sum, count), scalars without gradient; reported as their ratio.
+        class_counts: name to the number of frames of each class, (classes,), as given by `count_classes`; reported as
+            the perplexity of their sum since the last report, the number of classes in use.
     """
 
     sum: Tensor
     count: Tensor
     metrics: dict[str, tuple[Tensor, Tensor]]
+    class_counts: dict[str, Tensor]
 
     def __init__(
         self,
         sum: Tensor,  # noqa: A002 - the name of the attribute
         count: Tensor | float,
-        metrics: Mapping[str, tuple[Tensor | float, Tensor | float]] | None = None,
+        metrics: Mapping[str, tuple[Tensor | float, Tensor | float] | Tensor] | None = None,
     ) -> None:
-        """Convert counts and metrics that are numbers to tensors on the device."""
+        """Convert counts and metrics that are numbers to tensors on the device; metrics hold class counts too."""
         self.sum, self.count = sum, _scalar(count, sum)
-        self.metrics = {name: (_scalar(a, sum), _scalar(b, sum)) for name, (a, b) in (metrics or {}).items()}
+        self.metrics, self.class_counts = {}, {}
+        for name, value in (metrics or {}).items():
+            if isinstance(value, Tensor):
+                self.class_counts[name] = value
+            else:
+                self.metrics[name] = _scalar(value[0], sum), _scalar(value[1], sum)
+
+
+def count_classes(classes: Tensor, num_classes: int) -> Tensor:
+    """Count each class in int64 (rows,): float32 (num_classes,), without the synchronization of `torch.bincount`."""
+    counts = torch.zeros(num_classes, device=classes.device)
+    return counts.index_add_(0, classes, torch.ones_like(classes, dtype=counts.dtype))
 
 
 def _scalar(value: Tensor | float, like: Tensor) -> Tensor:

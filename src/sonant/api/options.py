@@ -36,8 +36,8 @@ class ComputingOptions(TypedDict, total=False):
             than 32 s.
         precision: of the arithmetic: "float32"; "bfloat16", or "int8" (on a CPU), faster with small deviations (see
             docs/performance.md); "float16" (on a GPU). None (the default): that of `load`, else of the weights.
-        progress: show a bar on stderr; None: if that is a terminal. The default is False for answers in memory, and
-            None for files.
+        progress: show a bar on stderr; None: a bar if that is a terminal, a line per minute otherwise. The default is
+            False for answers in memory, and None for files.
         device: one or several devices for this call; None (the default): those of the model.
     """
 

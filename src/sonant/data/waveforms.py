@@ -13,11 +13,11 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from sonant import audio
 from sonant.data.files import atomic
 from sonant.data.manifest import ManifestEntry
+from sonant.data.progress import Progress
 from sonant.data.settings import write_or_check_settings
 from sonant.errors import AudioError, ManifestError, some_of
 
@@ -101,7 +101,7 @@ class WaveformStore:
             open(index_path, "a", encoding="utf-8") as index,
             open(samples_path, "r+b") as samples,
             ThreadPoolExecutor() as pool,
-            tqdm(desc="decoding", total=len(recordings), initial=len(done), unit="file", disable=None) as progress,
+            Progress(len(recordings), title="decoding", unit="files", done=len(done)) as progress,
         ):
             samples.truncate(np.dtype(sample_type).itemsize * sum(int(entry.get("samples", 0)) for entry in done))
             samples.seek(0, 2)

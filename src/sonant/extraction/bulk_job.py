@@ -26,7 +26,7 @@ from sonant.extraction.journal import (
 )
 from sonant.extraction.names import key_of
 from sonant.extraction.partial_results import PartialResults
-from sonant.extraction.progress import Progress
+from sonant.extraction.progress import AudioProgress
 from sonant.extraction.result_stores import JobState, TextStore
 from sonant.extraction.sinks import Sink
 from sonant.extraction.summary import Summary, WorkEstimate
@@ -86,7 +86,7 @@ class BulkJob:
             on_start(estimate)
         self.errors_path.unlink(missing_ok=True)
         self._note_errors(failures)
-        with Progress(todo_seconds, show=show_progress, title=self.writer.what) as progress:
+        with AudioProgress(todo_seconds, show=show_progress, title=self.writer.what) as progress:
             self._compute([batch for batch in batches if batch.items], progress)
             num_bytes = self._finish()
             return Summary(
@@ -109,7 +109,7 @@ class BulkJob:
             for batch in self.engine.plan(seconds[start : start + group], self.writer.request):
                 yield replace(batch, items=tuple(start + item for item in batch.items))
 
-    def _compute(self, batches: Sequence[PlannedBatch], progress: Progress) -> None:
+    def _compute(self, batches: Sequence[PlannedBatch], progress: AudioProgress) -> None:
         """Run the model over batches; write the results of each while the next is computed."""
         written: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="sonant-write") as thread:  # waits for what was computed

@@ -24,7 +24,7 @@ from sonant.extraction.long_recordings import (
 )
 from sonant.extraction.passes import compute, planned
 from sonant.extraction.prefetch import ahead, map_ahead, share
-from sonant.extraction.progress import Progress
+from sonant.extraction.progress import AudioProgress
 from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sinks import MakeSink, Sink, in_memory
 from sonant.extraction.sources import Source
@@ -193,7 +193,7 @@ def collect(
 
     results: list[Any] = [None] * len(sources)
     seconds, failures = engine.lengths(sources, on_error=on_error)
-    with Progress(sum(length or 0.0 for length in seconds), show=show_progress) as progress:
+    with AudioProgress(sum(length or 0.0 for length in seconds), show=show_progress) as progress:
         batches = engine.plan(seconds, request)
         for outcomes in engine.run(sources, batches, request, sink, on_error=on_error, progress=progress):
             for outcome in outcomes:

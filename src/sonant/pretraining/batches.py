@@ -55,6 +55,11 @@ class SpeechBatch:
     def num_samples(self) -> int:
         return len(self.speech.values)
 
+    @property
+    def clip_samples(self) -> list[int]:
+        """Number of samples of each clip."""
+        return self.speech.sizes
+
 
 def moved(batch: T, device: torch.device | str) -> T:
     """Copy of a batch (a dataclass) with its tensors and packed tensors on a device."""

@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Scored = tuple[Tensor, dict[str, tuple[Tensor, Tensor | int]]]  # a loss, and metrics as (sum, count)
+from sonant.loss import count_classes
+
+# A loss, and metrics as (sum, count) or class counts.
+Scored = tuple[Tensor, dict[str, tuple[Tensor, Tensor | int] | Tensor]]
 
 
 class ClusterHead(nn.Module):
@@ -41,10 +44,12 @@ def score(logits: Tensor, labels: Tensor, name: str) -> Scored:
     loss = F.nll_loss(log_probabilities, labels, reduction="sum")
     with torch.no_grad():
         entropy = -(log_probabilities.exp() * log_probabilities).sum()
-        correct = (logits.argmax(-1) == labels).sum()
+        predicted = logits.argmax(-1)
+        correct = (predicted == labels).sum()
     count = len(labels)
     return loss, {
         f"{name}_loss": (loss, count),
         f"{name}_accuracy": (correct, count),
         f"{name}_entropy": (entropy, count),
+        f"{name}_clusters_in_use": count_classes(predicted, logits.shape[1]),
     }

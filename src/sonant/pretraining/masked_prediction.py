@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
-from sonant.loss import Loss, Objective
+from sonant.loss import Loss, Objective, count_classes
 from sonant.models import MaskableBackbone
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.cluster_head import ClusterHead, Scored, cosine_logits, score
@@ -108,7 +108,8 @@ class MaskedPrediction(Objective):
             total, metrics = total + contrast.weight * loss, metrics | more
         count = len(batch.mask) if unmasked_weight > 0 else len(batch.masked)  # frames whose loss counts
         total = total + config.feature_penalty * count * penalty
-        return Loss(total, count, {**metrics, "feature_penalty": (penalty, 1)})
+        in_use = count_classes(batch.targets.index_select(0, batch.masked), config.targets.num_clusters)
+        return Loss(total, count, {**metrics, "target_clusters_in_use": in_use, "feature_penalty": (penalty, 1)})
 
     def head_tensors(self) -> dict[str, Tensor]:
         """Return the tensors of projection and embeddings; the heads of inner layers serve training alone."""

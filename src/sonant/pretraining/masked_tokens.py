@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from sonant.data import LabelStore, WaveformStore
 from sonant.data.files import atomic
+from sonant.data.progress import with_progress
 from sonant.data.settings import write_or_check_settings
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
@@ -84,6 +84,11 @@ class TokenBatch:
     @property
     def num_samples(self) -> int:
         return len(self.targets) * self.stride
+
+    @property
+    def clip_samples(self) -> list[int]:
+        """Number of samples of each clip, by its tokens."""
+        return [self.stride * tokens for tokens in self.tokens.sizes]
 
 
 class TokenBatches(NumberedBatches):
@@ -210,7 +215,7 @@ def make_codes(
 def _codes_of(waveforms: WaveformStore, tokenizer: VQWav2Vec) -> Iterator[Tensor]:
     """Codes of each recording, (frames, num_codebooks); 0 frames for one below the receptive field."""
     device = next(tokenizer.parameters()).device
-    for number in tqdm(range(len(waveforms)), "codes", unit="clip", disable=None):
+    for number in with_progress(range(len(waveforms)), "codes", unit="clip"):
         clip = torch.from_numpy(waveforms[number])
         if tokenizer.num_frames(len(clip)) == 0:
             yield torch.zeros(0, tokenizer.config.num_codebooks, dtype=torch.int64)

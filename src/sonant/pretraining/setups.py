@@ -1,6 +1,6 @@
 """Table of objectives: the models each can train, how its parts are made, and what it needs before it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sonant.loss import Objective
 from sonant.models import Backbone, BackboneConfig, MaskableBackbone, W2vBERT2, WaveformConvNet, WaveformTransformer
 from sonant.models import build as build_backbone
 from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig, on_tokenizer
+from sonant.models.families import family_of
 from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining import flops
 from sonant.pretraining.batches import Batching, SpeechBatches
@@ -112,6 +113,21 @@ class Setup:
                 f"{self.title} works on {self.families}; the run's model is a {type(backbone).__name__}. Choose "
                 "another objective, or another model."
             )
+
+    def training_flops(self, objective: Any, model: BackboneConfig, clips: Mapping[int, float], masked: int) -> float:
+        """Count the operations of a batch forward and backward, which costs twice as much.
+
+        Args:
+            objective: its settings.
+            clips: number of clips of each length in samples.
+            masked: number of masked frames.
+        """
+        forward, frames = 0.0, 0.0
+        for samples, number in clips.items():
+            counted = family_of(model).shape.flops(model, samples)
+            forward += number * (counted.total if self.runs_extractor else counted.context)
+            frames += number * max(0, (samples - model.receptive_field) // model.stride + 1)
+        return 3 * (forward + self.flops(objective, model, round(frames), masked))
 
 
 def setup_of(config: ObjectiveConfig) -> Setup:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from sonant.audio.mel import mfcc_with_deltas
 from sonant.data import LabelStore, WaveformStore
+from sonant.data.progress import with_progress
 from sonant.data.settings import json_values, write_or_check_settings
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
@@ -76,14 +76,14 @@ def make_targets(
     if not is_there:
         everything = range(len(waveforms))
         if isinstance(targets, RandomProjectionTargets):
-            labels = targets.labels(waveforms, tqdm(everything, "labels", unit="clip", disable=None), device)
+            labels = targets.labels(waveforms, with_progress(everything, "labels", unit="clip"), device)
         else:
             features = _features(waveforms, targets, previous, device)
             chosen = _drawn(len(waveforms), fit_share, seed)
-            with _on_disk(features(tqdm(chosen, "features", unit="clip", disable=None)), folder) as stream:
+            with _on_disk(features(with_progress(chosen, "features", unit="clip")), folder) as stream:
                 kmeans = fit_kmeans(stream, targets.num_clusters, seed=seed)
             kmeans.save(folder / "kmeans.safetensors", {"targets": str(targets)})
-            labels = map(kmeans, features(tqdm(everything, "labels", unit="clip", disable=None)))
+            labels = map(kmeans, features(with_progress(everything, "labels", unit="clip")))
         LabelStore.write(folder, (rows.cpu().numpy() for rows in labels), num_labels=targets.num_clusters)
     return LabelStore(folder)
 

@@ -86,19 +86,13 @@ def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
 
 
 def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
-    batches = stage.training.grad_accumulation * stage.training.steps
-    seconds = stage.batching.batch_seconds
-    clip = family_of(config).shape.flops(config, round(stage.batching.max_seconds * config.sampling_rate))
-    clips = seconds / stage.batching.max_seconds
-    model = clip.total if stage.setup.runs_extractor else clip.context
-    flops = 3 * batches * (clips * model + _objective(config, stage))
-    if stage.start == "fresh":
-        flops += 3 * stage.training.grad_accumulation * stage.extractor_steps * clips * clip.extractor
-    return StageCost(stage.name, batches * seconds / 3600, flops)
-
-
-def _objective(config: BackboneConfig, stage: Stage) -> int:
-    """Count the operations of the objective on one batch."""
-    frames = round(stage.batching.batch_seconds * config.sampling_rate / config.stride)
+    training, seconds = stage.training, stage.batching.batch_seconds
+    batches = training.grad_accumulation * training.steps
+    samples, clips = round(stage.batching.max_seconds * config.sampling_rate), seconds / stage.batching.max_seconds
+    frames = round(seconds * config.sampling_rate / config.stride)
     masked = round(frames * masked_share(stage.objective.masking))
-    return stage.setup.flops(stage.objective, config, frames, masked)
+    flops = batches * stage.setup.training_flops(stage.objective, config, {samples: clips}, masked)
+    if stage.start == "fresh":
+        extractor = family_of(config).shape.flops(config, samples).extractor
+        flops += 3 * training.grad_accumulation * stage.extractor_steps * clips * extractor
+    return StageCost(stage.name, batches * seconds / 3600, flops)

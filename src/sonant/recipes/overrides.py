@@ -11,6 +11,7 @@ from sonant.configuration import changed, read_yaml, together
 from sonant.errors import ConfigurationError
 
 T = TypeVar("T")
+LISTS = ("trackers",)  # settings whose values may be given with commas between
 
 
 def override(config: T, changes: Iterable[str | Mapping[str, Any]]) -> T:
@@ -36,7 +37,10 @@ def read_change(change: str) -> Mapping[str, Any]:
     """Parse one change to nested keys."""
     key, equals, text = change.partition("=")
     if equals:
-        return _nested(key, yaml.safe_load(text) if text else "")
+        value = yaml.safe_load(text) if text else ""
+        if key in LISTS and isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        return _nested(key, value)
     if change.endswith((".yaml", ".yml")):
         return read_yaml(Path(change))
     raise ConfigurationError(f"{change!r} is neither key=value nor a .yaml file.")

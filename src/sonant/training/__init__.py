@@ -1,7 +1,7 @@
 """Training loop, schedules, log, saved state, and runs of pretraining."""
 
 from sonant.training.curves import plot_curves
-from sonant.training.log import TrainingWarning
+from sonant.training.log import Monitoring, TrainingWarning
 from sonant.training.loop import DivergedError, train
 from sonant.training.schedules import Cosine, Linear, Schedule, TriStage
 from sonant.training.settings import PartSettings, Training
@@ -10,6 +10,7 @@ __all__ = [
     "Cosine",
     "DivergedError",
     "Linear",
+    "Monitoring",
     "PartSettings",
     "Schedule",
     "Training",

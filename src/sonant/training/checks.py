@@ -13,6 +13,7 @@ from sonant.models.devices import usable_devices
 from sonant.pretraining.setups import EXTRACTOR_START
 from sonant.training.compilation import encoders_to_compile
 from sonant.training.runs import PretrainingRun, Stage
+from sonant.training.trackers import check_trackers
 
 # Endings of names of numbers from 0 to 1; of numbers above 0; and of counts that may be 0.
 SHARES = ("probability", "share", "fraction", "dropout", "layerdrop", "overlap")
@@ -29,6 +30,7 @@ def check(run: PretrainingRun) -> None:
     for name, value, default in numbers(run):
         _check_number(name, value, default)
     usable_devices(run.device)
+    check_trackers(run.trackers)
     for stage in run.stages:
         _check_lengths(stage, run.model)
     backbone = meta_backbone(run.model)

@@ -1,31 +1,53 @@
-"""Metrics of a run: progress bar, `metrics.jsonl`, and TensorBoard if installed."""
+"""Metrics of a training: progress, `metrics.jsonl`, and trackers."""
 
 import json
-import time
+import math
 import warnings
-from collections.abc import Mapping
-from importlib.util import find_spec
-from itertools import chain
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from sonant.data.progress import Progress
+from sonant.errors import SonantWarning
 from sonant.loss import Loss, Objective
+from sonant.training.prefetch import Batch
 from sonant.training.ranks import gathered, rank
+from sonant.training.throughput import Throughput
+from sonant.training.trackers import Tracker, TrackerName, open_tracker
 
 
 class TrainingWarning(UserWarning):
     """Warning about metrics that show that a run learns nothing useful; training continues."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Monitoring:
+    """Reports of a training beside `metrics.jsonl`, and what they need to know of it.
+
+    Attributes:
+        title: of the progress, and of the run in trackers.
+        trackers: where metrics are shown.
+        settings: shown in trackers, as nested JSON values.
+        flops: operations of a batch forward and backward, for the share of the device's limit.
+    """
+
+    title: str = "training"
+    trackers: tuple[TrackerName, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    flops: Callable[[Any], float] | None = None
+
+
 class LossSums:
-    """Sums of losses and metrics, kept on the device."""
+    """Sums of losses, metrics and class counts, kept on the device."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, ...], Tensor] = {}
+        self._class_counts: dict[str, Tensor] = {}
 
     def add(self, loss: Loss) -> None:
         """Add the loss of one batch."""
@@ -33,16 +55,33 @@ class LossSums:
         values = torch.stack([value.double() for pair in metrics.values() for value in pair])
         names = tuple(metrics)
         self._sums[names] = self._sums[names] + values if names in self._sums else values
+        for name, counts in loss.class_counts.items():
+            before = self._class_counts.get(name)
+            self._class_counts[name] = counts.double() if before is None else before + counts
 
     def averages(self) -> dict[str, float]:
-        """Return sum / count of every metric over all processes (0 for a count of 0); synchronizes with the device."""
-        totals: dict[str, list[float]] = {}
-        own = [(names, values.view(-1, 2).tolist()) for names, values in self._sums.items()]
-        for names, pairs in chain.from_iterable(gathered(own)):
-            for name, (total, count) in zip(names, pairs, strict=True):
-                sums = totals.setdefault(name, [0.0, 0.0])
-                sums[0], sums[1] = sums[0] + total, sums[1] + count
-        return {name: total / count if count else 0.0 for name, (total, count) in totals.items()}
+        """Return sum / count of every metric over all processes (0 for a count of 0), and perplexities of classes.
+
+        Synchronizes with the device.
+        """
+        totals: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        classes: dict[str, Tensor] = {}
+        pairs = [(names, values.view(-1, 2).tolist()) for names, values in self._sums.items()]
+        counts = {name: counts.cpu() for name, counts in self._class_counts.items()}
+        for others_pairs, others_counts in gathered((pairs, counts)):
+            for names, values in others_pairs:
+                for name, (total, count) in zip(names, values, strict=True):
+                    totals[name] = [totals[name][0] + total, totals[name][1] + count]
+            for name, theirs in others_counts.items():
+                classes[name] = classes[name] + theirs if name in classes else theirs
+        averages = {name: total / count if count else 0.0 for name, (total, count) in totals.items()}
+        return averages | {name: _perplexity(counts) for name, counts in classes.items()}
+
+
+def _perplexity(counts: Tensor) -> float:
+    """Number of classes in use: exp of the entropy of their shares; 0 without any."""
+    shares = counts[counts > 0] / counts.sum()
+    return math.exp(float(-(shares * shares.log()).sum())) if len(shares) else 0.0
 
 
 class TrainingLog:
@@ -52,51 +91,53 @@ class TrainingLog:
     `metrics.jsonl` after its saved state.
     """
 
-    def __init__(self, folder: Path, first: int, steps: int, *, sampling_rate: int, objective: Objective) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        first: int,
+        steps: int,
+        *,
+        objective: Objective,
+        throughput: Throughput,
+        monitoring: Monitoring,
+    ) -> None:
         self.path, self._writes = folder / "metrics.jsonl", rank() == 0
+        self._first, self._monitoring = first, monitoring
         if self.path.exists() and self._writes:
             lines = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= first]
             self.path.write_text("".join(line + "\n" for line in lines))
-        hidden = None if self._writes else True
-        self._bar = tqdm(total=steps, initial=first, desc=folder.name, unit="step", disable=hidden, dynamic_ncols=True)
-        self._board = None
-        if find_spec("tensorboard") and self._writes:
-            from torch.utils.tensorboard.writer import SummaryWriter
+        self._progress = Progress(
+            steps, title=monitoring.title, unit="steps", done=first, show=None if self._writes else False
+        )
+        self._objective, self._warned = objective, False
+        self.throughput, self._sums = throughput, LossSums()
+        self._trackers: list[Tracker] = []
 
-            self._board = SummaryWriter(str(folder), purge_step=first)
-        self._sampling_rate, self._objective, self._warned = sampling_rate, objective, False
-        self._reset()
-
-    def _reset(self) -> None:
-        self._sums, self._samples, self._began = LossSums(), 0, time.monotonic()
-
-    def count(self, loss: Loss, num_samples: int) -> None:
+    def count(self, loss: Loss, batch: Batch) -> None:
         """Add one batch, without synchronizing with the device."""
-        self._samples += num_samples
+        self.throughput.count(batch)
         self._sums.add(loss)
 
     def step(self, step: int, *, lr: float, gradient_norm: Tensor, due: bool) -> None:
-        """Advance the progress bar, and write a report if one is due."""
-        self._bar.update()
-        if not due:
-            return
+        """Advance the progress, and write a report if one is due."""
+        if due:
+            self._report(step, lr, float(gradient_norm))
+        self._progress.update()
+
+    def _report(self, step: int, lr: float, gradient_norm: float) -> None:
         metrics = self._sums.averages()
-        samples = sum(gathered(self._samples))
-        report: dict[str, float | str] = {
-            **metrics,
-            "lr": lr,
-            "gradient_norm": float(gradient_norm),
-            "audio_seconds_per_second": samples / self._sampling_rate / (time.monotonic() - self._began),
-        }
+        speed = self.throughput.report()
+        report: dict[str, float | str] = {**metrics, "lr": lr, "gradient_norm": gradient_norm, **speed}
         if wrong := self._objective.warning(metrics):
             report["warning"] = wrong
             if not self._warned and self._writes:
-                warnings.warn(f"Step {step}: {wrong}", TrainingWarning, stacklevel=3)
+                warnings.warn(f"Step {step}: {wrong}", TrainingWarning, stacklevel=4)
                 self._warned = True
         self.write(step, report)
         shown = [name for name in sorted(metrics) if "accuracy" in name or name == "loss"]
-        self._bar.set_postfix({name: f"{metrics[name]:.3f}" for name in shown})
-        self._reset()
+        values = [f"{name.replace('_', ' ')} {metrics[name]:.3f}" for name in shown]
+        self._progress.note = ", ".join([*values, f"{speed['audio_seconds_per_second']:.3g} x real time"])
+        self._sums = LossSums()
 
     def write(self, step: int, report: Mapping[str, float | str]) -> None:
         """Write a line of strings and of numbers, rounded to five significant digits."""
@@ -106,14 +147,28 @@ class TrainingLog:
         rounded = {name: float(f"{value:.5g}") for name, value in numbers.items()}
         with self.path.open("a") as file:
             file.write(json.dumps({"step": step, **report, **rounded}) + "\n")
-        if self._board is not None:
-            for name, value in numbers.items():
-                self._board.add_scalar(name, value, step)
+        for tracker in self._trackers.copy():
+            try:
+                tracker.log(step, numbers)
+            except Exception as error:  # noqa: BLE001 - of a server that is gone, for which no training should end
+                self._trackers.remove(tracker)
+                warnings.warn(
+                    f"Step {step}: {type(tracker).__name__} failed ({error!r}), and gets no further metrics; "
+                    f"{self.path} has all of them. It is tried again when the training is resumed.",
+                    SonantWarning,
+                    stacklevel=2,
+                )
 
     def __enter__(self) -> Self:
+        monitoring, folder = self._monitoring, self.path.parent
+        self._trackers = [
+            open_tracker(name, folder, self._first, title=monitoring.title, settings=monitoring.settings)
+            for name in (monitoring.trackers if self._writes else ())
+        ]
+        self.throughput.restart()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-        if self._board is not None:
-            self._board.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._progress.close()
+        for tracker in self._trackers:
+            tracker.close(failed=kind is not None)

@@ -11,13 +11,15 @@ from torch.nn.parallel import DistributedDataParallel
 from sonant.data.settings import json_values
 from sonant.errors import SonantError
 from sonant.loss import Objective
+from sonant.training.arithmetic_limit import arithmetic_limit
 from sonant.training.compilation import compiled
-from sonant.training.log import TrainingLog
+from sonant.training.log import Monitoring, TrainingLog
 from sonant.training.precision import autocast
 from sonant.training.prefetch import Batch, Batches, Prefetcher
 from sonant.training.ranks import data_parallel, summed, vary_random_numbers, world
 from sonant.training.settings import Training, Updates
 from sonant.training.state import load_state, save_state
+from sonant.training.throughput import Throughput
 from sonant.training.validation import HeldOut, evaluate, keep_best
 
 MAX_BAD_STEPS = 20
@@ -37,6 +39,7 @@ def train(
     device: torch.device | str = "cpu",
     workers: int = 0,
     sampling_rate: int = 16_000,
+    monitoring: Monitoring | None = None,
     stop_at: int | None = None,
 ) -> None:
     """Train an objective in place, from the state in the folder if there is one.
@@ -46,8 +49,9 @@ def train(
 
     Args:
         batches: batches by number, `grad_accumulation` for each step.
-        folder: for `state.pt`, `metrics.jsonl` and TensorBoard events.
+        folder: for `state.pt`, `metrics.jsonl` and files of trackers.
         held_out: batches to evaluate every `validate_every` steps; the best weights are saved as `best.pt`.
+        monitoring: reports beside `metrics.jsonl`.
         workers: processes that make batches; 0 makes them on a thread.
         stop_at: save the state after this step and return.
 
@@ -70,10 +74,20 @@ def train(
         return
     first, last = progress.step, training.steps if stop_at is None else min(stop_at, training.steps)
 
+    monitoring = monitoring or Monitoring()
+    throughput = Throughput(
+        sampling_rate,
+        device,
+        num_samples=progress.num_samples,
+        flops=monitoring.flops,
+        limit=arithmetic_limit(device, training.precision) if monitoring.flops else None,
+    )
+
     with ExitStack() as stack:
-        log = stack.enter_context(
-            TrainingLog(folder, first, training.steps, sampling_rate=sampling_rate, objective=objective)
+        log = TrainingLog(
+            folder, first, training.steps, objective=objective, throughput=throughput, monitoring=monitoring
         )
+        stack.enter_context(log)
         if training.compile:
             stack.enter_context(compiled(objective))
         numbers = range(first * training.grad_accumulation, last * training.grad_accumulation)
@@ -99,13 +113,14 @@ def train(
                 )
             log.step(done, lr=updates.lr, gradient_norm=norm, due=reporting)
             if held_out is not None and (done % training.validate_every == 0 or done == training.steps):
-                metrics = evaluate(objective, held_out, device, precision=training.precision)
+                with throughput.paused():
+                    metrics = evaluate(objective, held_out, device, precision=training.precision)
                 log.write(done, metrics)
                 if metrics["held_out_loss"] < progress.best_loss:
                     progress.best_loss = metrics["held_out_loss"]
                     keep_best(folder, objective, done, progress.best_loss)
             if saving and (done == last or not bad_steps):
-                progress.step = done
+                progress.step, progress.num_samples = done, throughput.num_samples()
                 save_state(folder / "state.pt", progress, objective, updates.optimizer, json_values(training), device)
 
 
@@ -115,13 +130,14 @@ def _compute_gradients(
     """Compute the gradients of the batches of a step, divided by the count over all processes."""
     count = torch.zeros((), device=device)
     for part in range(training.grad_accumulation):
-        batch = next(stream)
+        with log.throughput.waiting():
+            batch = next(stream)
         with _unsynchronized(model, still=part + 1 < training.grad_accumulation):
             with autocast(device, training.precision):
                 loss = model(batch)
             loss.sum.backward()
         count = count + loss.count
-        log.count(loss, batch.num_samples)
+        log.count(loss, batch)
     averaged = summed(count).clamp(min=1) / world()  # DistributedDataParallel has divided by world()
     for parameter in model.parameters():
         if parameter.grad is not None:

@@ -1,6 +1,7 @@
 """Execution of pretraining runs."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ from sonant.models.identity import fingerprint
 from sonant.pretraining.setups import EXTRACTOR_START, Setup, StageInputs
 from sonant.training.checks import check, check_given, check_weights
 from sonant.training.curves import plot_curves
+from sonant.training.log import Monitoring
 from sonant.training.loop import DivergedError, train
 from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
 from sonant.training.runs import WAVEFORMS, PretrainingRun, Stage
@@ -40,6 +42,7 @@ MAY_DIFFER = (
     "impulse_responses",
     "teacher",
     "initial_model",
+    "trackers",
     "stages.*.training.compile",
     "stages.*.training.log_every",
     "stages.*.training.save_every",
@@ -183,7 +186,15 @@ def _train_stage(run: PretrainingRun, stage: Stage, inputs: StageInputs, start: 
         speech = batches(EXTRACTOR_START, replace(inputs, recordings=learned))
         regression = EXTRACTOR_START.build(backbone, stage.objective)
         short = replace(stage.training, steps=stage.extractor_steps, parts=())
-        train(regression, speech, short, folder / "extractor", device=run.device)
+        train(
+            regression,
+            speech,
+            short,
+            folder / "extractor",
+            device=run.device,
+            sampling_rate=run.model.sampling_rate,
+            monitoring=Monitoring(title=f"{run.name}/{stage.name}/extractor", trackers=run.trackers),
+        )
     labeled = batches(setup, replace(inputs, recordings=learned))
     objective = setup.build(backbone, stage.objective)
     objective.start(labeled[0])  # a resumed run overwrites these weights by its state, other ranks by those of rank 0
@@ -198,10 +209,22 @@ def _train_stage(run: PretrainingRun, stage: Stage, inputs: StageInputs, start: 
         held_out=batches(setup, _held_out_inputs(inputs, held_out, backbone)) if held_out else None,
         device=run.device,
         sampling_rate=run.model.sampling_rate,
+        monitoring=_monitoring(run, stage),
     )
     load_best(folder, objective)
     on_first(lambda: _save(run, stage, objective, backbone))
     return backbone
+
+
+def _monitoring(run: PretrainingRun, stage: Stage) -> Monitoring:
+    return Monitoring(
+        title=f"{run.name}/{stage.name}",
+        trackers=run.trackers,
+        settings=json_values(stage) | {"model": json_values(run.model)},
+        flops=lambda batch: stage.setup.training_flops(
+            stage.objective, run.model, Counter(batch.clip_samples), len(batch.masked)
+        ),
+    )
 
 
 def _save(run: PretrainingRun, stage: Stage, objective: Objective, backbone: Backbone) -> None:

@@ -1,6 +1,6 @@
 """Settings of a pretraining run and of its stages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sonant.audio.augment import Mixing
@@ -9,6 +9,7 @@ from sonant.models import BackboneConfig
 from sonant.pretraining.batches import Batching
 from sonant.pretraining.setups import ObjectiveConfig, Setup, setup_of
 from sonant.training.settings import Training
+from sonant.training.trackers import TrackerName, installed_trackers
 
 WAVEFORMS = "waveforms"  # folder of the decoded corpus
 
@@ -60,6 +61,7 @@ class PretrainingRun:
         seed: of weights, batches, masks and clusters.
         held_out_share: share of recordings not used for training. Their loss is reported every `validate_every` steps,
             and a stage ends with the weights of the lowest.
+        trackers: where metrics are shown; by default TensorBoard, if it is installed.
     """
 
     name: str
@@ -74,6 +76,7 @@ class PretrainingRun:
     device: str = "cpu"
     seed: int = 0
     held_out_share: float = 0.0
+    trackers: tuple[TrackerName, ...] = field(default_factory=installed_trackers)
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]

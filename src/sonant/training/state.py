@@ -18,10 +18,15 @@ MAY_DIFFER = ("compile", "log_every", "save_every", "validate_every")  # setting
 
 @dataclass
 class TrainingProgress:
-    """Number of updates done, and lowest held-out loss."""
+    """Number of updates done, lowest held-out loss, and audio so far.
+
+    Attributes:
+        num_samples: of all processes; None for the state of an earlier version, which does not say.
+    """
 
     step: int = 0
     best_loss: float = inf
+    num_samples: int | None = 0
 
 
 def save_state(
@@ -38,6 +43,7 @@ def save_state(
     state = {
         "step": progress.step,
         "best_loss": progress.best_loss,
+        "num_samples": progress.num_samples,
         "settings": settings,
         "module": module.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -88,4 +94,4 @@ def load_state(
         cuda_random = cuda_random[device.index] if device.type == "cuda" and cuda_random else None
     if device.type == "cuda" and cuda_random is not None:
         torch.cuda.set_rng_state(cuda_random, device)
-    return TrainingProgress(state["step"], state["best_loss"])
+    return TrainingProgress(state["step"], state["best_loss"], state.get("num_samples"))
