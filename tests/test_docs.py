@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -168,10 +169,21 @@ def test_commands_are_described() -> None:
     assert not missing, f"no page of docs/ shows: {missing}"
 
 
+def written_by(script: str) -> ModuleType:
+    """Import a script of docs/."""
+    spec = spec_from_file_location(script, DOCS / f"{script}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_sources_of_recipes_are_current() -> None:
+    recipes = written_by("recipes")
+    assert recipes.PAGE.read_text(encoding="utf-8") == recipes.page(), "run: python docs/recipes.py"
+
+
 def test_table_of_models_is_current() -> None:
-    spec = spec_from_file_location("catalog", DOCS / "catalog.py")
-    catalog = module_from_spec(spec)
-    spec.loader.exec_module(catalog)
+    catalog = written_by("catalog")
     page = catalog.PAGE.read_text(encoding="utf-8")
     assert page == catalog.written(page), "run: python docs/catalog.py"
     assert "wavlm-base" in page

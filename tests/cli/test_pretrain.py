@@ -47,6 +47,23 @@ def test_every_recipe_has_a_plan_as_json(recipe: str, capsys):
     assert plan["stages"][0]["training"]["steps"] == run.stages[0].training.steps
 
 
+def test_a_recipe_shows_its_sources_and_what_was_changed(capsys):
+    shown = answer(capsys, "wavlm_base", "stages.mfcc.training.steps=10", "--sources")
+    lines = shown.splitlines()
+    heading = lines.index("stages.layer6.training.grad_accumulation  32")
+    assert "to follow it: stages.layer6.training.grad_accumulation=128" in lines[heading + 2]
+    assert lines[lines.index("stages.mfcc.training.steps  10") + 1] == "  given: the recipe has 250,000"
+    assert "recalled: attributed to" in shown
+
+
+def test_sources_as_json_name_every_setting(capsys):
+    shown = json.loads(answer(capsys, "hubert_xlarge", "--sources", "--json"))
+    assert shown["stages.layer9.training.lr"]["value"] == 0.003
+    assert shown["stages.layer9.training.lr"]["kind"] == "released"
+    assert "hubert_xlarge_librivox.yaml" in shown["stages.layer9.training.lr"]["where"]
+    assert "model.dim" in shown
+
+
 @pytest.mark.parametrize("width", [100, 140])
 def test_a_plan_fits_the_terminal(width: int, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")

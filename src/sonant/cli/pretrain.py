@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sonant.training.runs import PretrainingRun
 
 
-def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = False) -> int:
+def pretrain(recipe: str, *overrides: str, dry_run: bool = False, sources: bool = False, json_: bool = False) -> int:
     """Train a model on raw speech, without labels.
 
     The run makes its own targets, trains stage after stage, and goes on where it left off when it is called again with
@@ -20,7 +20,9 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
         overrides (KEY=VALUE): settings to change, such as data=PATH, device=cuda or stages.0.training.steps=1000.
             stages=NAME,... carries out these stages alone; model=MODEL takes over a checkpoint (hub id, folder, file).
         dry_run: print what would be trained, for how long and at what cost, and stop.
-        json_: print the folder of the pretrained model as JSON; with --dry-run every setting, and the cost.
+        sources: print where the value of every setting is from (paper, released code, our choice), and stop.
+        json_: print the folder of the pretrained model as JSON; with --dry-run every setting, and the cost; with
+            --sources every setting and its source.
 
     Examples:
         sonant pretrain wavlm_tiny data=corpus
@@ -28,6 +30,7 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
         sonant pretrain adapt model=microsoft/wavlm-base-plus data=recordings device=cuda
         sonant pretrain wavlm_base stages=layer6 teacher=facebook/hubert-base-ls960 data=corpus
         sonant pretrain wavlm_large --dry-run
+        sonant pretrain wavlm_base --sources
     """
     import json
 
@@ -37,7 +40,11 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
     from sonant.training.ranks import on_first, process_group
 
     run = compose(recipe, overrides)
-    if dry_run and json_:
+    if sources:
+        from sonant.cli.recipe_sources import print_sources
+
+        print_sources(recipe, run, as_json=json_)
+    elif dry_run and json_:
         print(json.dumps(plan(run), indent=2))
     elif dry_run:
         from sonant.cli.run_plan import print_plan

@@ -70,7 +70,7 @@ def differences(
     before: Mapping[str, Any], now: Mapping[str, Any], *, may_differ: Collection[str] = ()
 ) -> dict[str, tuple[Any, Any]]:
     """Return both values of each setting that differs, by dotted name; None for a missing one."""
-    there, here = _flat(before), _flat(now)
+    there, here = flat(before), flat(now)
     return {
         name: (there.get(name), here.get(name))
         for name in {**there, **here}
@@ -96,7 +96,7 @@ def json_values(value: Any) -> Any:
     return [json_values(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _flat(value: Any, inside: str = "") -> dict[str, Any]:
+def flat(value: Any, inside: str = "") -> dict[str, Any]:
     """Flatten nested settings to dotted names; elements of a list are named by their `name`, if they have one."""
     if isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value):
         value = {str(item["name"]): item for item in value}
@@ -105,5 +105,5 @@ def _flat(value: Any, inside: str = "") -> dict[str, Any]:
     return {
         name: setting
         for key, item in value.items()
-        for name, setting in _flat(item, f"{inside}.{key}" if inside else str(key)).items()
+        for name, setting in flat(item, f"{inside}.{key}" if inside else str(key)).items()
     }

@@ -424,7 +424,7 @@ PRETRAINED = (
         languages="1,406 languages",
     ),
     _omniasr_encoder("300M", wav2vec2.OMNIASR_300M, 315_438_720),
-    _omniasr_encoder("1B", wav2vec2.OMNIASR_1B, 962_497_408),
+    _omniasr_encoder("1B", wav2vec2.XLS_R_1B, 962_497_408),
     _omniasr_encoder("3B", wav2vec2.OMNIASR_3B, 3_060_320_896),
     _omniasr_encoder("7B", wav2vec2.OMNIASR_7B, 6_484_683_392),
     _conformer(

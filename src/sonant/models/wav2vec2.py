@@ -25,10 +25,9 @@ LARGE_LV60 = Wav2Vec2Config(
     normalize=True,
 )
 XLS_R_300M = replace(LARGE_LV60, attention_dropout=0.0, input_dropout=0.0)
-XLS_R_1B = replace(XLS_R_300M, dim=1280, num_layers=48, feed_forward_dim=5120)
-XLS_R_2B = replace(XLS_R_300M, dim=1920, num_layers=48, feed_forward_dim=7680, input_dropout=0.1)
+XLS_R_1B = replace(XLS_R_300M, dim=1280, num_layers=48, feed_forward_dim=5120, input_dropout=0.1)
+XLS_R_2B = replace(XLS_R_1B, dim=1920, feed_forward_dim=7680)
 OMNIASR_300M = replace(LARGE_LV60, input_dropout=0.0)
-OMNIASR_1B = replace(XLS_R_1B, input_dropout=0.1)
-OMNIASR_3B = replace(OMNIASR_1B, dim=2048, num_layers=60, feed_forward_dim=8192)
+OMNIASR_3B = replace(XLS_R_1B, dim=2048, num_layers=60, feed_forward_dim=8192)
 OMNIASR_7B = replace(OMNIASR_3B, num_layers=128)
 TINY = Wav2Vec2Config(**waveform_transformer.TINY)

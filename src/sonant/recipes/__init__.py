@@ -15,7 +15,7 @@ PRETRAINING = {
         "wav2vec_tiny vq_wav2vec_tiny wav2vec2_tiny hubert_tiny wavlm_tiny discrete_bert_tiny "
         "discrete_bert_small discrete_bert_base "
         "wav2vec_base wav2vec_large vq_wav2vec_gumbel vq_wav2vec_kmeans "
-        "wav2vec2_base wav2vec2_large wav2vec2_large_lv60 xlsr_53 "
+        "wav2vec2_base wav2vec2_large wav2vec2_large_lv60 xlsr_53 xls_r_300m xls_r_1b xls_r_2b "
         "hubert_base hubert_large hubert_xlarge "
         "wavlm_base wavlm_base_plus wavlm_large "
         "w2v_bert_tiny w2v_bert2 best_rq_base"

@@ -32,10 +32,19 @@ from sonant.pretraining import (
     MaskedTokensConfig,
 )
 from sonant.pretraining.setups import ObjectiveConfig
+from sonant.recipes.sources import SettingSource
 from sonant.training import Training
 from sonant.training.runs import PretrainingRun, Stage
 from sonant.training.settings import PartSettings
 
+FAMILY = SettingSource("inferred", "what is published for the family of the model")
+SOURCES = {
+    "model": SettingSource("inferred", "the checkpoint that model=MODEL names; without one WavLM Base"),
+    "stages.*": SettingSource("ours", "for continued pretraining on little data"),
+    "stages.*.objective": FAMILY,
+    "stages.*.mixing": FAMILY,
+    "stages.*.training.lr": SettingSource("ours", "a tenth of the published peak"),
+}
 UNTRAINED_EXTRACTOR = (W2vBERT2Config, DiscreteBERTConfig)  # log-mel energies, and codes
 
 

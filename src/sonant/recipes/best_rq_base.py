@@ -1,15 +1,29 @@
 """BEST-RQ with 103 million parameters: masked prediction of random-projection labels by a conformer.
 
-Published (arXiv 2202.01855): one codebook of 8192 codes of width 16; spans of 400 ms that begin at 1 % of the mel
-frames. The published conformer has 600 million parameters; this one has w2v-BERT 2.0's block in the sizes of Conformer
-L (arXiv 2005.08100). Other differences: `RandomProjectionTargets`. Steps, lr and batches are HuBERT Base's.
+The published conformer has 600 million parameters. Other differences: `RandomProjectionTargets`.
 """
+
+from dataclasses import replace
 
 from sonant.layers.masking import SpanMasking
 from sonant.models import W2vBERT2Config
 from sonant.pretraining import Batching, MaskedPredictionConfig, RandomProjectionTargets
+from sonant.recipes.sources import SettingSource, whole_spans
 from sonant.training import Training
 from sonant.training.runs import PretrainingRun, Stage
+
+PAPER = "arXiv 2202.01855, section 4"
+HUBERT = SettingSource("ours", "HuBERT Base's")
+SOURCES = {
+    "model": SettingSource("ours", "w2v-BERT 2.0's block in the sizes of Conformer L (arXiv 2005.08100)"),
+    "stages.*": HUBERT,
+    "stages.*.objective.targets": SettingSource("published", PAPER),
+    "stages.*.objective.masking": SettingSource("published", f"{PAPER}: 400 ms from 1 % of the mel frames of 10 ms"),
+    "stages.*.objective.masking.min_spans": HUBERT,
+    "stages.*.objective.masking.equal": replace(whole_spans(), otherwise=""),
+    "stages.*.objective.feature_penalty": SettingSource("ours", "mel energies are not learned"),
+    "stages.*.batching.fill": SettingSource("ours", "the same number of frames in every batch"),
+}
 
 
 def recipe() -> PretrainingRun:

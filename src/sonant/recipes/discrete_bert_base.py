@@ -1,15 +1,33 @@
-"""BERT on discretized speech, base size (arXiv 1910.05453, section 5.3): masked tokens over the codes of a vq-wav2vec.
+"""BERT on discretized speech, base size: masked tokens over the codes of a vq-wav2vec.
 
-960 hours of LibriSpeech are about 345 million tokens, 100 a second. The published run has 3072 tokens on each of 128
-GPUs in a step, here `grad_accumulation` batches. Warm-up: 10,000 of 250,000 updates. The paper does not crop; here
-clips, mostly of 16 s, are cropped to the model's number of positions. Adam's betas and epsilon are those of the
-published checkpoint (fairseq issue 1929); the weight decay is RoBERTa's.
+960 hours of LibriSpeech are about 345 million tokens, 100 a second.
 """
 
 from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.pretraining import Batching, MaskedTokensConfig
+from sonant.recipes.sources import SettingSource
 from sonant.training import Linear, Training
 from sonant.training.runs import PretrainingRun, Stage
+
+PAPER = "arXiv 1910.05453, section 5.3"
+CHECKPOINT = SettingSource("reported", "fairseq issue 1929, arguments of the released checkpoint")
+SOURCES = {
+    "model": SettingSource("published", PAPER),
+    "stages.*": SettingSource("published", PAPER),
+    "stages.*.objective.masking.min_spans": SettingSource("released", "fairseq, data/mask_tokens_dataset.py"),
+    "stages.*.objective.masking.equal": SettingSource("released", "fairseq, data/mask_tokens_dataset.py"),
+    "stages.*.objective.keep_probability": SettingSource("released", "fairseq, data/mask_tokens_dataset.py"),
+    "stages.*.objective.random_probability": SettingSource("released", "fairseq, data/mask_tokens_dataset.py"),
+    "stages.*.batching": SettingSource("ours", "the paper does not crop; here clips are, to the model's positions"),
+    "stages.*.batching.batch_seconds": SettingSource("published", f"{PAPER}: 3072 tokens on each GPU"),
+    "stages.*.training.betas": CHECKPOINT,
+    "stages.*.training.eps": CHECKPOINT,
+    "stages.*.training.weight_decay": SettingSource("inferred", "RoBERTa's, whose code it is"),
+    "stages.*.training.decay_vectors": SettingSource("inferred", "RoBERTa's, whose code it is"),
+    "stages.*.training.clip_norm": SettingSource("inferred", "no setting was found; HuBERT's"),
+    "stages.*.training.grad_accumulation": SettingSource("published", f"{PAPER}: 128 GPUs"),
+    "stages.*.training.precision": SettingSource("ours", "the original has float16 with a scaled loss"),
+}
 
 
 def recipe() -> PretrainingRun:

@@ -6,6 +6,8 @@ from sonant.models.discrete_bert import SMALL
 from sonant.recipes import discrete_bert_base
 from sonant.training.runs import PretrainingRun
 
+SOURCES = discrete_bert_base.SOURCES
+
 
 def recipe() -> PretrainingRun:
     """Masked tokens for 250,000 steps; needs teacher=MODEL, the vq-wav2vec that makes the tokens."""

@@ -7,6 +7,8 @@ from sonant.pretraining import MaskedTokensConfig
 from sonant.recipes import tiny
 from sonant.training.runs import PretrainingRun, Stage
 
+SOURCES = tiny.SOURCES
+
 
 def recipe() -> PretrainingRun:
     """Masked tokens for 2,200 steps; needs teacher=MODEL, the vq-wav2vec that makes the tokens."""

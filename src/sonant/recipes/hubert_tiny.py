@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from sonant.audio.augment import Mixing
 from sonant.models.hubert import TINY
-from sonant.recipes import wavlm_tiny
+from sonant.recipes import tiny, wavlm_tiny
 from sonant.training.runs import PretrainingRun
+
+SOURCES = tiny.SOURCES
 
 
 def recipe() -> PretrainingRun:

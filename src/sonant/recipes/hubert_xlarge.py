@@ -1,10 +1,21 @@
-"""HuBERT X-Large: Large with twice the layers (arXiv 2106.07447, section IV, and `hubert_xlarge_librivox.yaml`)."""
+"""HuBERT X-Large: Large with twice the layers."""
 
 from dataclasses import replace
 
 from sonant.models.hubert import XLARGE
 from sonant.recipes import hubert_large
+from sonant.recipes.sources import SettingSource
 from sonant.training.runs import PretrainingRun
+
+CONFIG = "fairseq, examples/hubert/config/pretrain/hubert_xlarge_librivox.yaml"
+SOURCES = hubert_large.SOURCES | {
+    "model": SettingSource("released", f"{CONFIG}; defaults of models/hubert/hubert.py"),
+    "stages.*": SettingSource("released", CONFIG),
+    "stages.*.batching": SettingSource(
+        "released", f"{CONFIG}: at most 0.36 M samples, all cropped to the shortest clip"
+    ),
+    "stages.*.training.grad_accumulation": SettingSource("released", f"256 GPUs: {CONFIG}"),
+}
 
 
 def recipe() -> PretrainingRun:

@@ -1,9 +1,13 @@
 """Batches and training settings of the small recipes, for one or two CPU cores."""
 
 from sonant.pretraining import Batching
+from sonant.recipes.sources import SettingSource
 from sonant.training import Linear, Schedule, Training
 
 BATCHING = Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0, fill="shortest")
+
+OURS = SettingSource("ours", "for a short run on a CPU")
+SOURCES = {"model": OURS, "stages": OURS}
 
 
 def training(steps: int, *, schedule: Schedule | None = None, save_every: int = 500) -> Training:

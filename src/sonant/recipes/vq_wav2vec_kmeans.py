@@ -1,14 +1,21 @@
-"""vq-wav2vec with the k-means quantizer; otherwise `vq_wav2vec_gumbel`.
-
-Source: a note in fairseq's `examples/wav2vec/README.md`. The published checkpoint names no activation, which then meant
-ReLU; set model.activation=relu for its network.
-"""
+"""vq-wav2vec with the k-means quantizer; otherwise `vq_wav2vec_gumbel`."""
 
 from dataclasses import replace
 
 from sonant.models.vq_wav2vec import GUMBEL
 from sonant.recipes import vq_wav2vec_gumbel
+from sonant.recipes.sources import SettingSource
 from sonant.training.runs import PretrainingRun
+
+SOURCES = vq_wav2vec_gumbel.SOURCES | {
+    "model.quantizer": SettingSource("released", "fairseq, examples/wav2vec/README.md, the note on k-means"),
+    "model.activation": SettingSource(
+        "released",
+        vq_wav2vec_gumbel.COMMAND,
+        "the released checkpoint names none, which then meant ReLU",
+        ("model.activation=relu",),
+    ),
+}
 
 
 def recipe() -> PretrainingRun:

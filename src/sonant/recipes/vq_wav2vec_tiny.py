@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from sonant.models.vq_wav2vec import TINY
 from sonant.pretraining import CPCConfig
-from sonant.recipes import wav2vec_tiny
+from sonant.recipes import tiny, wav2vec_tiny
 from sonant.training.runs import PretrainingRun
+
+SOURCES = tiny.SOURCES
 
 
 def recipe() -> PretrainingRun:

@@ -7,6 +7,8 @@ from sonant.pretraining import W2vBERTObjectiveConfig
 from sonant.recipes import tiny
 from sonant.training.runs import PretrainingRun, Stage
 
+SOURCES = tiny.SOURCES
+
 
 def recipe() -> PretrainingRun:
     """Contrast at the third of six blocks; prediction of codes and random-projection labels at the last.

@@ -1,15 +1,27 @@
-"""wav2vec 2.0 Base, for 960 hours of LibriSpeech.
-
-Source: arXiv 2006.11477, section 4.2, and fairseq's `wav2vec2_base_librispeech.yaml`, which agree: 64 devices in a
-step, here `grad_accumulation` batches (1.6 hours).
-"""
+"""wav2vec 2.0 Base, for 960 hours of LibriSpeech. A step is 1.6 hours of speech."""
 
 from sonant.models import Wav2Vec2Config
 from sonant.pretraining import Batching, MaskedContrastConfig
+from sonant.recipes.sources import SettingSource, whole_spans
 from sonant.training import Training
 from sonant.training.runs import PretrainingRun, Stage
 
-UNCLIPPED = 1e9  # clip_norm is 0 in fairseq's configurations of wav2vec 2.0, which disables clipping
+UNCLIPPED = 1e9
+
+CONFIG = "fairseq, examples/wav2vec/config/pretraining/wav2vec2_base_librispeech.yaml"
+PRECISION = SettingSource("ours", "the original has float16 with a scaled loss")
+SOURCES = {
+    "model": SettingSource("released", f"{CONFIG}; defaults of models/wav2vec/wav2vec2.py"),
+    "stages.*": SettingSource("released", CONFIG),
+    "stages.*.objective": SettingSource("released", f"{CONFIG}; defaults of models/wav2vec/wav2vec2.py"),
+    "stages.*.objective.masking.equal": whole_spans("contrast"),
+    "stages.*.batching": SettingSource(
+        "released", f"{CONFIG}: at most 1.4 M samples, all cropped to the shortest clip"
+    ),
+    "stages.*.training.clip_norm": SettingSource("released", f"none: {CONFIG}"),
+    "stages.*.training.grad_accumulation": SettingSource("released", f"64 GPUs: {CONFIG}; the paper agrees"),
+    "stages.*.training.precision": PRECISION,
+}
 
 
 def recipe() -> PretrainingRun:

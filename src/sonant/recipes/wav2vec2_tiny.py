@@ -7,6 +7,8 @@ from sonant.pretraining import MaskedContrastConfig
 from sonant.recipes import tiny
 from sonant.training.runs import PretrainingRun, Stage
 
+SOURCES = tiny.SOURCES
+
 
 def recipe() -> PretrainingRun:
     """Masked contrast with a small codebook, after initial training of the extractor.

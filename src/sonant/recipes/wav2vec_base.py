@@ -1,15 +1,29 @@
 """Base model of the wav2vec paper, for 960 hours of LibriSpeech.
 
-Source: arXiv 1904.05862, section 4.2, and the command in fairseq's `examples/wav2vec/README.md` (batches, lr,
-schedule); Adam and clipping are fairseq's defaults of 2019. A step is `grad_accumulation` batches, for 8 devices. Ours:
-the shortest crop, and the initialization of the extractor, with weights 2.4 times as large as torch's default; norms
-after them remove the scale, but it lowers the effective learning rate.
+The initialization of the extractor is ours, with weights 2.4 times as large as torch's default; norms after them remove
+the scale, but it lowers the effective learning rate.
 """
 
 from sonant.models import Wav2VecConfig
 from sonant.pretraining import Batching, CPCConfig
+from sonant.recipes.sources import SettingSource
 from sonant.training import Cosine, Training
 from sonant.training.runs import PretrainingRun, Stage
+
+COMMAND = "fairseq, examples/wav2vec/README.md, the command for wav2vec"
+DEFAULTS = SettingSource("released", "fairseq's defaults of 2019")
+SOURCES = {
+    "model": SettingSource("published", "arXiv 1904.05862, sections 3.1 and 4.2"),
+    "stages.*": SettingSource("released", COMMAND),
+    "stages.*.objective": SettingSource("released", f"{COMMAND}; defaults of models/wav2vec/wav2vec.py"),
+    "stages.*.batching.min_seconds": SettingSource("ours", "so that every clip has frames to predict"),
+    "stages.*.training.betas": DEFAULTS,
+    "stages.*.training.eps": DEFAULTS,
+    "stages.*.training.weight_decay": DEFAULTS,
+    "stages.*.training.clip_norm": DEFAULTS,
+    "stages.*.training.grad_accumulation": SettingSource("published", "arXiv 1904.05862, section 4.2: 8 GPUs"),
+    "stages.*.training.precision": SettingSource("ours", "the original has float16 with a scaled loss"),
+}
 
 
 def recipe() -> PretrainingRun:

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 from sonant.models.wav2vec import LARGE
 from sonant.recipes import wav2vec_base
+from sonant.recipes.sources import SettingSource
 from sonant.training.runs import PretrainingRun
+
+SOURCES = wav2vec_base.SOURCES | {"model": SettingSource("released", wav2vec_base.COMMAND)}
 
 
 def recipe() -> PretrainingRun:

@@ -6,6 +6,8 @@ from sonant.recipes import tiny
 from sonant.training import Cosine
 from sonant.training.runs import PretrainingRun, Stage
 
+SOURCES = tiny.SOURCES
+
 
 def recipe() -> PretrainingRun:
     """Published objective with a lower lr and longer warm-up, for a short run on small batches."""

@@ -6,6 +6,8 @@ from sonant.pretraining import LayerTargets, MaskedPredictionConfig, MFCCTargets
 from sonant.recipes import tiny
 from sonant.training.runs import PretrainingRun, Stage
 
+SOURCES = tiny.SOURCES
+
 
 def recipe() -> PretrainingRun:
     """Clusters of MFCC, then of layer 5 of the first stage, with utterance mixing.
