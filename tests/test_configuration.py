@@ -33,12 +33,19 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Shelf:
+    name: str
+    height: float = 1.0
+
+
+@dataclass(frozen=True)
 class Shop:
     folder: Path = Path("here")
     pair: Pair = Pair()
     price: Price = Price()
     prices: Mapping[str, Price] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    shelves: tuple[Shelf, ...] = ()
 
 
 def test_every_kind_of_field_is_set() -> None:
@@ -49,12 +56,14 @@ def test_every_kind_of_field_is_set() -> None:
             "pair": {"low": 3, "high": 4},
             "prices": {"org/a": {"amount": "0.10"}, "org/b": {"amount": 2}, "org/c": None},
             "names": ["a", 7],
+            "shelves": [{"name": "top", "height": "2"}, {"name": "bottom"}],
         },
     )
     assert shop.folder == Path.home() / "there"
     assert shop.pair == Pair(3, 4), "both at once: neither alone would do"
     assert shop.prices == {"org/a": Price(Decimal("0.10")), "org/b": Price(Decimal(2)), "org/c": Price()}
     assert shop.names == ("a", "7")
+    assert shop.shelves == (Shelf("top", 2.0), Shelf("bottom"))
 
 
 @given(st.decimals(min_value=0, max_value=1000, places=8))
@@ -73,7 +82,7 @@ def test_a_group_whose_lines_are_all_commented_out_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"prise": 1}, "Unknown key 'prise' in 'prise'. Known here: folder, names, pair, price, prices"),
+        ({"prise": 1}, "Unknown key 'prise' in 'prise'. Known here: folder, names, pair, price, prices, shelves"),
         ({"pair": {"middle": 1}}, "Unknown key 'middle' in 'pair.middle'. Known here: high, low"),
         ({"prices": {"org/a": {"amuont": 1}}}, "'prices.org/a.amuont'. Known here: amount"),
         ({"prices": {"org/a": 1}}, "'prices.org/a' names a whole group of settings; name one of them"),
@@ -81,6 +90,8 @@ def test_a_group_whose_lines_are_all_commented_out_changes_nothing() -> None:
         ({"price": {"amount": "cheap"}}, "price.amount='cheap' does not fit: expected Decimal"),
         ({"price": {"amount": True}}, "expected Decimal"),
         ({"names": "a"}, "names='a' does not fit: expected a list of str"),
+        ({"shelves": [{"name": "top", "hight": 2}]}, "'shelves.hight'. Known here: height, name"),
+        ({"shelves": [{"height": 2}]}, "lacks name"),
         ({"folder": 3}, "expected Path"),
         ({"folder": {"deeper": 3}}, "Known here: nothing further"),
         ({"folder": {}}, "does not fit: expected Path"),

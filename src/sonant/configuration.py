@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import UnionType
@@ -150,7 +150,9 @@ def fitting(value: Any, kind: Any, key: str) -> Any:
 
 
 def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
-    """A mapping where the type has one; values that are dataclasses are made from their defaults."""
+    """A mapping or dataclass where the type has one; values that are dataclasses are made from their defaults."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _made(kind, value, key)
     if get_origin(kind) is not Mapping:
         deeper = [_unknown(name, [], _join(key, name)) for name in value]  # such as `count.deeper=1`
         raise next(iter(deeper), ConfigurationError(f"{key}={{}} does not fit: expected {_words(kind)}."))
@@ -162,6 +164,18 @@ def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
         else fitting(below, member, _join(key, name))
         for name, below in value.items()
     }
+
+
+def _made(kind: type, value: Mapping[str, Any], key: str) -> Any:
+    """A dataclass with these fields, such as a new member of a tuple."""
+    kinds, known = get_type_hints(kind), fields(kind)  # type: ignore[arg-type]  # the caller knows it for a dataclass
+    names = [field.name for field in known]
+    if unknown := [name for name in value if name not in names]:
+        raise _unknown(unknown[0], sorted(names), _join(key, unknown[0]))
+    needed = [field.name for field in known if field.default is MISSING and field.default_factory is MISSING]
+    if missing := [name for name in needed if name not in value]:
+        raise ConfigurationError(f"{key}={dict(value)} lacks {', '.join(missing)}.")
+    return kind(**{str(name): fitting(item, kinds[str(name)], _join(key, name)) for name, item in value.items()})
 
 
 def _changed_group(config: Any, value: Any, key: str, check: Check) -> Any:

@@ -38,6 +38,7 @@ ADDED: dict[str, dict[str, Any]] = {
             "temperature": 0.1,
         },
     },
+    "PartSettings": {"frozen_from": None},
     "PretrainingRun": {"held_out_share": 0.0, "processes": 1, "initial_model": ""},
     "SpanMasking": {"equal": False},
     "Training": {"compile": False, "decay_vectors": True, "parts": [], "validate_every": 1000},

@@ -18,11 +18,25 @@ class PartSettings:
         name: of a module or parameter, such as "backbone.extractor"; the longest matching name counts.
         lr_factor: factor on the learning rate.
         frozen_steps: steps before its first update.
+        frozen_from: step from which it is not updated any more; None: it is to the end. No gradient is computed for it
+            then, so an extractor, which nothing lies below, costs no backward pass.
     """
 
     name: str
     lr_factor: float = 1.0
     frozen_steps: int = 0
+    frozen_from: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.frozen_from is not None and self.frozen_from <= self.frozen_steps:
+            raise ConfigurationError(
+                f"The part {self.name!r} would never be updated: frozen_steps={self.frozen_steps}, "
+                f"frozen_from={self.frozen_from}. Let frozen_from be larger, or lr_factor=0."
+            )
+
+    def learns(self, step: int) -> bool:
+        """Return True if update `step`, counted from 0, changes the part."""
+        return step >= self.frozen_steps and (self.frozen_from is None or step < self.frozen_from)
 
     def holds(self, parameter: str) -> bool:
         """Return True if the named parameter belongs to the part."""
@@ -41,7 +55,7 @@ class Training:
         grad_accumulation: batches in a step; the sum of their losses is divided by the sum of their counts.
         precision: "bfloat16" uses autocast where the device computes in bfloat16; weights and optimizer stay float32.
         compile: run the layers of Transformer encoders by `torch.compile`.
-        parts: with another learning rate, or frozen at first.
+        parts: with another learning rate, or frozen at first or at last.
         log_every, save_every, validate_every: in steps; the last with held-out recordings.
     """
 
@@ -83,14 +97,14 @@ class Updates:
                 known = sorted({".".join(name.split(".")[:2]) for name in names})
                 raise UnknownName("part of the training", part.name, known)
         groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-        self._frozen: list[tuple[int, nn.Parameter]] = []
+        self._freezing: list[tuple[PartSettings, nn.Parameter]] = []
         for name, parameter in names.items():
             holding = [part for part in training.parts if part.holds(name)]
             part = max(holding, key=lambda each: len(each.name), default=PartSettings(name=name))
             decays = training.decay_vectors or parameter.ndim > 1
             groups.setdefault((part.lr_factor, decays), []).append(parameter)
-            if part.frozen_steps and parameter.requires_grad:
-                self._frozen.append((part.frozen_steps, parameter))
+            if (part.frozen_steps or part.frozen_from is not None) and parameter.requires_grad:
+                self._freezing.append((part, parameter))
         self._factors = [factor for factor, _ in groups]
         self.optimizer = torch.optim.AdamW(
             [
@@ -108,7 +122,7 @@ class Updates:
         self.lr = self.training.lr * self.training.schedule.scale(step, self.training.steps)
         for group, factor in zip(self.optimizer.param_groups, self._factors, strict=True):
             group["lr"] = self.lr * factor
-        changed = [parameter for until, parameter in self._frozen if parameter.requires_grad != (step >= until)]
+        changed = [parameter for part, parameter in self._freezing if parameter.requires_grad != part.learns(step)]
         for parameter in changed:
             parameter.requires_grad_(not parameter.requires_grad)
         return bool(changed)
