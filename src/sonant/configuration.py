@@ -168,7 +168,7 @@ def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
 
 def _made(kind: type, value: Mapping[str, Any], key: str) -> Any:
     """A dataclass with these fields, such as a new member of a tuple."""
-    kinds, known = get_type_hints(kind), fields(kind)  # type: ignore[arg-type]  # the caller knows it for a dataclass
+    kinds, known = get_type_hints(kind), fields(kind)
     names = [field.name for field in known]
     if unknown := [name for name in value if name not in names]:
         raise _unknown(unknown[0], sorted(names), _join(key, unknown[0]))
