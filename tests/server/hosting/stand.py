@@ -35,7 +35,7 @@ class Stand:
         fail_on: sizes of clips whose passes fail.
     """
 
-    def __init__(self, *, devices: int = 1, backbone: Backbone | None = None, **settings: Any) -> None:
+    def __init__(self, *, devices: int = 1, longer: int = 0, backbone: Backbone | None = None, **settings: Any) -> None:
         torch.manual_seed(0)
         self.backbone = build(WavLMConfig(**TINY)).eval() if backbone is None else backbone
         self.passes: list[list[int]] = []
@@ -45,13 +45,16 @@ class Stand:
         self.fail_on: set[int] = set()
         self.metrics = Metrics()
         self.threads = [ThreadPoolExecutor(1) for _ in range(devices)]
+        self.longer = [ThreadPoolExecutor(1) for _ in range(longer)]
         self.queue = Queue(**{"seconds": 1000.0, "batch_seconds": 4.0, "window_seconds": 4.0} | settings)
         self._hook = self.backbone.register_forward_pre_hook(self._enter, with_kwargs=True)
         self.batcher = self.another()
 
     def another(self, name: str = "model") -> Batcher:
         """One more queue, for the same model on the same devices."""
-        workers = [Worker(self.backbone, self.queue.batch_seconds, Lane(thread)) for thread in self.threads]
+        workers = [
+            Worker(self.backbone, self.queue.batch_seconds, Lane(thread, longer=self.longer)) for thread in self.threads
+        ]
         windowing = windowing_of(EncodeRequest(window_seconds=self.queue.window_seconds), self.backbone)
         assert windowing is not None
         return Batcher(workers, windowing, self.queue, name, self.metrics)
@@ -102,7 +105,7 @@ class Stand:
     def close(self) -> None:
         self.gate.set()
         self._hook.remove()
-        for thread in self.threads:
+        for thread in (*self.threads, *self.longer):
             thread.shutdown()
 
 

@@ -5,6 +5,7 @@ Where the order of things matters, the model is held up in a pass, so that nothi
 
 import asyncio
 import gc
+import threading
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -75,6 +76,27 @@ def test_a_long_recording_lets_others_pass_between_its_windows(stand) -> None:
     assert short.shape[1] == 49
     assert len(stand.passes) > 15
     assert any(1.0 in sizes for sizes in stand.seconds()[1:3])
+
+
+def test_no_pass_keeps_much_shorter_ones_waiting(make_stand) -> None:
+    """While a thread is busy with a long one, the next of its length waits, and shorter ones are computed."""
+    stand, release = make_stand(longer=2, window_seconds=60.0), threading.Event()
+
+    def hold(_: torch.nn.Module, args: tuple[Any]) -> None:
+        assert max(args[0].sizes) <= 16 * 16_000 or release.wait(10)
+
+    stand.backbone.register_forward_pre_hook(hold)
+
+    async def scenario() -> None:
+        long = [asyncio.create_task(stand.run(seconds, share="long")) for seconds in (30.0, 40.0)]
+        others = [stand.run(seconds, share=str(seconds)) for seconds in (9.0, 1.0, 2.0)]
+        await asyncio.wait_for(asyncio.gather(*others), 5)
+        assert sorted(size for (size, *_) in stand.seconds() if size > 2) == [9, 30]
+        release.set()
+        await asyncio.gather(*long)
+
+    asyncio.run(scenario())
+    assert [40.0] in stand.seconds()
 
 
 def test_callers_who_want_different_layers_share_a_pass_and_get_their_own(stand) -> None:
@@ -241,7 +263,7 @@ def test_nor_does_it_harm_what_an_earlier_pass_of_its_batch_has_done(stand) -> N
         async with stand.busy():
             tasks = await enter(queued(stand.run(0.6, 3.0, share="a"), stand.run(0.7, share="b")))
             take = stand.batcher._queue.take
-            stand.batcher._queue.take = lambda _: take(4 * 16_000)
+            stand.batcher._queue.take = lambda *_: take(4 * 16_000)
             worker._forward.budget = 16_000
         return await asyncio.gather(*tasks, return_exceptions=True)
 

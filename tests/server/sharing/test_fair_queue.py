@@ -92,6 +92,16 @@ def test_a_share_that_was_away_has_saved_nothing_up() -> None:
     assert abs(served["away"] - served["here"]) <= 2 * QUANTUM // 100
 
 
+def test_a_line_whose_first_piece_must_wait_is_passed_over_and_saves_up_for_that_piece_alone() -> None:
+    queue = queue_of(*(Piece("long", 2 * BATCH) for _ in range(3)), *(Piece("short", 100) for _ in range(400)))
+    for _ in range(8):
+        assert {piece.share for piece in queue.take(BATCH, lambda piece: piece.size <= BATCH)} == {"short"}
+    assert [piece.share for piece in queue.take(BATCH)] == ["long"]  # it has waited for its turn
+    assert {piece.share for piece in queue.take(BATCH)} == {"short"}  # and has no credit left
+    queue.drop("short", lambda _: True)
+    assert queue.take(BATCH, lambda piece: piece.size <= BATCH) == []
+
+
 def test_what_nobody_wants_any_more_leaves_the_line_and_the_rest_keeps_its_place() -> None:
     waiting = [Piece("ab"[i % 2], 100) for i in range(10)]
     queue = queue_of(*waiting)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from sonant.extraction.passes import compute
 from sonant.extraction.sources import AudioSource
 from sonant.server.errors import INTERNAL, ApiError
 from sonant.server.hosting.calls import Call, Queued
-from sonant.server.hosting.devices import Worker, torch_thread
+from sonant.server.hosting.devices import TIMES_LONGER, Worker, torch_thread
 from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue
 from sonant.server.sharing.fair_queue import FairQueue
@@ -53,7 +54,8 @@ class Batcher:
     """Queue with a worker for each compute thread.
 
     A batch is made when a worker is free, of the recordings waiting then: a single request starts at once, and under
-    load batches fill while the previous one is computed.
+    load batches fill while the previous one is computed. The worker hands a recording, or a window of one, that is
+    longer than a batch to a thread for such lengths; while all of these are busy, its share waits.
 
     Args:
         windowing: for long recordings.
@@ -63,7 +65,9 @@ class Batcher:
     def __init__(
         self, workers: Sequence[Worker], windowing: Windowing, settings: Queue, name: str, metrics: Metrics
     ) -> None:
-        self._workers, self._idle = list(workers), list(workers)
+        self._workers = list(workers)
+        self._idle = [list(workers) for _ in range(min(worker.num_threads for worker in workers))]  # by thread
+        self._num_passes = 0  # under way
         self._backbone = workers[0].backbone
         self._rate = self._backbone.sampling_rate
         self._windowing, self._settings, self._name = windowing, settings, name
@@ -193,10 +197,14 @@ class Batcher:
             for one in queued:
                 self._queue.put(call.share, one)
             self._queue_seconds.set(self._room.total / self._rate)
-            waiting = self._room.total
-            while self._idle and waiting > 0:  # no more workers than batches: a single one can use all cores
-                self._submit(self._idle.pop())
-                waiting -= round(self._batch_samples)
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let idle workers take what waits: no more of them than batches, as a single one can use all cores."""
+        waiting = self._room.total
+        while self._idle[0] and waiting > 0:
+            self._submit(self._idle[0].pop())
+            waiting -= round(self._batch_samples)
 
     def _forget(self, call: Call) -> None:
         """Remove the remaining pieces of a finished, failed or cancelled call."""
@@ -214,40 +222,68 @@ class Batcher:
 
     def _step(self, worker: Worker, since: float) -> None:
         """Compute one batch, and submit the next behind the batches of other models on this thread."""
-        try:
-            if taken := self._take(worker):
-                self._compute(worker, [one.piece for one in taken])
-                worker.note(sum(one.size for one in taken) / self._rate, time.perf_counter() - since)
-        except Exception:
-            logger.exception("%s lost a batch", self._name)
-        finally:
-            with self._lock:
-                if len(self._queue):
-                    self._submit(worker)
-                else:
-                    self._idle.append(worker)
+        if taken := self._take(worker):
+            self._run(worker, taken, since)
+            self._submit(worker)
+
+    def _longer_step(self, worker: Worker, thread: int, taken: Sequence[Queued], since: float) -> None:
+        """Compute one long piece on a thread for such."""
+        self._run(worker, taken, since)
+        with self._lock:
+            self._idle[thread].append(worker)
+            self._wake()
 
     def _take(self, worker: Worker) -> list[Queued]:
-        """Take the next batch out of the queue."""
+        """Take the next batch of this worker out of the queue, and hand on what is longer; without any, it is idle."""
         with self._lock:
-            taken = self._queue.take(worker.budget)
-            for call, piece in taken:
-                self._room.remove(call.share, piece.size)
-                call.waiting -= piece.size
-            self._queue_seconds.set(self._room.total / self._rate)
+            while taken := self._queue.take(worker.budget, self._has_thread):
+                self._num_passes += 1
+                for call, piece in taken:
+                    self._room.remove(call.share, piece.size)
+                    call.waiting -= piece.size
+                self._queue_seconds.set(self._room.total / self._rate)
+                self._note_begin(taken)
+                if not (thread := self._thread_for(taken[0])):
+                    return taken
+                other = self._idle[thread].pop()
+                other.submit(partial(self._longer_step, other, thread, taken, time.perf_counter()), thread)
+            if self._workers:  # it is not closed
+                self._idle[0].append(worker)
+            return []
+
+    def _thread_for(self, one: Queued) -> int:
+        """Return the number of the thread for a piece: 0 up to a batch, 1 up to `TIMES_LONGER` batches, and so on."""
+        times = one.size / self._batch_samples
+        return 0 if times <= 1 else min(len(self._idle) - 1, math.ceil(math.log(times, TIMES_LONGER)))
+
+    def _has_thread(self, one: Queued) -> bool:
+        thread = self._thread_for(one)
+        return not thread or bool(self._idle[thread])
+
+    def _note_begin(self, taken: Sequence[Queued]) -> None:
         now = time.perf_counter()
         for call in {one.call for one in taken}:
             if not call.has_begun:
                 call.has_begun = True
                 self._queue_time.observe(now - call.since)
-        return taken
+
+    def _run(self, worker: Worker, taken: Sequence[Queued], since: float) -> None:
+        """Compute a batch."""
+        try:
+            self._compute(worker, [one.piece for one in taken])
+            worker.note(sum(one.size for one in taken) / self._rate, time.perf_counter() - since)
+        except Exception:
+            logger.exception("%s lost a batch", self._name)
+        finally:
+            with self._lock:
+                self._num_passes -= 1
 
     def _compute(self, worker: Worker, pieces: Sequence[Piece]) -> None:
         size = sum(piece.size for piece in pieces if not piece.recording.is_over)
         if not size:
             return
         with self._lock:
-            is_alone = len(self._idle) == len(self._workers) - 1 and not len(self._queue)
+            is_alone = self._num_passes == 1 and not len(self._queue)
         start = time.perf_counter()
         compute(partial(worker.forward, is_alone=is_alone), pieces, explain=self._explain)
         self._forward_time.observe(time.perf_counter() - start)
@@ -268,9 +304,10 @@ class Batcher:
         for call in list(self._calls):
             call.fail(reason.copy())
             self._forget(call)
-        for worker in self._workers:  # wait for its current batch
-            await asyncio.wrap_future(worker.submit(lambda: None))
+        for thread in range(len(self._idle)):
+            for worker in self._workers:  # wait for its current batch
+                await asyncio.wrap_future(worker.submit(lambda: None, thread))
         self._measuring.shutdown(wait=False, cancel_futures=True)
         self._workers.clear()
-        self._idle.clear()
+        self._idle = [[] for _ in self._idle]
         del self._backbone

@@ -3,6 +3,10 @@
 A GPU has one lane. A CPU has several, each with a part of the cores: a forward pass on few cores is delayed least when
 decoding or answering takes one of them. A lane uses all cores while the others are idle.
 
+A pass cannot be interrupted, so on a CPU passes are short. A recording, or a window of one, that is longer than such a
+pass is computed on a further thread of the lane, between which and the short passes the operating system divides the
+cores.
+
 OpenMP has worker threads for each thread that computes on several cores. If there are more of them than cores, they
 sleep between operations, and waking them costs a quarter of the speed.
 """
@@ -26,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 LANES = 4  # most lanes of a CPU
+CPU_PASS_SECONDS = 5.0  # of audio; longer passes compute no more audio a second
+LONGER_PASSES = 2  # further threads of a lane of a CPU
+TIMES_LONGER = 4  # that a pass on the next thread may be
 DECAY = 0.9  # of measured throughput with each batch, an average over about ten batches
 TRIAL_SECONDS = (1.0, 10.0)  # of audio, after loading: the first pass compiles and allocates, the second is timed
 
@@ -42,13 +49,17 @@ class Lane:
     Attributes:
         cores: number of cores while other lanes are busy.
         all_cores: number of cores while they are idle.
-        number: of lanes of the device.
+        longer: further threads for single recordings or windows that are longer than a batch, by length.
     """
 
     thread: ThreadPoolExecutor
     cores: int = 1
     all_cores: int = 1
-    number: int = 1
+    longer: Sequence[ThreadPoolExecutor] = ()
+
+    @property
+    def threads(self) -> Sequence[ThreadPoolExecutor]:
+        return self.thread, *self.longer
 
 
 class ComputeThreads:
@@ -64,12 +75,13 @@ class ComputeThreads:
         if self._is_closed:
             raise RuntimeError(f"the server is stopping, and computes nothing more on {device}")
         if device not in self._lanes:
-            cores = self._cores if device.type == "cpu" else 1
+            lanes = self._lanes[device] = []
+            is_cpu = device.type == "cpu"
+            cores = self._cores if is_cpu else 1
             number = min(cores, LANES)
-            self._lanes[device] = [
-                Lane(torch_thread(f"sonant-compute-{device}-{i}"), cores // number, cores, number)
-                for i in range(number)
-            ]
+            for name in (f"sonant-compute-{device}-{i}" for i in range(number)):
+                longer = [torch_thread(f"{name}-longer-{i}") for i in range(LONGER_PASSES if is_cpu else 0)]
+                lanes.append(Lane(torch_thread(name), cores // number, cores, longer))
         return self._lanes[device]
 
     def close(self) -> None:
@@ -77,7 +89,8 @@ class ComputeThreads:
         self._is_closed = True
         for lanes in self._lanes.values():
             for lane in lanes:
-                lane.thread.shutdown(wait=False, cancel_futures=True)
+                for thread in lane.threads:
+                    thread.shutdown(wait=False, cancel_futures=True)
 
 
 class Worker:
@@ -89,7 +102,8 @@ class Worker:
     """
 
     def __init__(self, backbone: Backbone, batch_seconds: float | None, lane: Lane) -> None:
-        self._forward = Forward(backbone, batch_seconds or suitable_batch_seconds(backbone) / lane.number)
+        usual = CPU_PASS_SECONDS if backbone.device.type == "cpu" else suitable_batch_seconds(backbone)
+        self._forward = Forward(backbone, batch_seconds or usual)
         self._lane = lane
         self._audio_seconds = self._wall_seconds = 0.0
 
@@ -105,12 +119,16 @@ class Worker:
     def budget(self) -> float:
         return self._forward.budget
 
-    def submit(self, work: Callable[[], T]) -> "Future[T]":
-        """Run a function in the lane, in the order of submission."""
-        return self._lane.thread.submit(work)
+    @property
+    def num_threads(self) -> int:
+        return len(self._lane.threads)
+
+    def submit(self, work: Callable[[], T], thread: int = 0) -> "Future[T]":
+        """Run a function on a thread of the lane, in the order of submission."""
+        return self._lane.threads[thread].submit(work)
 
     def forward(self, clips: Sequence[Clip], *, is_alone: bool = True) -> Iterator[Tensor | NonFiniteStates]:
-        """Compute states as `Forward` does. Call it in the lane; `is_alone`: other lanes are idle."""
+        """Compute states as `Forward` does. Call it in the lane; `is_alone`: all other threads are idle."""
         torch.set_num_threads(self._lane.all_cores if is_alone else self._lane.cores)
         return self._forward(clips)
 

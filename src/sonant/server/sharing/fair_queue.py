@@ -53,16 +53,27 @@ class FairQueue(Generic[W]):
         self._lines[share].pieces.append(piece)
         self._count += 1
 
-    def take(self, room: float) -> list[W]:
+    def take(self, room: float, may_take: Callable[[W], bool] = lambda _: True) -> list[W]:
         """Take the next batch: at most `room` samples, or one larger piece.
 
         A piece that its credit covers but that does not fit is the first of the next batch.
+
+        Args:
+            may_take: of the first piece of a line; if it is False, the line is passed over, and saves up credit for
+                that piece alone.
         """
         batch: list[W] = []
-        while self._turns and (room > 0 or not batch):
+        num_passed = 0  # lines since the last one whose first piece may be taken
+        while num_passed < len(self._turns) and (room > 0 or not batch):
             share = self._turns.popleft()
             line = self._lines[share]
             line.credit += 0 if line.is_due else self.quantum
+            if not may_take(first := line.pieces[0]):
+                line.credit = min(line.credit, first.size)
+                self._turns.append(share)
+                num_passed += 1
+                continue
+            num_passed = 0
             while line.pieces and line.pieces[0].size <= line.credit and (line.pieces[0].size <= room or not batch):
                 piece = line.pieces.popleft()
                 line.credit -= piece.size
