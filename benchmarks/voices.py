@@ -3,8 +3,9 @@
     python -m benchmarks.voices FOLDER
     python -m benchmarks.voices FOLDER --model MODEL --write voices.json      # its calibration, too
 
-FOLDER holds sid_dev.jsonl and sid_test.jsonl, on which the calibration is set, and asv.jsonl with trials.txt (`1|0
-ENROLLED TEST`, paths as in asv.jsonl) of other speakers, on which it is measured; each row has a `speaker`.
+FOLDER holds sid_train.jsonl, sid_dev.jsonl and sid_test.jsonl, on which the calibration is set, and asv.jsonl with
+trials.txt (`1|0 ENROLLED TEST`, paths as in asv.jsonl) of other speakers, on which it is measured; each row has a
+`speaker`. All is measured twice: without and with the normalization.
 
 Identification: half of the speakers are enrolled, drawn at random, with one or three recordings each; the others are
 unknown. FPIR: share of recordings of unknown speakers that are taken for an enrolled one. FNIR: share of the other
@@ -23,9 +24,10 @@ import numpy.typing as npt
 import sonant
 from sonant.audio import read
 from sonant.data.manifest import ManifestEntry, read_manifest
-from sonant.decoding.known_voices import EnrolledRecording, KnownVoices, Person, unit_vectors
-from sonant.decoding.voice_calibration import VoiceCalibration
+from sonant.decoding.known_voices import EnrolledRecording, KnownVoices, Person
+from sonant.decoding.voice_calibration import VoiceCalibration, comparable
 from sonant.evaluation import calibrate_voices, eer, speaker_bootstrap
+from sonant.evaluation.calibration import SHRINKAGES
 from sonant.extraction.voice_samples import VoiceSample
 
 Floats = npt.NDArray[np.float64]
@@ -42,28 +44,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", help="the name of the recordings in the calibration; without it, the folder's")
     options = parser.parse_args(arguments)
     encoder = sonant.load(options.model, device="cpu")
-    heard = [*read_manifest(options.folder / "sid_dev.jsonl"), *read_manifest(options.folder / "sid_test.jsonl")]
+    heard = [
+        entry for part in ("train", "dev", "test") for entry in read_manifest(options.folder / f"sid_{part}.jsonl")
+    ]
     samples = encoder.voice_samples([str(entry.path) for entry in heard], progress=None)
-    calibration = calibrated(heard, samples, data=options.data or options.folder.resolve().name)
+    name = options.data or options.folder.resolve().name
+    entries = read_manifest(options.folder / "asv.jsonl")
+    others = encoder.voice_samples([str(entry.path) for entry in entries], progress=None)
+    mixed = mixtures(entries)
+    of_two = encoder.voice_samples(mixed, progress=None)
+    for shrinkages in ((), SHRINKAGES):
+        calibration = calibrated(heard, samples, data=name, shrinkages=shrinkages)
+        print(f"{'with' if calibration.normalization else 'without'} normalization: {calibration.basis}")
+        print(
+            f"llr = {calibration.slope:.2f} * cosine {calibration.offset:+.2f}; threshold {calibration.threshold:.3f}\n"
+        )
+        verification(options.folder, entries, others, calibration)
+        for enrolled in (1, 3):
+            identification(entries, others, calibration, enrolled=enrolled)
+        several_voices(others, of_two, calibration)
     if options.write:
         data = {encoder.voice_fingerprint: rounded(calibration).as_data()}
         options.write.write_text(json.dumps(data) + "\n", encoding="utf-8")
-    print(f"{options.model}: {calibration.basis}")
-    print(f"llr = {calibration.slope:.2f} * cosine {calibration.offset:+.2f}; threshold {calibration.threshold:.3f}\n")
-    entries = read_manifest(options.folder / "asv.jsonl")
-    samples = encoder.voice_samples([str(entry.path) for entry in entries], progress=None)
-    verification(options.folder, entries, samples, calibration)
-    for enrolled in (1, 3):
-        identification(entries, samples, calibration, enrolled=enrolled)
-    several_voices(encoder, entries, samples, calibration)
 
 
-def calibrated(entries: Sequence[ManifestEntry], samples: Sequence[VoiceSample], *, data: str) -> VoiceCalibration:
+def calibrated(
+    entries: Sequence[ManifestEntry], samples: Sequence[VoiceSample], *, data: str, shrinkages: Sequence[float]
+) -> VoiceCalibration:
     """Return the calibration by these recordings."""
     return calibrate_voices(
         np.stack([sample.vector for sample in samples]),
         [entry.fields["speaker"] for entry in entries],
-        parts=np.stack([sample.parts for sample in samples if sample.parts is not None]),
+        parts=[sample.parts for sample in samples],
+        shrinkages=shrinkages,
         data=data,
     )
 
@@ -84,7 +97,7 @@ def verification(
     labels = np.array([int(label) for label, *_ in lines])
     pairs = np.array([[number[(folder / path).resolve()] for path in pair] for _, *pair in lines])
     speakers = [(entries[first].fields["speaker"], entries[second].fields["speaker"]) for first, second in pairs]
-    units = unit_vectors(np.stack([sample.vector for sample in samples]))
+    units = comparable(np.stack([sample.vector for sample in samples]), calibration)
     scores = (units[pairs[:, 0]] * units[pairs[:, 1]]).sum(-1)
     low, high = speaker_bootstrap(eer, scores, labels, speakers)
     print(f"verification: EER {eer(scores, labels):.1%} [{low:.1%}, {high:.1%}] of {len(labels)} trials")
@@ -140,29 +153,28 @@ def identification(
     print("  " + ", ".join(f"FNIR {miss:.1%} at FPIR {rate:.0%}" for rate, miss in zip(RATES, at, strict=True)) + "\n")
 
 
-def several_voices(
-    encoder: sonant.SpeechEncoder,
-    entries: Sequence[ManifestEntry],
-    samples: Sequence[VoiceSample],
-    calibration: VoiceCalibration,
-) -> None:
-    """Print the share of recordings of one and of two voices that enrollment refuses as of several voices."""
-    least = calibration.least_unity
-    assert least is not None
+def mixtures(entries: Sequence[ManifestEntry]) -> list[Floats]:
+    """Return recordings in which two people speak one after the other."""
     generator = np.random.default_rng(0)
-    mixed = []
+    mixed: list[Floats] = []
     while len(mixed) < MIXED:
         one, other = generator.choice(len(entries), 2, replace=False)
         if entries[one].fields["speaker"] != entries[other].fields["speaker"]:
             mixed.append(np.concatenate([read(entries[one].path), read(entries[other].path)]))
-    of_two = [sample.unity for sample in encoder.voice_samples(mixed)]
-    of_one = [sample.unity for sample in samples]
+    return mixed
 
-    def share(found: Sequence[float | None]) -> str:
+
+def several_voices(of_one: Sequence[VoiceSample], of_two: Sequence[VoiceSample], calibration: VoiceCalibration) -> None:
+    """Print the share of recordings of one and of two voices that enrollment refuses as of several voices."""
+    least = calibration.least_unity
+    assert least is not None
+
+    def share(samples: Sequence[VoiceSample]) -> str:
+        found = [sample.unity(calibration) for sample in samples]
         judged = [value for value in found if value is not None]
         return f"{np.mean([value < least for value in judged]):.1%} of {len(judged)} (of {len(found)} recordings)"
 
-    print(f"refused as of several voices: one voice {share(of_one)}; two voices, one after the other {share(of_two)}")
+    print(f"refused as of several voices: one voice {share(of_one)}; two, one after the other {share(of_two)}\n")
 
 
 if __name__ == "__main__":

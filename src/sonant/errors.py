@@ -12,7 +12,8 @@
     │   ├── NonFiniteAudio               NaN or infinite samples
     │   ├── NoSpeech                     nothing in it is loud enough to be speech
     │   ├── TooLittleSpeech              too little speech to enroll a voice
-    │   └── SeveralVoices                speech of several people, where one is enrolled
+    │   ├── SeveralVoices                speech of several people, where one is enrolled
+    │   └── RecordingEnrolled            enrolled as another person
     ├── CheckpointError (ValueError)     a set of weights cannot be used
     │   ├── UnknownCheckpoint            the file or folder is in no format we read
     │   ├── CorruptedCheckpoint          in a known format, but damaged or cut short
@@ -121,6 +122,10 @@ class TooLittleSpeech(AudioError):
 
 class SeveralVoices(AudioError):
     """The recording has the speech of several people, where one is to be enrolled."""
+
+
+class RecordingEnrolled(AudioError):
+    """The recording is enrolled as another person."""
 
 
 class CheckpointError(SonantError, ValueError):

@@ -11,11 +11,12 @@ import torch
 import sonant
 from sonant import audio
 from sonant.api import SpeechEncoder
-from sonant.api.similarity import compare_voices
 from sonant.checkpoints import load_checkpoint, make_backbone, save_checkpoint
 from sonant.decoding.subtitles import segments
-from sonant.errors import CheckpointError, ConfigurationError, TooShortAudio, UnknownName
+from sonant.decoding.voice_calibration import VoiceCalibration
+from sonant.errors import CheckpointError, ConfigurationError, ModelWarning, TooShortAudio, UnknownName
 from sonant.evaluation import diarization_error
+from sonant.extraction.voice_calibrations import write_calibration
 from sonant.layers.packed import Packed
 from sonant.models import W2vBERT2Config, Wav2Vec2Config
 from sonant.models.catalog import CATALOG
@@ -135,16 +136,40 @@ def test_what_a_head_says_of_whole_recordings(tmp_path: Path, clips: list[np.nda
 def test_pairs_of_voices(verifier: SpeechEncoder, clips: list[np.ndarray]) -> None:
     one = verifier.verify(clips[0], clips[0])
     assert one.score == pytest.approx(1)
-    assert one.same
-    assert one.threshold == 0.86
+    assert one.threshold is one.same is one.probability is None  # no one has calibrated these weights
     several = verifier.verify(clips[:2], clips[1:], threshold=0.5)
     assert [answer.threshold for answer in several] == [0.5, 0.5]
-    vectors = verifier.speaker_vectors(clips)
-    assert several[1].score == pytest.approx(compare_voices(vectors[1], vectors[2]).score, abs=1e-5)
+    assert [answer.same for answer in several] == [answer.score >= 0.5 for answer in several]
+    vectors = [sample.vector for sample in verifier.voice_samples(clips)]
+    assert several[1].score == pytest.approx(verifier.similarity(vectors[1], vectors[2]), abs=1e-5)
     with pytest.raises(ConfigurationError, match="2 and 1 recordings were given"):
         verifier.verify(clips[:2], clips[:1])
     with pytest.raises(ConfigurationError, match="compared in pairs"):
         verifier.verify([clips[0]], clips[0])
+
+
+def test_one_calibration_holds_wherever_voices_are_compared(tmp_path: Path, clips: list[np.ndarray]) -> None:
+    """Beside the checkpoint it is used by itself; an assigned one comes first; that of other weights is told of."""
+    encoder = sonant.load(write_xvector(tmp_path / "model"))
+    mine = VoiceCalibration((0.3,), "mine", 5.0, 0.0)
+    for place in (tmp_path / "model/voices.json", tmp_path / "elsewhere/voices.json"):
+        write_calibration(place, "others", VoiceCalibration((0.1,), "others"))
+        write_calibration(place, encoder.voice_fingerprint, mine)
+    assert encoder.voice_calibration == mine
+    found = encoder.verify(clips[0], clips[1])
+    assert (found.threshold, found.basis) == (0.3, "mine")
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-5 * found.score)))
+    voices = sonant.Voices(tmp_path / "people.voices", encoder)
+    assert voices.calibration == mine
+    encoder.heads["xvector"].embedding.weight.data.mul_(2)
+    with pytest.warns(ModelWarning, match="no calibration for the present weights"):
+        assert encoder.verify(clips[0], clips[1]).threshold is None
+    with pytest.raises(ConfigurationError, match="no calibration for this model"):
+        encoder.read_voice_calibration(tmp_path / "elsewhere/voices.json")
+    encoder.voice_calibration = mine
+    assert encoder.verify(clips[0], clips[1]).basis == "mine"
+    with pytest.raises(ConfigurationError, match="cannot be read as calibrations"):
+        encoder.read_voice_calibration(tmp_path / "model/config.json")
 
 
 def test_what_is_too_short_for_a_head_is_told(verifier: SpeechEncoder) -> None:
@@ -183,7 +208,8 @@ def test_no_head_for_it(recognizer: SpeechEncoder, verifier: SpeechEncoder, clip
     with pytest.raises(ConfigurationError, match=r"no head for it \(ctc\).*facebook/"):
         verifier.transcribe(clips[0])
     with pytest.raises(ConfigurationError, match=r"microsoft/wavlm-base-sv"):
-        recognizer.verify(clips[0], clips[1])
+        recognizer.speaker_vectors(clips[0])
+    assert recognizer.verify(clips[0], clips[0]).score == pytest.approx(1)  # by the preset for speakers
     with pytest.raises(ConfigurationError, match=r"Give num_speakers\. .*microsoft/wavlm-base-sd"):
         recognizer.diarize(clips[0])
     with pytest.raises(ConfigurationError, match=r"num_speakers, or threshold"):

@@ -66,8 +66,8 @@ def test_recordings_that_would_spoil_the_store_are_refused(voices: sonant.Voices
 def test_several_voices_are_refused_where_that_was_calibrated(voices: sonant.Voices) -> None:
     both = np.concatenate([sonant.audio.read(path) for path in (ALLISON[0], CARLO[0])])
     (one, two) = voices.encoder.voice_samples([ALLISON[0], both])
-    assert one.unity > two.unity
-    between = (one.unity + two.unity) / 2
+    assert one.unity(None) > two.unity(None)
+    between = (one.unity(None) + two.unity(None)) / 2
     voices._file.calibration = VoiceCalibration((0.0,), "", 5.0, 0.0, least_unity=between)
     voices.enroll("Allison", ALLISON[0])
     with pytest.raises(SeveralVoices, match="Cut out"):
@@ -87,7 +87,7 @@ def test_a_store_refuses_another_model(voices: sonant.Voices, tmp_path: Path) ->
 def test_heads_give_their_own_vectors(tmp_path: Path) -> None:
     other = sonant.load(write_xvector(tmp_path / "model"))
     voices = sonant.Voices(tmp_path / "people.voices", other)
-    assert voices.enroll("Allison", ALLISON[0]).recordings[0].vector.shape == (XVECTOR_DIM,)
+    assert voices.enroll("Allison", ALLISON[0]).person.recordings[0].vector.shape == (XVECTOR_DIM,)
     found = voices.identify(ALLISON[0])
     assert found.person is found.threshold is None  # no one has calibrated these weights
     assert found.matches[0].score == pytest.approx(1.0)

@@ -7,7 +7,9 @@ import pytest
 
 import sonant
 from sonant.cli import main
+from sonant.decoding.voice_calibration import VoiceCalibration
 from sonant.extraction.text_formats import rttm_names
+from sonant.extraction.voice_calibrations import write_calibration
 from tests.heads import write_ctc, write_frame_classifier, write_xvector
 from tests.mms import write_mms
 
@@ -113,9 +115,17 @@ def test_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(ONE), str(OTHER), "-m", model, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["score"] == pytest.approx(sonant.verify(ONE, OTHER, model=model).score, abs=1e-6)
-    assert answer["same"] == (answer["score"] >= answer["threshold"] == 0.86)
+    assert answer["same"] is answer["threshold"] is None  # no one has calibrated these weights
     assert main(["verify", str(ONE), str(ONE), "-m", model]) == 0
+    assert capsys.readouterr().out == "no verdict (cosine 1.000)\n"
+    assert main(["verify", str(ONE), str(ONE), "-m", model, "--threshold", "0.86"]) == 0
     assert capsys.readouterr().out == "the same voice (cosine 1.000, threshold 0.86)\n"
+    mine = tmp_path / "calibrations.json"
+    write_calibration(mine, sonant.load(model).voice_fingerprint, VoiceCalibration((0.9,), "Mine.", 5.0, 0.0))
+    assert main(["verify", str(ONE), str(ONE), "-m", model, "--calibration", str(mine)]) == 0
+    told = capsys.readouterr()
+    assert told.out == "the same voice (cosine 1.000, threshold 0.9, probability 0.99)\n"
+    assert told.err == "Mine.\n"
 
 
 def test_diarize(tmp_path: Path, recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:

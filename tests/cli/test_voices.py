@@ -82,6 +82,10 @@ def test_calibrate_sets_the_threshold(typed, tmp_path: Path) -> None:
     assert out.startswith("Set on 12 recordings of 2 speakers (speakers.jsonl)")
     typed("enroll", "Ada", ADA)
     assert typed("identify", ADA)[2] == out
+    other = tmp_path / "voices.json"
+    assert typed("calibrate", str(manifest), "--false-accept", "0.2", "-o", str(other))[:2] == (1, out)
+    (calibration,) = json.loads(other.read_text()).values()
+    assert calibration["basis"] + "\n" == out
     assert typed("calibrate", str(manifest), "--label", "who")[0] == 1
 
 
@@ -110,6 +114,28 @@ def test_a_single_recording_is_listed_and_forgotten(typed) -> None:
     assert typed("forget", "Ada", "--recording", first["recording"])[0] == 0
     assert json.loads(typed("list", "--recordings", "--json")[1]) == [second]
     assert typed("forget", "Ada", "--recording", first["recording"])[0] == 2
+
+
+def test_the_same_recording_counts_once(typed) -> None:
+    assert typed("enroll", "Ada", ADA)[1] == "Ada: 1 of 1 recordings enrolled\n"
+    assert typed("enroll", "Ada", ADA, ADA_TOO)[:2] == (0, "Ada: 1 of 2 recordings enrolled, 1 enrolled before\n")
+    code, out, err = typed("enroll", "Eve", ADA)
+    assert (code, out) == (1, "")
+    assert "enrolled as 'Ada'" in err
+    assert [person["name"] for person in json.loads(typed("list", "--json")[1])] == ["Ada"]
+
+
+def test_a_failed_enrollment_leaves_no_file(typed, tmp_path: Path) -> None:
+    assert typed("enroll", "Ada", "nowhere.wav")[0] == 1
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "song").touch()
+    assert main(["voices", "enroll", "Ada", ADA, "--voices", str(tmp_path / "song/people.voices")]) == 2
+
+
+def test_names_are_printed_as_they_are_written(typed) -> None:
+    typed("enroll", "Зоя", ADA)
+    for verb in (("list", "--json"), ("export",), ("identify", ADA, "--json")):
+        assert "Зоя" in typed(*verb)[1]
 
 
 def test_an_empty_file_is_filled(typed, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from sonant.decoding.known_voices import (
     people_of,
 )
 from sonant.decoding.voice_calibration import VoiceCalibration
+from sonant.decoding.within_class import VoiceNormalization
 from sonant.errors import ConfigurationError, MeasurementError
 
 DIM = 8
@@ -79,6 +80,18 @@ def test_without_a_calibration_there_is_no_verdict() -> None:
         KnownVoices([ADA]).names(axis(0)[None])
 
 
+def test_scores_are_of_normalized_vectors() -> None:
+    stretch = np.diag([0.0, 1.0, *[1.0] * (DIM - 2)]).astype(np.float16)  # the first direction counts for nothing
+    normalization = VoiceNormalization(axis(3), stretch)
+    known = KnownVoices([ADA, GRACE], VoiceCalibration((0.5,), "", normalization=normalization))
+    plain = KnownVoices([person("Ada", *(v - axis(3) - v[0] * axis(0) for v in (axis(0), 2 * axis(0) + axis(1)))),
+                         person("Grace", axis(2) - axis(3))])  # fmt: skip
+    voice = axis(0) + axis(1) + axis(5)
+    assert known.scores(voice[None])[0] == pytest.approx(plain.scores((voice - axis(0) - axis(3))[None])[0])
+    with pytest.raises(ConfigurationError, match="another model"):
+        known.scores(np.ones((1, DIM + 1)))
+
+
 def test_names_are_those_of_identify() -> None:
     known = KnownVoices([ADA, GRACE], CALIBRATION)
     assert known.names(np.stack([axis(2), axis(6), axis(0)])) == ["Grace", None, "Ada"]
@@ -117,7 +130,9 @@ def test_rows_become_people_and_people_become_json() -> None:
     "data",
     [{}, {"thresholds": [0.5]}, {"thresholds": [0.5], "basis": "", "more": 1}, {"thresholds": [], "basis": ""},
      {"thresholds": [float("nan")], "basis": ""}, {"thresholds": [0.5], "basis": "", "slope": 1.0},
-     {"thresholds": [0.5], "basis": "", "slope": -1.0, "offset": 0.0}],
+     {"thresholds": [0.5], "basis": "", "slope": -1.0, "offset": 0.0}, [], {"thresholds": "x", "basis": ""},
+     {"thresholds": [0.5], "basis": "", "normalization": {"mean": "AAAA", "matrix": "%"}},
+     {"thresholds": [0.5], "basis": "", "normalization": {"mean": "AACAPw==", "matrix": "AAA="}}],
 )  # fmt: skip
 def test_calibrations_that_are_none_are_refused(data: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):

@@ -1,11 +1,15 @@
 """Likelihood ratios of scores with a known answer, and thresholds that keep what they promise."""
 
+import json
+
 import numpy as np
 import pytest
 
-from sonant.decoding.known_voices import unit_vectors
+from sonant.decoding.voice_calibration import VoiceCalibration, comparable
+from sonant.decoding.within_class import VoiceNormalization, unit_vectors
 from sonant.errors import ConfigurationError, MeasurementError
-from sonant.evaluation import calibrate_voices, likelihood_ratio
+from sonant.evaluation import calibrate_voices, eer, likelihood_ratio
+from sonant.evaluation.held_out import pair_scores, part_scores
 
 DRAW = np.random.default_rng(0)
 LABELS = np.repeat([1, 0, 0], 20_000)
@@ -46,7 +50,7 @@ def test_exchanged_labels_are_refused() -> None:
 @pytest.mark.parametrize("rate", [0.01, 0.1])
 def test_the_threshold_is_the_least_that_accepts_so_few(rate: float) -> None:
     vectors, names = people()
-    calibration = calibrate_voices(vectors, names, false_accept=rate)
+    calibration = calibrate_voices(vectors, names, false_accept=rate, shrinkages=())
     units = unit_vectors(vectors)
     first, second = np.triu_indices(len(units), 1)
     scores, same = (units @ units.T)[first, second], np.array(names)[first] == np.array(names)[second]
@@ -61,7 +65,7 @@ def test_the_threshold_is_the_least_that_accepts_so_few(rate: float) -> None:
 def test_unknown_voices_are_taken_for_one_of_many_no_more_often_than_for_one_of_two() -> None:
     """The threshold among N people keeps the share of unknown voices that are accepted."""
     vectors, names = people(speakers=300, each=2)
-    calibration = calibrate_voices(vectors[:400], names[:400], false_accept=0.05)
+    calibration = calibrate_voices(vectors[:400], names[:400], false_accept=0.05, shrinkages=())
     units = unit_vectors(vectors[400:])
     scores = units[100:] @ units[:100:2].T  # (probes, people), none of them enrolled
     shares = [(scores[:, :count].max(1) >= calibration.threshold_among(count)).mean() for count in (1, 8, 50)]
@@ -71,11 +75,58 @@ def test_unknown_voices_are_taken_for_one_of_many_no_more_often_than_for_one_of_
 
 def test_parts_of_one_voice_are_seldom_below_the_least_unity() -> None:
     vectors, names = people()
-    parts = vectors.reshape(-1, 2, vectors.shape[1])  # neighbors are of one speaker
-    calibration = calibrate_voices(vectors, names, parts=parts, false_accept=0.1)
+    parts = np.stack([vectors, np.roll(vectors.reshape(30, 6, 12), 1, axis=1).reshape(-1, 12)], axis=1)
+    calibration = calibrate_voices(vectors, names, parts=list(parts), false_accept=0.1, shrinkages=())
     unity = unit_vectors(parts).prod(1).sum(-1)
     assert (unity < calibration.least_unity).mean() == pytest.approx(0.1, abs=0.02)
     assert calibrate_voices(vectors, names).least_unity is None
+
+
+def sessions(*, speakers: int, seed: int, dim: int = 12) -> tuple[np.ndarray, list[str]]:
+    """Vectors far from zero, of speakers who differ in all directions, and most of all within themselves in three."""
+    draw = np.random.default_rng(seed)
+    vectors = np.repeat(draw.normal(size=(speakers, dim)), 6, axis=0) + 5.0
+    scales = np.where(np.arange(dim) < 3, 4.0, 0.3)
+    return vectors + scales * draw.normal(size=vectors.shape), [
+        f"{seed} {i}" for i in range(speakers) for _ in range(6)
+    ]
+
+
+def errors(calibration: VoiceCalibration, vectors: np.ndarray, names: list[str]) -> tuple[float, float]:
+    """Equal error rate, and share of the pairs of two speakers at the threshold."""
+    units = comparable(vectors, calibration)
+    first, second = np.triu_indices(len(units), 1)
+    scores, same = (units @ units.T)[first, second], np.array(names)[first] == np.array(names)[second]
+    return eer(scores, same), float((scores[~same] >= calibration.threshold).mean())
+
+
+def test_normalization_helps_with_speakers_it_has_never_seen() -> None:
+    calibration = calibrate_voices(*sessions(speakers=60, seed=1))
+    plain = calibrate_voices(*sessions(speakers=60, seed=1), shrinkages=())
+    assert plain.normalization is None
+    (rate, accepted), (plain_rate, _) = (errors(each, *sessions(speakers=100, seed=2)) for each in (calibration, plain))
+    assert rate < 0.2 * plain_rate
+    assert accepted == pytest.approx(0.01, abs=0.01)
+    assert "left out" in calibration.basis
+    assert VoiceCalibration.from_data(json.loads(json.dumps(calibration.as_data()))) == calibration
+
+
+def test_the_scores_behind_thresholds_are_of_speakers_left_out() -> None:
+    """With fewer recordings than dimensions a normalization separates the speakers that it was fitted to."""
+    vectors, names = np.random.default_rng(3).normal(size=(80, 200)), [f"{i // 2}" for i in range(80)]
+    numbers = np.arange(80) // 2
+    same = np.equal.outer(numbers, numbers)[np.triu_indices(80, 1)]
+    fitted = comparable(
+        vectors, VoiceCalibration((0.5,), "", normalization=VoiceNormalization.fitted(vectors, numbers, 0.01))
+    )
+    assert eer((fitted @ fitted.T)[np.triu_indices(80, 1)], same) < 0.2
+    assert eer(pair_scores(vectors, numbers, 0.01), same) == pytest.approx(0.5, abs=0.15)
+    halves = part_scores(vectors.reshape(40, 2, 200), np.arange(40), vectors, numbers, 0.01)
+    assert halves == pytest.approx(pair_scores(vectors, numbers, 0.01)[same], abs=0.2)
+
+
+def test_few_speakers_get_no_normalization() -> None:
+    assert calibrate_voices(*sessions(speakers=29, seed=1)).normalization is None
 
 
 def test_too_little_data_is_refused() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sonant.decoding.voice_calibration import VoiceCalibration
-from sonant.errors import ConfigurationError, MeasurementError, UnknownName
+from sonant.errors import ConfigurationError, MeasurementError, RecordingEnrolled, UnknownName
 from sonant.extraction.voice_file import VoiceFile
 from sonant.extraction.voice_samples import VoiceSample
 
@@ -23,8 +23,9 @@ from sonant.extraction.voice_file import VoiceFile
 from sonant.extraction.voice_samples import VoiceSample
 
 file = VoiceFile(sys.argv[1])
+before = sum(len(person.recordings) for person in file.people())
 for number in range(10**6):
-    file.add(f"person {number % 7}", [VoiceSample(np.full(4, number + 1, np.float32), 3.0, None)])
+    file.add(f"person {number % 7}", [VoiceSample(np.ones(4, np.float32), 3.0 + before + number, None)])
     print(number, flush=True)
 """
 
@@ -110,6 +111,41 @@ def test_a_calibration_is_kept(file: VoiceFile) -> None:
     assert VoiceFile(file.path).calibration == calibration
 
 
+def test_the_same_recording_counts_once(file: VoiceFile) -> None:
+    (first, _) = file.people()[0].recordings
+    again = file.add("Ada", [sample(1.001, 2), sample(7, -8), sample(7, -8)])
+    assert again.repeated == (first.id, *again.added)
+    assert told(file)["Ada"] == [[1, 2], [3, 4], [7, -8]]
+    with pytest.raises(RecordingEnrolled, match="'Ada'"):
+        file.add("Grace", [sample(9, 1), sample(1, 2)])
+    with pytest.raises(RecordingEnrolled):
+        file.add("Eve", [sample(1, 2)])
+    assert list(told(file)) == ["Ada", "Grace"]
+    assert told(file)["Grace"] == [[5, 6]]
+    other = VoiceSample(np.array([1, 2], np.float32), 3.02, None)  # as similar, but with more speech
+    assert file.add("Grace", [other]).repeated == ()
+
+
+def test_no_file_is_made_before_someone_is_enrolled(tmp_path: Path) -> None:
+    file = VoiceFile(tmp_path / "new/people.voices", "model a")
+    assert file.people() == []
+    assert file.calibration is None
+    for change in (lambda: file.forget("Ada"), lambda: file.rename("Ada", "B"), lambda: file.merge("Ada", "B")):
+        with pytest.raises(UnknownName):
+            change()
+    assert list(tmp_path.iterdir()) == []
+    VoiceFile(file.path, "model b").add("Ada", [sample(1, 2)])
+    with pytest.raises(ConfigurationError, match="cannot be compared"):
+        file.add("Grace", [sample(1, 2)])
+    assert list(told(VoiceFile(file.path))) == ["Ada"]
+
+
+def test_a_place_for_no_file_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "song.flac").touch()
+    with pytest.raises(ConfigurationError, match="song.flac is no folder"):
+        VoiceFile(tmp_path / "song.flac/below/people.voices", "model a")
+
+
 def test_what_is_no_file_of_voices_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "song.flac"
     path.write_bytes(b"fLaC" * 1000)
@@ -135,15 +171,19 @@ def test_a_file_that_cannot_be_changed_is_read(file: VoiceFile, monkeypatch: pyt
 
 def test_enrollments_at_once_are_all_kept(file: VoiceFile) -> None:
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: VoiceFile(file.path).add("Crowd", [sample(number + 1, 1)]), range(20)))
-    assert sorted(first for first, _ in told(file)["Crowd"]) == list(range(1, 21))
+        list(
+            pool.map(
+                lambda number: VoiceFile(file.path).add("Crowd", [sample(np.cos(number), np.sin(number))]), range(20)
+            )
+        )
+    assert sorted(first for first, _ in told(file)["Crowd"]) == pytest.approx(sorted(np.cos(range(20))))
 
 
 @pytest.mark.slow
 def test_kill_9_loses_no_enrollment(tmp_path: Path) -> None:
     path = tmp_path / "people.voices"
-    VoiceFile(path, "model a")
-    kept = 0
+    VoiceFile(path, "model a").add("person 0", [sample(1, 2)])
+    kept = 1
     for seconds in (0.3, 0.7):
         process = subprocess.Popen(
             [sys.executable, "-c", ENROLLING, str(path)],

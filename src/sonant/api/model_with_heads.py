@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
-from sonant.api.options import ComputingOptions, Layers
+from sonant.api.audio_inputs import AudioInput, AudioInputs
+from sonant.api.options import INFERENCE, ComputingOptions, InferenceOptions, Layers, completed, of_request
+from sonant.api.running import answers_of
 from sonant.checkpoints import Head, save_pretrained
 from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers
 from sonant.checkpoints.languages import Languages, refuse_language
 from sonant.errors import UnknownName
 from sonant.extraction.engine import Engine
 from sonant.extraction.head_store import Heads
+from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import EncodeRequest, resolve_layers
 from sonant.extraction.units import Coding
@@ -174,3 +177,22 @@ class ModelWithHeads:
         """Return an engine for the devices and precision of the options; `coded`: for the model's codes alone."""
         models = self.optimized(options["precision"], options["device"], weights=weights)
         return Engine([Coding(model) for model in models] if coded else models)
+
+    def _by_head(
+        self,
+        verb: Callable[..., Any],
+        pipeline: HeadPipeline[Any],
+        audio: AudioInput | AudioInputs,
+        options: InferenceOptions,
+    ) -> Any:
+        """Return the answer of a head for one recording or several."""
+        options = completed(options, INFERENCE, verb)
+        return answers_of(
+            self._engine(options),
+            audio,
+            EncodeRequest(layers=pipeline.layers, **of_request(options)),
+            options,
+            min_samples=pipeline.min_samples,
+            twice_at_once=pipeline.reads_source,
+            make_sink=pipeline.make_sink,
+        )

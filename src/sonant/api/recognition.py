@@ -1,45 +1,32 @@
-"""Methods that use the heads of a model: transcription, verification, diarization, classification."""
+"""Methods that use the heads of a model: transcription, speaker vectors, diarization, classification."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
-from sonant.api.model_with_heads import ModelWithHeads
 from sonant.api.options import (
-    INFERENCE,
     AnySpeaker,
     InferenceOptions,
     PlainOptions,
     PlainSpeaker,
     SkippingOptions,
     SkippingSpeaker,
-    check_one_channel,
-    completed,
-    of_request,
 )
-from sonant.api.recordings import paired
-from sonant.api.running import answers_of, tell
-from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices
+from sonant.api.voice_comparison import VoiceComparison
 from sonant.decoding.known_voices import KnownVoices
-from sonant.decoding.results import SpeakerTurn, Transcript, Verification
-from sonant.decoding.speaker_clustering import check_cosine
+from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.decoding.speaker_turns import on_channel
 from sonant.errors import UnknownName
 from sonant.extraction.classification import classification
 from sonant.extraction.diarization import diarization
 from sonant.extraction.heads import HeadPipeline
-from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sources import is_many
 from sonant.extraction.speaker_vectors import verification
-from sonant.extraction.speech_sums import voice_fingerprint
 from sonant.extraction.transcripts import transcription
-from sonant.extraction.voice_samples import VoiceSample, voice_sampling
 from sonant.models.abilities import HEADS_FOR, Ability
 
 if TYPE_CHECKING:
@@ -49,10 +36,9 @@ Given = AudioInput | AudioInputs
 Vector = NDArray[np.float32]
 Turns = list[SpeakerTurn]
 Classes = dict[str, float]
-Verb = Callable[..., Any]
 
 
-class Recognition(ModelWithHeads):
+class Recognition(VoiceComparison):
     """A loaded model with methods that use its heads."""
 
     @overload
@@ -102,85 +88,6 @@ class Recognition(ModelWithHeads):
             float32 (dim,), the width of the head; embeddings of one speaker have a high cosine.
         """
         return self._by_head(self.speaker_vectors, self.head_pipeline("verification"), audio, options)
-
-    @overload
-    def voice_samples(self, audio: AudioInput, **options: Unpack[PlainOptions]) -> VoiceSample: ...
-    @overload
-    def voice_samples(self, audio: AudioInputs, **options: Unpack[PlainOptions]) -> list[VoiceSample]: ...
-    @overload
-    def voice_samples(self, audio: AudioInputs, **options: Unpack[SkippingOptions]) -> list[VoiceSample | None]: ...
-    @overload
-    def voice_samples(self, audio: AudioInput, **options: Unpack[InferenceOptions]) -> OneAnswer[VoiceSample]: ...
-    @overload
-    def voice_samples(self, audio: AudioInputs, **options: Unpack[InferenceOptions]) -> ManyAnswers[VoiceSample]: ...
-    def voice_samples(self, audio: Given, **options: Unpack[InferenceOptions]) -> Answers[VoiceSample]:
-        """Return the voice of one recording, or of each in a list: the speaker embedding of its speech, and its amount.
-
-        The embedding is that of the x-vector head, or, without one, the mean of the state of the preset "speaker"; in
-        both cases over the frames that are loud enough to be speech.
-
-        Args:
-            audio: as in `SpeechEncoder.encode`.
-            **options: see `InferenceOptions`.
-
-        Raises:
-            NoSpeech: a recording is silent.
-        """
-        return self._by_head(self.voice_samples, self.voice_pipeline(), audio, options)
-
-    @overload
-    def verify(
-        self, a: AudioInput, b: AudioInput, *, threshold: float | None = None, **options: Unpack[PlainOptions]
-    ) -> Verification: ...
-    @overload
-    def verify(
-        self, a: AudioInputs, b: AudioInputs, *, threshold: float | None = None, **options: Unpack[PlainOptions]
-    ) -> list[Verification]: ...
-    @overload
-    def verify(
-        self, a: AudioInput, b: AudioInput, *, threshold: float | None = None, **options: Unpack[InferenceOptions]
-    ) -> Verification | None: ...
-    @overload
-    def verify(
-        self, a: AudioInputs, b: AudioInputs, *, threshold: float | None = None, **options: Unpack[InferenceOptions]
-    ) -> list[Verification | None]: ...
-    def verify(
-        self,
-        a: Given,
-        b: Given,
-        *,
-        threshold: float | None = None,
-        **options: Unpack[InferenceOptions],
-    ) -> Verification | Sequence[Verification | None] | None:
-        """Return whether two recordings are of the same speaker, by the model's x-vector head.
-
-        Args:
-            a, b: two recordings, or lists of the same length, compared in pairs.
-            threshold: the least cosine of the same speaker; None: 0.86, the value for wavlm-base-plus-sv. Better choose
-                it on recordings like yours.
-            **options: see `InferenceOptions`, without channel="all". With on_error="skip" the answer for a pair with an
-                unusable recording is None, and `on_failure` is called with the index of the pair.
-
-        Returns:
-            `Verification`, or a list of them.
-        """
-        options = completed(options, INFERENCE, self.verify)
-        check_one_channel(options["channel"])
-        limit = VERIFICATION_THRESHOLD if threshold is None else threshold
-        check_cosine(limit)
-        left, right = paired(a, b)
-        failures: list[tuple[int, Exception]] = []
-        both: InferenceOptions = {
-            **options,
-            "on_failure": lambda number, error: failures.append((number % len(left), error)),
-        }
-        vectors = self._by_head(self.verify, self.head_pipeline("verification"), [*left, *right], both)
-        tell(sorted(failures, key=itemgetter(0)), len(left), options["on_failure"], noun="pairs of recordings")
-        answers = [
-            None if one is None or other is None else compare_voices(one, other, threshold=limit)
-            for one, other in zip(vectors[: len(left)], vectors[len(left) :], strict=True)
-        ]
-        return answers if is_many(a) else answers[0]
 
     @overload
     def diarize(self, audio: AudioInput, **options: Unpack[PlainSpeaker]) -> Turns: ...
@@ -312,28 +219,6 @@ class Recognition(ModelWithHeads):
             case "classification":
                 return classification(self.model, self._heads, name=self.name)
         raise UnknownName("ability of a head", ability, HEADS_FOR)
-
-    def voice_pipeline(self) -> HeadPipeline[VoiceSample]:
-        """Return the pipeline of voice samples, for callers that do their own batching."""
-        return voice_sampling(self.model, self._heads, name=self.name)
-
-    @property
-    def voice_fingerprint(self) -> str:
-        """A fingerprint of all that speaker embeddings depend on; equal for models whose embeddings may be compared."""
-        return voice_fingerprint(self.model, self._heads)
-
-    def _by_head(self, verb: Verb, pipeline: HeadPipeline[Any], audio: Given, options: InferenceOptions) -> Any:
-        """Return the answer of a head for one recording or several."""
-        options = completed(options, INFERENCE, verb)
-        return answers_of(
-            self._engine(options),
-            audio,
-            EncodeRequest(layers=pipeline.layers, **of_request(options)),
-            options,
-            min_samples=pipeline.min_samples,
-            twice_at_once=pipeline.reads_source,
-            make_sink=pipeline.make_sink,
-        )
 
 
 def _named_by_channel(channels: list[Turns | None] | None) -> list[Turns | None] | None:

@@ -7,14 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sonant.decoding.results import Verification
 from sonant.errors import ConfigurationError
 from sonant.extraction.pooling import Pool, pooled_dim
 from sonant.extraction.sources import is_many
 
 Vectors = NDArray[np.float32]
-
-VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, from its model card
 
 
 def vectors_of(given: Any, dim: int, pool: Pool, encode: Callable[[list[Any]], Sequence[Tensor | None]]) -> Vectors:
@@ -57,11 +54,6 @@ def cosines(left: Vectors, right: Vectors) -> float | Vectors:
         )
     cosine = _unit(left) @ _unit(right).T
     return float(cosine) if cosine.ndim == 0 else cosine
-
-
-def compare_voices(a: Vectors, b: Vectors, *, threshold: float = VERIFICATION_THRESHOLD) -> Verification:
-    """Return whether two speaker embeddings (dim,) are of the same speaker."""
-    return Verification(float(np.clip(cosines(a, b), -1.0, 1.0)), threshold)
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Unpack
 
-import numpy as np
-
 from sonant.api.audio_inputs import AudioInput, AudioInputs
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import encoder_of
-from sonant.api.options import InferenceOptions, PlainOptions, check_one_channel
-from sonant.decoding.known_voices import Identification, KnownVoices, Person, exported
+from sonant.api.options import InferenceOptions, PlainOptions
+from sonant.decoding.known_voices import Enrollment, Identification, KnownVoices, Person, exported
 from sonant.decoding.voice_calibration import VoiceCalibration
 from sonant.errors import ConfigurationError
-from sonant.evaluation.calibration import calibrate_voices
 from sonant.extraction.sources import is_many
-from sonant.extraction.voice_calibrations import calibration_of
 from sonant.extraction.voice_file import VoiceFile
 from sonant.extraction.voice_samples import VoiceSample
 
@@ -34,7 +30,7 @@ class Voices:
     use a file at once.
 
     Args:
-        file: made if there is none.
+        file: made by the first enrollment or calibration, if there is none.
         model: a loaded model, or an argument of `sonant.load`; None: the one by whose name the file was made.
 
     Attributes:
@@ -55,8 +51,8 @@ class Voices:
 
     @property
     def calibration(self) -> VoiceCalibration | None:
-        """The calibration of the scores: of `calibrate`, else the one known for the model, else None."""
-        return self._file.calibration or calibration_of(self._file.model, self.encoder.name)
+        """The calibration of the scores: that of `calibrate`, else `voice_calibration` of the encoder."""
+        return self._file.calibration or self.encoder.voice_calibration
 
     @property
     def known(self) -> KnownVoices:
@@ -72,10 +68,11 @@ class Voices:
             )
         return self.known
 
-    def enroll(self, name: str, audio: AudioInput | AudioInputs, **options: Unpack[PlainOptions]) -> Person:
+    def enroll(self, name: str, audio: AudioInput | AudioInputs, **options: Unpack[PlainOptions]) -> Enrollment:
         """Enroll one or several recordings of a person, who is added if there is none of this name.
 
-        All recordings are checked before any is stored.
+        All recordings are checked before any is stored. One that is enrolled already as this person is not stored
+        again; `Enrollment` says which.
 
         Args:
             name: of the person.
@@ -85,6 +82,7 @@ class Voices:
         Raises:
             TooLittleSpeech, NoSpeech: less than 2 s of speech, or silence.
             SeveralVoices: parts of a recording are of different voices; noticed with a calibrated model.
+            RecordingEnrolled: a recording is enrolled as another person.
             NonFiniteAudio: NaN or infinite samples.
             ConfigurationError: an invalid name.
         """
@@ -160,20 +158,6 @@ class Voices:
         Raises:
             MeasurementError: too few recordings or speakers, or vectors that do not tell speakers apart.
         """
-        recordings = list(audio)
-        if len(recordings) != len(speakers):
-            raise ConfigurationError(
-                f"{len(recordings)} recordings were given with {len(speakers)} speakers; expected one for each."
-            )
-        check_one_channel(options.get("channel"))
-        samples: Any = self.encoder.voice_samples(recordings, **options)
-        used = [(sample, speaker) for sample, speaker in zip(samples, speakers, strict=True) if sample is not None]
-        parts = [sample.parts for sample, _ in used if sample.parts is not None]
-        self._file.calibration = calibration = calibrate_voices(
-            np.array([sample.vector for sample, _ in used]),
-            [speaker for _, speaker in used],
-            parts=np.stack(parts) if parts else None,
-            false_accept=false_accept,
-            data=data,
-        )
+        calibration = self.encoder.calibrate_voices(audio, speakers, false_accept=false_accept, data=data, **options)
+        self._file.calibration = calibration
         return calibration

@@ -1,11 +1,11 @@
 """`sonant convert`: checkpoints to other formats, and to graphs."""
 
-import json as json_module
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sonant.cli.json_output import print_json
 from sonant.cli.options import CheckpointFlags
 from sonant.errors import ConfigurationError
 
@@ -92,7 +92,7 @@ def convert(
     )
     groups = None if int8_speech is None else _find_int8_groups(Path(destination), int8_speech)
     if json:
-        print(json_module.dumps({**asdict(report), "faithful": report.faithful, "int8_groups": groups}))
+        print_json({**asdict(report), "faithful": report.faithful, "int8_groups": groups})
         return 0 if report.faithful else 1
     changed = [*report.changed_tensors, *report.changed_settings]
     heads = f", heads: {', '.join(report.heads)}" if report.heads else ""
@@ -164,7 +164,7 @@ def _export(
 def _print_exported(source: str, exported: "Exported", *, json: bool) -> None:
     agreement = exported.agreement
     if json:
-        print(json_module.dumps({"source": source, **asdict(exported)}, default=str))
+        print_json({"source": source, **asdict(exported)}, default=str)
         return
     graph = {"onnx": "an ONNX graph", "torch": "a graph of torch.export"}[exported.format]
     normalize = exported.facts["normalize"]

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sonant.cli.json_output import print_json
+
 if TYPE_CHECKING:
     from sonant.extraction.destination import OutputFormats
     from sonant.extraction.summary import Summary, WorkEstimate
@@ -95,10 +97,9 @@ def _print_failures(errors: Path, *, most: int = 3) -> None:
 
 
 def _print_json(summary: "Summary") -> None:
-    import json
     from dataclasses import asdict
 
-    print(json.dumps(asdict(summary), default=str))
+    print_json(asdict(summary), default=str)
 
 
 def _recordings(number: int) -> str:

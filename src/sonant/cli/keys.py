@@ -1,8 +1,9 @@
 """`sonant keys`, `keys create` and `keys revoke`: the API keys of a server."""
 
-import json as _json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from sonant.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from sonant.server.accounts.accounts import Accounts
@@ -40,7 +41,7 @@ def list_keys(
 
     found = with_accounts(data, database, rows)
     if json:
-        print(_json.dumps([as_data(key, email) for key, email in found], indent=2))
+        print_json([as_data(key, email) for key, email in found], indent=2)
         return 0
     from sonant.cli.console import make_console, plain_table, print_parts
 
@@ -112,7 +113,7 @@ def create_key(
 
     new, email = with_accounts(data, database, create)
     if json:
-        print(_json.dumps({"secret": new.secret} | as_data(new.key, email), indent=2))
+        print_json({"secret": new.secret} | as_data(new.key, email), indent=2)
     else:
         print(new.secret)
     return 0
@@ -140,7 +141,7 @@ def revoke_key(key: str, *, data: Path | None = None, database: str | None = Non
 
     revoked, email = with_accounts(data, database, revoke)
     if json:
-        print(_json.dumps(as_data(revoked, email) | {"state": "revoked"}, indent=2))
+        print_json(as_data(revoked, email) | {"state": "revoked"}, indent=2)
     else:
         print(f"{revoked.prefix}... ({revoked.name}, of {email}) is revoked.")
     return 0

@@ -1,8 +1,9 @@
 """`sonant models`, `sonant models show` and `sonant models compare`: the catalog of models."""
 
-import json as _json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from sonant.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from sonant.models.catalog import Card
@@ -32,7 +33,7 @@ def list_models(*, family: str | None = None, json: bool = False) -> int:
         raise UnknownName("family", family, TITLES)
     cards = [card for card in CATALOG.values() if family is None or card.family == TITLES[family.lower()]]
     if json:
-        print(_json.dumps([summary(card) for card in cards], indent=2))
+        print_json([summary(card) for card in cards], indent=2)
     else:
         from sonant.cli.model_card import print_list
 
@@ -56,7 +57,7 @@ def show_model(name: str, *, json: bool = False) -> int:
 
     card = find(name)
     if json:
-        print(_json.dumps(details(card), indent=2))
+        print_json(details(card), indent=2)
     else:
         from sonant.cli.model_card import print_card
 
@@ -87,7 +88,7 @@ def compare_models(*names: str, json: bool = False) -> int:
 
     if json:
         models = [summary(card) | {"presets": presets_of(card)} for card in cards]
-        print(_json.dumps({"models": models, "results": as_data(cards)}, indent=2))
+        print_json({"models": models, "results": as_data(cards)}, indent=2)
     else:
         print_comparison(cards)
     return 0

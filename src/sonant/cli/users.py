@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sonant.cli.json_output import print_json
+
 if TYPE_CHECKING:
     from decimal import Decimal
 
@@ -256,10 +258,9 @@ def _money(amount: "Decimal") -> str:
 
 
 def _print_json(data: Any) -> None:
-    import json
     from decimal import Decimal
 
     def plain(value: Decimal) -> str:
         return f"{value:f}"
 
-    print(json.dumps(data, indent=2, default=plain))
+    print_json(data, indent=2, default=plain)

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sonant.cli.json_output import print_json
 from sonant.cli.options import ModelFlags
 
 if TYPE_CHECKING:
     from sonant.api import Identification, Voices
+
+DEFAULT = "sonant/wavlm-tiny"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def list_voices(*, voices: Path = Path("people.voices"), recordings: bool = Fals
             for person in people
         ]
     if json:
-        _print_json(rows)
+        print_json(rows, indent=2)
         return 0
     from sonant.cli.console import make_console, plain_table, print_parts
 
@@ -94,7 +97,8 @@ def enroll(name: str, recordings: list[str], *, json: bool = False, options: Voi
     """Enroll recordings of a person, who is added if there is none of this name.
 
     Each recording holds the speech of this person alone, at least 2 s, better 10 s. One that is refused is named, and
-    the others are enrolled. No audio is kept: the file holds speaker embeddings, which belong to one model.
+    the others are enrolled; one that is enrolled already is not counted twice. No audio is kept: the file holds speaker
+    embeddings, which belong to one model.
 
     Args:
         name (NAME): of the person.
@@ -107,19 +111,20 @@ def enroll(name: str, recordings: list[str], *, json: bool = False, options: Voi
     """
     from sonant.errors import AudioError
 
-    voices = options.opened(default="sonant/wavlm-tiny")
-    enrolled, refused = 0, 0
+    voices = options.opened(default=DEFAULT)
+    enrolled, repeated, refused = 0, 0, 0
     for recording in recordings:
         try:
-            voices.enroll(name, recording)
-            enrolled += 1
+            done = voices.enroll(name, recording)
+            enrolled, repeated = enrolled + len(done.added), repeated + len(done.repeated)
         except AudioError as error:
             refused += 1
             _print_error(recording, error)
     if json:
-        _print_json({"name": name, "enrolled": enrolled, "refused": refused})
-    elif enrolled:
-        print(f"{name}: {enrolled} of {enrolled + refused} recordings enrolled")
+        print_json({"name": name, "enrolled": enrolled, "repeated": repeated, "refused": refused}, indent=2)
+    elif enrolled or repeated:
+        again = f", {repeated} enrolled before" if repeated else ""
+        print(f"{name}: {enrolled} of {enrolled + repeated + refused} recordings enrolled{again}")
     return 1 if refused else 0
 
 
@@ -155,9 +160,7 @@ def identify(
             _print_error(recording, error)
             continue
         if json:
-            import json as json_module
-
-            print(json_module.dumps({"path": recording, **_as_data(found)}))
+            print_json({"path": recording, **_as_data(found)})
         else:
             print(f"{recording}: {_sentence(found)}")
             basis = found.basis if found.matches else ""
@@ -235,7 +238,7 @@ def export(*, voices: Path = Path("people.voices")) -> int:
     from sonant.extraction.voice_file import VoiceFile
 
     file = VoiceFile(voices)
-    _print_json(exported(file.people(), model=file.model))
+    print_json(exported(file.people(), model=file.model), indent=2)
     return 0
 
 
@@ -244,23 +247,29 @@ def calibrate(
     *,
     false_accept: float = 0.01,
     label: str = "speaker",
+    output: Path | None = None,
     json: bool = False,
     options: VoicesFlags,
 ) -> int:
-    """Set the threshold of a file of voices on recordings of known speakers.
+    """Calibrate comparisons of voices on recordings of known speakers: their normalization and threshold.
 
     Use recordings like yours, with several of each of some dozens of speakers, better none of the people to be
-    enrolled. One that cannot be used is named, and left out.
+    enrolled. One that cannot be used is named, and left out. The calibration is kept in the file of voices, or, with
+    --output, written to a file of calibrations, which sonant verify --calibration and the server's setting
+    voice_calibrations take; voices.json beside a checkpoint is used with it by itself.
 
     Args:
         manifest: lists the recordings, with a column for the speaker.
         false_accept: share of the pairs of two speakers that the threshold takes for one.
         label: name of the column.
+        output (-o FILE): of the calibration, in place of the file of voices; calibrations of other models in it are
+            kept.
         json: print the calibration as JSON.
 
     Examples:
         sonant voices calibrate speakers.jsonl
         sonant voices calibrate speakers.csv --label who --false-accept 0.001 --voices office.voices
+        sonant voices calibrate speakers.jsonl -m checkpoints/mine -o checkpoints/mine/voices.json
     """
     from sonant.data.manifest import read_manifest
     from sonant.errors import ManifestError
@@ -271,20 +280,26 @@ def calibrate(
             f"{manifest} has no {label!r} for {len(missing)} of {len(entries)} recordings, the first {missing[0]}. "
             "Name the column of the speakers with --label."
         )
-    voices = options.opened(default="sonant/wavlm-tiny")
     failures: list[tuple[int, Exception]] = []
-    calibration = voices.calibrate(
-        [str(entry.path) for entry in entries],
-        [str(entry.fields[label]) for entry in entries],
-        false_accept=false_accept,
-        data=manifest.name,
-        on_error="skip",
-        on_failure=lambda number, error: failures.append((number, error)),
-    )
+    how: dict[str, Any] = {
+        "false_accept": false_accept,
+        "data": manifest.name,
+        "on_error": "skip",
+        "on_failure": lambda number, error: failures.append((number, error)),
+    }
+    recordings, speakers = zip(*((str(entry.path), str(entry.fields[label])) for entry in entries), strict=True)
+    if output is None:
+        calibration = options.opened(default=DEFAULT).calibrate(recordings, speakers, **how)
+    else:
+        from sonant.extraction.voice_calibrations import write_calibration
+
+        encoder = options.load(options.model or DEFAULT)
+        calibration = encoder.calibrate_voices(recordings, speakers, **how)
+        write_calibration(output, encoder.voice_fingerprint, calibration)
     for number, error in failures:
         _print_error(str(entries[number].path), error)
     if json:
-        _print_json(calibration.as_data())
+        print_json(calibration.as_data(), indent=2)
     else:
         print(calibration.basis)
     return 1 if failures else 0
@@ -312,9 +327,3 @@ def _as_data(found: "Identification") -> dict[str, Any]:
     from dataclasses import asdict
 
     return {"name": found.name, **asdict(found)}
-
-
-def _print_json(data: Any) -> None:
-    import json
-
-    print(json.dumps(data, indent=2))

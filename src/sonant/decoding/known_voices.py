@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from sonant.decoding.speaker_clustering import check_cosine
 from sonant.decoding.speaker_turns import ANONYMOUS
-from sonant.decoding.voice_calibration import VoiceCalibration
-from sonant.errors import ConfigurationError, MeasurementError
+from sonant.decoding.voice_calibration import VoiceCalibration, basis_of, comparable
+from sonant.decoding.within_class import unit_vectors
+from sonant.errors import ConfigurationError, MeasurementError, RecordingEnrolled
 
 Vector = NDArray[np.float32]
 
 MOST_CHARACTERS = 100  # of a name
+SAME_SECONDS = 0.01  # two samples of one recording have as much speech, to less than half a frame
+SAME_COSINE = 0.9995  # and almost the same vector, by whichever arithmetic
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +56,28 @@ class Person:
     recordings: tuple[EnrolledRecording, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Enrollment:
+    """The result of enrolling recordings.
+
+    Attributes:
+        person: as enrolled now.
+        added: ids of the recordings that were added, in the order given.
+        repeated: ids of recordings of this person that were given again, and do not count twice.
+    """
+
+    person: Person
+    added: tuple[str, ...]
+    repeated: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class VoiceMatch:
     """The likeness of a voice to that of one enrolled person.
 
     Attributes:
         id, name: of the person.
-        score: cosine with the mean direction of the person's vectors, -1 to 1.
+        score: cosine with the mean direction of the person's vectors, -1 to 1, after the calibration's normalization.
         probability: that the voice is this person's, if it is as likely as not that it belongs to an enrolled person,
             and each of them is equally likely; None without a calibration.
     """
@@ -111,15 +129,13 @@ class KnownVoices:
     @cached_property
     def _means(self) -> NDArray[np.float64]:
         """The mean direction of each person's vectors: (people, dim), of length one."""
-        means = [
-            unit_vectors(np.stack([recording.vector for recording in person.recordings])).mean(0)
-            for person in self.people
-        ]
-        return unit_vectors(np.stack(means))
+        vectors = np.stack([recording.vector for person in self.people for recording in person.recordings])
+        starts = np.cumsum([0, *(len(person.recordings) for person in self.people)])[:-1]
+        return unit_vectors(np.add.reduceat(comparable(vectors, self.calibration), starts, axis=0))
 
     def scores(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the cosine of each of (vectors, dim) with the mean direction of each person: (vectors, people)."""
-        cosines: NDArray[np.float64] = unit_vectors(vectors) @ self._means.T
+        cosines: NDArray[np.float64] = comparable(vectors, self.calibration) @ self._means.T
         return cosines
 
     def threshold(self, given: float | None = None) -> float | None:
@@ -143,7 +159,7 @@ class KnownVoices:
         if top is not None and top < 1:
             raise ConfigurationError(f"top={top} was given; expected 1 match or more, or None for all.")
         limit = self.threshold(threshold)
-        basis = _basis(self.calibration, is_given=threshold is not None)
+        basis = basis_of(self.calibration, is_given=threshold is not None)
         if not self.people:
             return Identification((), limit, basis)
         scores = self.scores(vector[None])[0]  # (people,)
@@ -177,13 +193,6 @@ class KnownVoices:
             self.people[best].name if row[best] >= limit else None
             for row, best in zip(scores, scores.argmax(1), strict=True)
         ]
-
-
-def unit_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return vectors (..., dim) scaled to length one."""
-    given = np.asarray(vectors, dtype=np.float64)
-    units: NDArray[np.float64] = given / np.maximum(np.linalg.norm(given, axis=-1, keepdims=True), 1e-12)
-    return units
 
 
 PersonRow = tuple[str, str, str, bytes, float, int]  # id, name; id, vector, speech_seconds, created of a recording
@@ -228,6 +237,29 @@ def checked_vector(vector: NDArray[np.floating]) -> Vector:
     return checked
 
 
+def enrolled_before(name: str, vector: Vector, alike: Iterable[tuple[str, str, bytes]]) -> str | None:
+    """Return the id under which a recording of a person is enrolled already; None: it is not.
+
+    Args:
+        name: of the person.
+        vector: of the recording.
+        alike: name of the person, id and vector of enrolled recordings with as much speech, to `SAME_SECONDS`.
+
+    Raises:
+        RecordingEnrolled: it is enrolled as another person.
+    """
+    for owner, recording, stored in alike:
+        one, other = unit_vectors(vector), unit_vectors(np.frombuffer(stored, dtype="<f4"))
+        if one.shape == other.shape and one @ other >= SAME_COSINE:
+            if owner != name:
+                raise RecordingEnrolled(
+                    f"This recording is enrolled as {owner!r} ({recording}) and cannot be {name!r} too. If both are "
+                    "one person, merge them; if not, forget that recording first."
+                )
+            return recording
+    return None
+
+
 def exported(people: Iterable[Person], *, model: str) -> dict[str, Any]:
     """Return all that is stored about people as plain data for JSON; `model`: the fingerprint of their vectors."""
     return {
@@ -249,11 +281,3 @@ def exported(people: Iterable[Person], *, model: str) -> dict[str, Any]:
             for person in people
         ],
     }
-
-
-def _basis(calibration: VoiceCalibration | None, *, is_given: bool) -> str:
-    if is_given:
-        return "The threshold was given by the caller."
-    if calibration is None:
-        return "No threshold is known for this model: scores are cosines without a verdict."
-    return calibration.basis

@@ -64,14 +64,18 @@ class Verification:
     """The result of comparing the voices of two recordings.
 
     Attributes:
-        score: cosine similarity of the two speaker embeddings, -1 to 1.
-        threshold: lowest score that counts as the same speaker.
+        score: cosine similarity of the two speaker embeddings, -1 to 1, after the calibration's normalization.
+        threshold: lowest score that counts as the same speaker; None if no threshold is known for the model.
+        probability: that it is one voice, if that was as likely as not before; None without a calibration.
+        basis: a sentence on the data that the threshold was set on.
     """
 
     score: float
-    threshold: float
+    threshold: float | None
+    probability: float | None = None
+    basis: str = ""
 
     @property
-    def same(self) -> bool:
-        """Return whether the score reaches the threshold."""
-        return self.score >= self.threshold
+    def same(self) -> bool | None:
+        """True if the score reaches the threshold; None if no threshold is known."""
+        return None if self.threshold is None else self.score >= self.threshold

@@ -5,6 +5,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
+from sonant.decoding.within_class import whitening
 from sonant.errors import ConfigurationError
 
 Vectors = NDArray[np.float64]
@@ -91,13 +92,7 @@ def normalize_within_class(vectors: Vectors, differences: Vectors) -> Vectors:
     """Within-class covariance normalization without labels: (vectors, dim) centered and whitened.
 
     Neighboring vectors are mostly of one speaker, so that the covariance of their `differences` (pairs, dim) is taken
-    for that within a class: directions in which content varies become short. It is shrunk towards a multiple of the
-    identity, as there may be fewer pairs than dimensions.
-
-    Source: Hatch et al., Interspeech 2006, with neighbors for classes.
+    for that within a class: directions in which content varies become short.
     """
-    covariance = differences.T @ differences / max(1, len(differences))
-    mean_variance = np.trace(covariance) / len(covariance)
-    values, directions = np.linalg.eigh(covariance + SHRINKAGE * max(mean_variance, 1e-12) * np.eye(len(covariance)))
-    whitened: Vectors = (vectors - vectors.mean(0)) @ (directions / np.sqrt(values))
+    whitened: Vectors = (vectors - vectors.mean(0)) @ whitening(differences, SHRINKAGE)
     return whitened

@@ -66,7 +66,7 @@ def _clustering(
             + (", or threshold, the cosine below which two groups of vectors are two speakers." if has_head else ".")
             + f" Models with a head that does: {some(able('diarization'))}."
         )
-    layers, make_kind = embeddings_of(model, heads, name)
+    layers, make_kind, _ = embeddings_of(model, heads, name)
     return HeadPipeline(
         layers,
         lambda source: SpeakerClusterSink(

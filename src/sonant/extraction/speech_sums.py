@@ -1,6 +1,7 @@
 """Sums over the speech of a recording in hops of 0.4 s, and the speaker embeddings of stretches of hops."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -12,13 +13,12 @@ from sonant.audio.activity import loud_frames
 from sonant.decoding.speaker_clustering import Vectors, normalize_within_class
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
-from sonant.extraction.heads import CPU, states_of
+from sonant.extraction.heads import CPU, samples_for, states_of
 from sonant.extraction.request import Layer
 from sonant.extraction.sources import Source
 from sonant.extraction.speaker_vectors import HeadOn, OverTime
 from sonant.models import Backbone
 from sonant.models.families import presets
-from sonant.models.identity import fingerprint
 from sonant.tasks import XVectorHead
 
 HOP_SECONDS = 0.4
@@ -191,19 +191,24 @@ def _around(hops: NDArray[np.floating]) -> Vectors:
 
 def embeddings_of(
     model: Backbone, heads: Heads, name: str
-) -> tuple[tuple[Layer, ...], Callable[[], SpeakerEmbeddings]]:
-    """Return the states that a model's speaker embedding is computed from, and a maker of its kind.
+) -> tuple[tuple[Layer, ...], Callable[[], SpeakerEmbeddings], int]:
+    """Return the states that a model's speaker embedding is computed from, a maker of its kind, and the least samples.
 
     The x-vector head if there is one, else means of the state of the preset "speaker".
     """
     if "xvector" in heads.stored:
         head_on = heads.placing("xvector", XVectorHead)
-        return states_of(head_on(CPU).mix, model, name), lambda: HeadEmbeddings(head_on)
-    return (presets(model.config)["speaker"].layer,), StateEmbeddings
+        head = head_on(CPU)
+        least = samples_for(head.min_frames, None, model)
+        return states_of(head.mix, model, name), partial(HeadEmbeddings, head_on), least
+    return (presets(model.config)["speaker"].layer,), StateEmbeddings, model.receptive_field
 
 
-def voice_fingerprint(model: Backbone, heads: Heads) -> str:
-    """Return a short text that is equal for models whose speaker embeddings may be compared."""
+def voice_fingerprint(model: Backbone, heads: Heads, *, weights: str) -> str:
+    """Return a short text that is equal for models whose speaker embeddings may be compared.
+
+    `weights`: fingerprint of the model.
+    """
     if "xvector" in heads.stored:
-        return f"{fingerprint(model)}, heads {heads.fingerprint()}"
-    return f"{fingerprint(model)}, layer {presets(model.config)['speaker'].layer}"
+        return f"{weights}, heads {heads.fingerprint()}"
+    return f"{weights}, layer {presets(model.config)['speaker'].layer}"

@@ -1,15 +1,26 @@
-"""Enrolled people in one file, an SQLite database: every change is one transaction that survives a crash."""
+"""Enrolled people in one file, an SQLite database: every change is one transaction that survives a crash.
+
+The file is made by the first change.
+"""
 
 import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from sonant.decoding.known_voices import Person, checked_name, checked_vector, people_of
+from sonant.decoding.known_voices import (
+    SAME_SECONDS,
+    Enrollment,
+    Person,
+    checked_name,
+    checked_vector,
+    enrolled_before,
+    people_of,
+)
 from sonant.decoding.voice_calibration import VoiceCalibration
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.voice_samples import VoiceSample
@@ -25,9 +36,14 @@ TABLES = (
     )""",
 )
 
+ALIKE = (
+    "SELECT name, recordings.id, vector FROM recordings JOIN people ON person = people.id "
+    "WHERE abs(speech_seconds - :seconds) < :tolerance"
+)
+
 
 class VoiceFile:
-    """The enrolled people of one model, in one file, which is created if there is none.
+    """The enrolled people of one model, in one file, which the first enrollment makes.
 
     Several processes may use the file at once. Vectors are readable by the owner of the file only, and deleted ones are
     overwritten.
@@ -38,7 +54,7 @@ class VoiceFile:
         name: the model's name, for messages and for opening the file without naming a model.
 
     Raises:
-        ConfigurationError: no such file, no file of voices, or one of another model.
+        ConfigurationError: no such file, no file of voices, one of another model, or no file can be made there.
     """
 
     def __init__(self, path: str | os.PathLike[str], model: str | None = None, *, name: str = "") -> None:
@@ -48,55 +64,58 @@ class VoiceFile:
                 f"There is no file of voices at {self.path}: check the name. One is made by enrolling someone: sonant "
                 "voices enroll NAME FILE, or in Python sonant.Voices(file, model)."
             )
-        if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        if model is not None:
-            self._make_tables({"format": "1", "model": model, "name": name})
+        if model is not None and self.is_empty:
+            self._check_place()
+            self.model, self.model_name = model, name
+            return
         with self._transaction() as connection:
             facts = self._facts(connection)
         self.model, self.model_name = facts["model"], facts["name"]
         if model not in {None, self.model}:
-            raise ConfigurationError(
-                f"The voices of {self.path} were enrolled with {self.model_name or 'another model'} ({self.model}); "
-                f"now {name or 'a model'} ({model}) was given. Vectors of different models or weights cannot be "
-                "compared: take that model, or enroll the recordings again into another file."
-            )
+            raise self._of_other_model(model, name)
 
-    def _make_tables(self, facts: dict[str, str]) -> None:
-        """Make the tables of an empty file; another process may do so at the same time."""
-        count = "SELECT count(*) FROM sqlite_master"
-        with self._transaction() as connection:
-            if connection.execute(count).fetchone()[0]:
-                return
-        with self._transaction(writes=True) as connection:
-            if not connection.execute(count).fetchone()[0]:
-                for statement in TABLES:
-                    connection.execute(statement)
-                connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+    @property
+    def is_empty(self) -> bool:
+        """True before the first change: there is no file, or one without content."""
+        return not self.path.exists() or self.path.stat().st_size == 0
 
     def people(self) -> list[Person]:
         """Return the enrolled people, in the order of enrollment."""
+        if self.is_empty:
+            return []
         with self._transaction() as connection:
             return self._people(connection)
 
-    def add(self, name: str, samples: Sequence[VoiceSample]) -> Person:
-        """Enroll recordings of a person, who is added if there is none of this name; all of them or none."""
+    def add(self, name: str, samples: Sequence[VoiceSample]) -> Enrollment:
+        """Enroll recordings of a person, who is added if there is none of this name; all of them or none.
+
+        A recording of this person that is enrolled already is not added again.
+
+        Raises RecordingEnrolled: a recording is enrolled as another person.
+        """
         name, vectors = checked_name(name), [checked_vector(sample.vector) for sample in samples]
+        added: list[str] = []
+        repeated: list[str] = []
         with self._transaction(writes=True) as connection:
             connection.execute("INSERT OR IGNORE INTO people (id, name) VALUES (?, ?)", (uuid4().hex, name))
             (person,) = connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
             for vector, sample in zip(vectors, samples, strict=True):
-                row = (uuid4().hex, person, vector.astype("<f4").tobytes(), sample.speech_seconds, int(time.time()))
+                alike = connection.execute(ALIKE, {"seconds": sample.speech_seconds, "tolerance": SAME_SECONDS})
+                if (known := enrolled_before(name, vector, alike)) is not None:
+                    repeated.append(known)
+                    continue
+                added.append(uuid4().hex)
+                row = (added[-1], person, vector.astype("<f4").tobytes(), sample.speech_seconds, int(time.time()))
                 connection.execute(
                     "INSERT INTO recordings (id, person, vector, speech_seconds, created) VALUES (?, ?, ?, ?, ?)", row
                 )
-            return next(each for each in self._people(connection) if each.id == person)
+            enrolled = next(each for each in self._people(connection) if each.id == person)
+        return Enrollment(enrolled, tuple(added), tuple(repeated))
 
     def rename(self, name: str, new: str) -> None:
         """Rename a person. Raises UnknownName: there is none; ConfigurationError: the new name is taken."""
         new = checked_name(new)
-        with self._transaction(writes=True) as connection:
+        with self._change(name) as connection:
             person = self._find(connection, name)
             try:
                 connection.execute("UPDATE people SET name = ? WHERE id = ?", (new, person))
@@ -107,7 +126,7 @@ class VoiceFile:
 
     def merge(self, name: str, into: str) -> None:
         """Move the recordings of one person to another, and remove the first. Raises UnknownName."""
-        with self._transaction(writes=True) as connection:
+        with self._change(name) as connection:
             person, other = self._find(connection, name), self._find(connection, into)
             if person != other:
                 connection.execute("UPDATE recordings SET person = ? WHERE person = ?", (other, person))
@@ -118,7 +137,7 @@ class VoiceFile:
 
         Raises UnknownName: there is no such person, or no such recording of this person.
         """
-        with self._transaction(writes=True) as connection:
+        with self._change(name) as connection:
             person = self._find(connection, name)
             rows = connection.execute("SELECT id FROM recordings WHERE person = ?", (person,))
             recordings = [found for (found,) in rows]
@@ -132,6 +151,8 @@ class VoiceFile:
     @property
     def calibration(self) -> VoiceCalibration | None:
         """The calibration that was stored in the file; None: none."""
+        if self.is_empty:
+            return None
         with self._transaction() as connection:
             stored = self._facts(connection).get("calibration")
         return None if stored is None else VoiceCalibration.from_data(json.loads(stored))
@@ -141,6 +162,40 @@ class VoiceFile:
         with self._transaction(writes=True) as connection:
             row = ("calibration", json.dumps(calibration.as_data()))
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", row)
+
+    def _check_place(self) -> None:
+        """Raise ConfigurationError if no file can be made here."""
+        above = next(folder for folder in self.path.absolute().parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise ConfigurationError(
+                f"No file of voices can be made at {self.path}: {above} is no folder that this user may write to. Name "
+                "another place."
+            )
+
+    def _make_file(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDONLY, 0o600))
+        except OSError as error:
+            raise ConfigurationError(f"The file of voices {self.path} cannot be made: {error.strerror}.") from error
+
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
+        """Make the tables of an empty file; those of another one must be of the same model."""
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            for statement in TABLES:
+                connection.execute(statement)
+            facts = {"format": "1", "model": self.model, "name": self.model_name}
+            connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+        elif self._facts(connection)["model"] != self.model:  # made by another process meanwhile
+            raise self._of_other_model(self.model, self.model_name)
+
+    def _of_other_model(self, model: str | None, name: str) -> ConfigurationError:
+        facts = VoiceFile(self.path)
+        return ConfigurationError(
+            f"The voices of {self.path} were enrolled with {facts.model_name or 'another model'} ({facts.model}); now "
+            f"{name or 'a model'} ({model}) was given. Vectors of different models or weights cannot be compared: take "
+            "that model, or enroll the recordings again into another file."
+        )
 
     def _facts(self, connection: sqlite3.Connection) -> dict[str, str]:
         try:
@@ -169,12 +224,20 @@ class VoiceFile:
         person: str = names[name]
         return person
 
+    def _change(self, name: str) -> AbstractContextManager[sqlite3.Connection]:
+        """Open a file with people for a change; one without stays as it is. Raises UnknownName: there is nobody."""
+        if self.is_empty:
+            raise UnknownName("enrolled person", name, [])
+        return self._transaction(writes=True)
+
     @contextmanager
     def _transaction(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
         """Open the file for one transaction, which is on disk when the block ends, and undone if it raises.
 
         Reading takes no permission to write, and does not wait for a process that prepares a change.
         """
+        if writes:
+            self._make_file()
         try:
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         except sqlite3.OperationalError as error:
@@ -183,6 +246,8 @@ class VoiceFile:
             for setting in ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON"):
                 connection.execute(f"PRAGMA {setting}")
             connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            if writes:
+                self._make_tables(connection)
             yield connection
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:

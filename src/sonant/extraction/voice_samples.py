@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sonant.decoding.known_voices import unit_vectors
 from sonant.decoding.speaker_clustering import cluster
-from sonant.decoding.voice_calibration import VoiceCalibration
+from sonant.decoding.voice_calibration import VoiceCalibration, comparable
 from sonant.errors import NoSpeech, SeveralVoices, TooLittleSpeech
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import HeadPipeline
@@ -33,12 +32,11 @@ class VoiceSample:
     speech_seconds: float
     parts: NDArray[np.float32] | None
 
-    @property
-    def unity(self) -> float | None:
-        """The cosine of the two most different parts; None without parts."""
+    def unity(self, calibration: VoiceCalibration | None) -> float | None:
+        """Return the cosine of the two most different parts; None without parts."""
         if self.parts is None:
             return None
-        one, other = unit_vectors(self.parts)
+        one, other = comparable(self.parts, calibration)
         return float(one @ other)
 
     def check_enrollment(self, calibration: VoiceCalibration | None) -> None:
@@ -55,7 +53,7 @@ class VoiceSample:
                 f"The recording has {self.speech_seconds:.1f} s of speech; enrollment takes "
                 f"{LEAST_ENROLLED_SECONDS:g} s, better 10 s. Record more."
             )
-        unity, least = self.unity, None if calibration is None else calibration.least_unity
+        unity, least = self.unity(calibration), None if calibration is None else calibration.least_unity
         if unity is not None and least is not None and unity < least:
             raise SeveralVoices(
                 f"Parts of the recording differ as two voices do (cosine {unity:.2f}; of one voice at least "
@@ -96,12 +94,12 @@ class VoiceSampleSink:
 
 def voice_sampling(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[VoiceSample]:
     """Return the pipeline of voice samples."""
-    layers, make_kind = embeddings_of(model, heads, name)
+    layers, make_kind, least = embeddings_of(model, heads, name)
     return HeadPipeline(
         layers,
         lambda source: VoiceSampleSink(
             SpeechSums(make_kind(), source, stride=model.stride, sampling_rate=model.sampling_rate)
         ),
-        model.receptive_field,
+        least,
         reads_source=True,
     )

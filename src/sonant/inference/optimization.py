@@ -21,6 +21,7 @@ from sonant.inference.torch_modes import neutral_torch_modes
 from sonant.inference.unoptimized import names_of_unoptimized
 from sonant.models import Backbone
 from sonant.models.backbone import Origin
+from sonant.models.identity import fingerprint
 
 
 def optimize(
@@ -91,6 +92,7 @@ class OptimizedCopies:
     def __init__(self) -> None:
         self._copies: dict[torch.device, _Copy] = {}
         self._told: set[str] = set()
+        self._fingerprint: tuple[Snapshot, str] | None = None
 
     def __reduce__(self) -> tuple[type["OptimizedCopies"], tuple[()]]:
         return OptimizedCopies, ()
@@ -106,6 +108,13 @@ class OptimizedCopies:
         """
         with neutral_torch_modes():
             return self._get(backbone, precision, device, weights)
+
+    def fingerprint(self, backbone: Backbone) -> str:
+        """Return the fingerprint of the model, which is computed anew only when the model has changed."""
+        known = self._fingerprint
+        if known is None or not known[0].holds(backbone):
+            self._fingerprint = known = Snapshot(backbone), fingerprint(backbone)
+        return known[1]
 
     @contextmanager
     def following(self, backbone: Backbone) -> Iterator[None]:

@@ -218,6 +218,8 @@ class ServerSettings:
         limits, queue, accounts, mail, replicas: see there.
         price: of models that `prices` does not name.
         prices: by the model's id.
+        voice_calibrations: files that `sonant voices calibrate --output` has written; they take the place of the
+            calibrations that the models have.
         aliases: further names for models in requests, such as whisper-1: my-recognizer.
     """
 
@@ -244,6 +246,7 @@ class ServerSettings:
     replicas: Replicas = field(default_factory=Replicas)
     price: Price = field(default_factory=lambda: Price(per_audio_hour=Decimal("0.01")))
     prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
+    voice_calibrations: tuple[Path, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:

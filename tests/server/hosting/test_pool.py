@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+import sonant
 from sonant import SpeechEncoder
+from sonant.decoding.voice_calibration import VoiceCalibration
 from sonant.errors import ConfigurationError
 from sonant.extraction.request import EncodeRequest
+from sonant.extraction.voice_calibrations import write_calibration
 from sonant.models import WavLMConfig, build
 from sonant.server.errors import ApiError
 from sonant.server.hosting.memory import give_back_memory
@@ -144,6 +147,20 @@ def test_a_model_that_cannot_be_loaded_says_why_and_the_others_serve(tmp_path: P
     within(pool, scenario)
 
 
+def test_the_operators_calibrations_come_first(tmp_path: Path) -> None:
+    fingerprint = sonant.load("sonant/wavlm-tiny").voice_fingerprint
+    mine = VoiceCalibration((0.4,), "mine")
+    write_calibration(tmp_path / "voices.json", fingerprint, mine)
+
+    async def scenario() -> None:
+        assert await pool.get("sonant/wavlm-tiny").voices() == (fingerprint, mine)
+
+    pool = pool_of("sonant/wavlm-tiny", voice_calibrations=(tmp_path / "voices.json",))
+    within(pool, scenario)
+    with pytest.raises(ConfigurationError, match="cannot be read as calibrations"):
+        pool_of("sonant/wavlm-tiny", voice_calibrations=(tmp_path / "nowhere.json",))
+
+
 def test_heads_are_asked_through_the_queue_and_those_without_say_who_has_one(tmp_path: Path) -> None:
     write_ctc(tmp_path / "letters")
     write_xvector(tmp_path / "voices")
@@ -154,13 +171,12 @@ def test_heads_are_asked_through_the_queue_and_those_without_say_who_has_one(tmp
         clips = [noise(1.0), noise(9.0)]
         for clip, transcript in zip(clips, await letters.transcribe(clips, share="a"), strict=True):
             assert transcript == letters.encoder.transcribe(clip, window_seconds=4.0)
-        for clip, vector in zip(clips, await voices.speaker_vectors(clips, share="a"), strict=True):
-            assert vector.shape == (XVECTOR_DIM,)
-            np.testing.assert_allclose(
-                vector, voices.encoder.speaker_vectors(clip, window_seconds=4.0), rtol=1e-4, atol=1e-5
-            )
-        (vector,) = await letters.speaker_vectors(clips[:1], share="a")  # by the preset for speakers
-        assert vector.shape == (letters.dim,)
+        for clip, sample in zip(clips, await voices.voice_samples(clips, share="a"), strict=True):
+            assert sample.vector.shape == (XVECTOR_DIM,)
+            expected = voices.encoder.voice_samples(clip, window_seconds=4.0)
+            np.testing.assert_allclose(sample.vector, expected.vector, rtol=1e-4, atol=1e-5)
+        (sample,) = await letters.voice_samples(clips[:1], share="a")  # by the preset for speakers
+        assert sample.vector.shape == (letters.dim,)
         turns = await pool.get("letters", "diarization").diarize([clips[1]], share="a", num_speakers=2)
         assert turns == [letters.encoder.diarize(clips[1], num_speakers=2, window_seconds=4.0)]
         assert letters.min_samples("transcription") == letters.receptive_field < voices.min_samples("verification")

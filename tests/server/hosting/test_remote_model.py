@@ -77,8 +77,8 @@ def test_it_tells_and_answers_the_same(local: LocalModel, remote: RemoteModel) -
         request = remote.request(**how)
         ours, theirs = (asyncio.run(model.encode(clips, request, share="a")) for model in (remote, local))
         assert all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
-    voices = asyncio.run(remote.speaker_vectors(clips, share="a"))
-    assert [voice.shape for voice in voices] == [(256,), (256,)]
+    voices = asyncio.run(remote.voice_samples(clips, share="a"))
+    assert [voice.vector.shape for voice in voices] == [(256,), (256,)]
     turns = asyncio.run(remote.diarize([noise(6.0)], share="a", num_speakers=2))
     assert turns == asyncio.run(local.diarize([noise(6.0)], share="a", num_speakers=2))
 

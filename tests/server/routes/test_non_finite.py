@@ -12,6 +12,7 @@ import torch
 import sonant
 from sonant.decoding.results import SpeakerTurn, Transcript, Word
 from sonant.errors import NonFiniteStates
+from sonant.extraction.voice_samples import VoiceSample
 from sonant.server.routes.finite_json import finite_json
 from sonant.server.settings import ServerSettings
 from tests.heads import write_ctc
@@ -66,7 +67,7 @@ def test_whatever_a_model_answers_is_finite_or_an_error(tmp_path: Path, monkeypa
     word = Word("a", 0.0, NAN, 0.5)
     answers: dict[str, Any] = {
         "encode": [np.full((1, 3, 4), np.inf, np.float32)],
-        "speaker_vectors": [np.array([1.0, np.nan], np.float32)] * 2,
+        "voice_samples": [VoiceSample(np.array([1.0, np.nan], np.float32), 3.0, None)] * 2,
         "transcribe": [Transcript("a", (word,), 1.0, 0.5)],
         "diarize": [[SpeakerTurn("speaker_0", 0.0, float("inf"))]],
     }

@@ -86,12 +86,6 @@ class LocalModel(ServedModel):
     async def voice_samples(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[VoiceSample]:
         return await self._batcher.run(waveforms, self.encoder.voice_pipeline(), share=share)
 
-    async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
-        if "verification" in self.encoder.abilities:
-            return await self._batcher.run(waveforms, self.encoder.head_pipeline("verification"), share=share)
-        vectors = await self.encode(waveforms, self.request(task="speaker"), share=share)
-        return [vector[0] for vector in vectors]
-
     async def unload(self, reason: ApiError, *, seconds: float) -> None:
         await self._batcher.close(reason, seconds=seconds)
         self._encoder = None

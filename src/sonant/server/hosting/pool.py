@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from sonant.api import load
+from sonant.decoding.voice_calibration import VoiceCalibration
 from sonant.errors import ConfigurationError, SonantError, UnknownName
+from sonant.extraction.voice_calibrations import read_calibrations
 from sonant.models.abilities import Ability
 from sonant.models.catalog import CATALOG, find
 from sonant.server.errors import ApiError
@@ -58,7 +60,8 @@ class ModelPool:
     Args:
         make: load a model, called in a thread; None for models in this process.
 
-    Raises ConfigurationError: two models of the settings have the same id, or an unknown name.
+    Raises ConfigurationError: two models of the settings have the same id, or an unknown name; or a file of
+    calibrations cannot be read.
     """
 
     def __init__(self, settings: ServerSettings, metrics: Metrics, make: MakeModel | None = None) -> None:
@@ -75,6 +78,9 @@ class ModelPool:
                     else f"stands for {model_id!r}, which is no model here"
                 )
                 raise ConfigurationError(f"The alias {alias!r} {what}; the models are {', '.join(self._slots)}.")
+        self._calibrations: dict[str, VoiceCalibration] = {}
+        for file in settings.voice_calibrations:
+            self._calibrations |= read_calibrations(file)
         self._threads = ComputeThreads()
         self._loader = torch_thread("sonant-load")
         self._starting: asyncio.Task[None] | None = None
@@ -201,6 +207,7 @@ class ModelPool:
                 slot.state, slot.error = "error", f"{type(error).__name__}: {error}"
                 logger.exception("%s could not be loaded", slot.id)
             else:
+                slot.model.calibrations = self._calibrations
                 slot.state = "live"
                 logger.info("loaded %s on %s", slot.id, slot.model.device)
 

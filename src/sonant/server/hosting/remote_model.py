@@ -19,7 +19,7 @@ from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.settings import Queue
 
-Work = Literal["encode", "transcribe", "diarize", "classify", "speaker_vectors", "voice_samples"]
+Work = Literal["encode", "transcribe", "diarize", "classify", "voice_samples"]
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,6 @@ class RemoteModel(ServedModel):
 
     async def voice_samples(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[VoiceSample]:
         return await self._work("voice_samples", waveforms, share)
-
-    async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
-        return await self._work("speaker_vectors", waveforms, share)
 
     async def unload(self, reason: ApiError, *, seconds: float) -> None:  # noqa: ARG002 - Ray drains the replicas
         self._closed, self._encoder = reason, None

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,6 @@ from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.decoding.voice_calibration import VoiceCalibration
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import EncodeRequest
-from sonant.extraction.voice_calibrations import calibration_of
 from sonant.extraction.voice_samples import VoiceSample
 from sonant.models.abilities import Ability
 from sonant.models.families import Task
@@ -35,6 +34,7 @@ class ServedModel(ABC):
         language: of the loaded adapter, for models with language adapters; otherwise None.
         dim, num_layers, frame_rate, sampling_rate: of the encoder.
         receptive_field: fewest samples of a recording.
+        calibrations: of the operator, by fingerprint of speaker embeddings; they take the place of the model's own.
         device: description for display.
     """
 
@@ -42,6 +42,7 @@ class ServedModel(ABC):
         self.id, self.created, self.device = model_id, int(time.time()), device
         self._encoder: SpeechEncoder | None = encoder
         self._queue = queue
+        self.calibrations: Mapping[str, VoiceCalibration] = {}
         self._voices: tuple[str, VoiceCalibration | None] | None = None
         self.abilities = abilities_of(encoder.abilities)
         self.language = encoder.language
@@ -155,16 +156,12 @@ class ServedModel(ABC):
     async def voices(self) -> tuple[str, VoiceCalibration | None]:
         """Return the fingerprint of the speaker embeddings, and their calibration if one is known."""
         if self._voices is None:
-            fingerprint = await asyncio.to_thread(lambda: self.encoder.voice_fingerprint)
-            self._voices = fingerprint, calibration_of(fingerprint, self.encoder.name)
+            self._voices = await asyncio.to_thread(self._read_voices)
         return self._voices
 
-    @abstractmethod
-    async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
-        """Compute the speaker embedding of each recording, float32 (dim,). Raises as `encode` does.
-
-        From an x-vector head, or without one from the task preset "speaker".
-        """
+    def _read_voices(self) -> tuple[str, VoiceCalibration | None]:
+        fingerprint = self.encoder.voice_fingerprint
+        return fingerprint, self.calibrations.get(fingerprint) or self.encoder.voice_calibration
 
     @abstractmethod
     async def unload(self, reason: ApiError, *, seconds: float) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices
+from sonant.decoding.voice_calibration import compare
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
 from sonant.server.hosting.served_model import ServedModel
@@ -32,8 +32,8 @@ class VerificationParameters(Parameters):
     )
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = Field(
         None,
-        description="From which score on it is the same voice; without it, 0.86 for models with a "
-        "head of speakers, as the authors of wavlm-base-plus-sv recommend, and no answer for others.",
+        description="From which score on it is the same voice; without it, that of the model's calibration, and no "
+        "answer where none is known.",
     )
 
 
@@ -51,32 +51,32 @@ class VerificationCall(ApiCall):
         """Accept every request: all models with this ability support all parameters."""
 
     async def perform(self, job: AdmittedCall) -> Response:
-        one, other = await job.model.speaker_vectors(job.waveforms, share=job.share)
-        threshold = self._threshold(job.model)
-        found = compare_voices(one, other, threshold=VERIFICATION_THRESHOLD if threshold is None else threshold)
+        one, other = await job.model.voice_samples(job.waveforms, share=job.share)
+        _, calibration = await job.model.voices()
+        found = compare(one.vector, other.vector, calibration, threshold=self.parameters.threshold)
         content = {
             "object": "speaker.verification",
             "model": job.model.id,
             "score": round(found.score, 6),
-            "threshold": threshold,
-            "same_speaker": None if threshold is None else found.same,
+            "threshold": found.threshold,
+            "same_speaker": found.same,
+            "probability": found.probability,
+            "basis": found.basis,
             "usage": job.usage.in_seconds(),
         }
         return Response(finite_json(content), media_type="application/json")
-
-    def _threshold(self, model: ServedModel) -> float | None:
-        """Return the requested threshold, or that of x-vector heads; None for other models."""
-        if self.parameters.threshold is not None:
-            return self.parameters.threshold
-        return VERIFICATION_THRESHOLD if "verification" in model.encoder.abilities else None
 
 
 class SpeakerVerification(BaseModel):
     object: Literal["speaker.verification"]
     model: str
-    score: float = Field(description="Cosine of the two voices' vectors, -1 to 1.")
+    score: float = Field(description="Cosine of the two voices' vectors, normalized by the calibration, -1 to 1.")
     threshold: float | None = Field(description="From which score on it is the same voice, where that is known.")
     same_speaker: bool | None
+    probability: float | None = Field(
+        description="That it is one voice, if that was as likely as not before; null without a calibration."
+    )
+    basis: str = Field(description="The data that the threshold was set on.")
     usage: documentation.UsedSeconds
 
 
@@ -95,8 +95,8 @@ class SpeakerVerification(BaseModel):
 async def verify_speaker(request: Request, caller: Caller = Depends(caller_with("verification"))) -> Response:
     """The likeness of two voices, and whether it reaches the threshold.
 
-    Vectors come from the head of speakers (x-vectors) of a model that has one, else from the layer that serves best.
-    Both recordings come as files of a form (`file` and `reference`), or as JSON (`input` and `reference`) in one of the
-    forms that `/v1/embeddings` takes.
+    Vectors are those of the speech in each recording, from the head of speakers (x-vectors) of a model that has one,
+    else from the layer that serves best. Both recordings come as files of a form (`file` and `reference`), or as JSON
+    (`input` and `reference`) in one of the forms that `/v1/embeddings` takes.
     """
     return await answer(request, caller, VerificationCall)

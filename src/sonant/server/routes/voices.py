@@ -10,14 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 
-from sonant.decoding.known_voices import (
-    EnrolledRecording,
-    Identification,
-    KnownVoices,
-    Person,
-    VoiceMatch,
-    unit_vectors,
-)
+from sonant.decoding.known_voices import Identification, KnownVoices, Person, VoiceMatch
+from sonant.decoding.voice_calibration import compare
+from sonant.decoding.within_class import unit_vectors
 from sonant.errors import AudioError
 from sonant.extraction.voice_samples import VoiceSample
 from sonant.models.abilities import Ability
@@ -131,16 +126,14 @@ class VerifyCall(VoiceCall):
         start = perf_counter()
         one, other = await self.samples(job)
         _, calibration = await job.model.voices()
-        person = Person("audio1", "audio1", (EnrolledRecording("audio1", one.vector, one.speech_seconds, 0),))
-        found = KnownVoices([person], calibration).identify(other.vector, threshold=_cosine(self.given.threshold))
-        match = _match(found.matches[0], found)
+        limit = _cosine(self.given.threshold)
+        found = compare(one.vector, other.vector, calibration, threshold=limit)
         return _answer(
             job,
-            verified=match["match"],
-            distance=match["distance"],
+            verified=found.same,
+            distance=_distance(found.score),
             threshold=_distance(found.threshold),
-            confidence=match["confidence"],
-            probability=match["probability"],
+            **_probability(found.probability),
             basis=found.basis,
             processing_time_ms=round(1000 * (perf_counter() - start), 1),
         )
@@ -260,15 +253,19 @@ def account_of(caller: Caller) -> int:
 
 
 def _match(match: VoiceMatch, found: Identification) -> dict[str, Any]:
-    probability = None if match.probability is None else round(match.probability, 6)
     return {
         "id": match.id,
         "name": match.name,
         "distance": _distance(match.score),
-        "confidence": None if probability is None else round(100 * probability, 4),
-        "probability": probability,
+        **_probability(match.probability),
         "match": None if found.threshold is None else match.score >= found.threshold,
     }
+
+
+def _probability(probability: float | None) -> dict[str, float | None]:
+    """Return a probability and, as LocalAI has it, the percentage."""
+    known = None if probability is None else round(probability, 6)
+    return {"confidence": None if known is None else round(100 * known, 4), "probability": known}
 
 
 def _distance(cosine: float | None) -> float | None:
