@@ -87,9 +87,8 @@ def sessions(*, speakers: int, seed: int, dim: int = 12) -> tuple[np.ndarray, li
     draw = np.random.default_rng(seed)
     vectors = np.repeat(draw.normal(size=(speakers, dim)), 6, axis=0) + 5.0
     scales = np.where(np.arange(dim) < 3, 4.0, 0.3)
-    return vectors + scales * draw.normal(size=vectors.shape), [
-        f"{seed} {i}" for i in range(speakers) for _ in range(6)
-    ]
+    names = [f"{seed} {number}" for number in range(speakers) for _ in range(6)]
+    return vectors + scales * draw.normal(size=vectors.shape), names
 
 
 def errors(calibration: VoiceCalibration, vectors: np.ndarray, names: list[str]) -> tuple[float, float]:
@@ -113,12 +112,9 @@ def test_normalization_helps_with_speakers_it_has_never_seen() -> None:
 
 def test_the_scores_behind_thresholds_are_of_speakers_left_out() -> None:
     """With fewer recordings than dimensions a normalization separates the speakers that it was fitted to."""
-    vectors, names = np.random.default_rng(3).normal(size=(80, 200)), [f"{i // 2}" for i in range(80)]
-    numbers = np.arange(80) // 2
+    vectors, numbers = np.random.default_rng(3).normal(size=(80, 200)), np.arange(80) // 2
     same = np.equal.outer(numbers, numbers)[np.triu_indices(80, 1)]
-    fitted = comparable(
-        vectors, VoiceCalibration((0.5,), "", normalization=VoiceNormalization.fitted(vectors, numbers, 0.01))
-    )
+    fitted = unit_vectors(VoiceNormalization.fitted(vectors, numbers, 0.01)(vectors))
     assert eer((fitted @ fitted.T)[np.triu_indices(80, 1)], same) < 0.2
     assert eer(pair_scores(vectors, numbers, 0.01), same) == pytest.approx(0.5, abs=0.15)
     halves = part_scores(vectors.reshape(40, 2, 200), np.arange(40), vectors, numbers, 0.01)

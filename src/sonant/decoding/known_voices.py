@@ -264,20 +264,22 @@ def exported(people: Iterable[Person], *, model: str) -> dict[str, Any]:
     """Return all that is stored about people as plain data for JSON; `model`: the fingerprint of their vectors."""
     return {
         "model": model,
-        "people": [
+        "people": [person_data(person) for person in people],
+    }
+
+
+def person_data(person: Person) -> dict[str, Any]:
+    """Return all that is stored about a person as plain data for JSON."""
+    return {
+        "id": person.id,
+        "name": person.name,
+        "recordings": [
             {
-                "id": person.id,
-                "name": person.name,
-                "recordings": [
-                    {
-                        "id": recording.id,
-                        "created": recording.created,
-                        "speech_seconds": recording.speech_seconds,
-                        "vector": recording.vector.tolist(),
-                    }
-                    for recording in person.recordings
-                ],
+                "id": recording.id,
+                "created": recording.created,
+                "speech_seconds": recording.speech_seconds,
+                "vector": recording.vector.tolist(),
             }
-            for person in people
+            for recording in person.recordings
         ],
     }

@@ -152,11 +152,8 @@ def _least_unity(
     shrinkage: float | None,
     false_accept: float,
 ) -> float | None:
-    halves = [
-        (pair, speaker)
-        for pair, speaker in zip(() if parts is None else parts, speakers, strict=False)
-        if pair is not None
-    ]
+    given = [None] * len(speakers) if parts is None else parts
+    halves = [(pair, speaker) for pair, speaker in zip(given, speakers, strict=True) if pair is not None]
     if not halves:
         return None
     owners = np.array([speaker for _, speaker in halves])

@@ -20,7 +20,17 @@ from sonant.server.operations.gzip_bodies import GzipBodies
 from sonant.server.operations.page_turns import PLACES, PageTurns
 from sonant.server.operations.proxies import ClientAddresses
 from sonant.server.operations.request_ids import RequestIds
-from sonant.server.routes import diarizations, embeddings, models, people, transcriptions, verification, voices
+from sonant.server.routes import (
+    diarizations,
+    embeddings,
+    enrollment,
+    models,
+    people,
+    transcriptions,
+    verification,
+    voice_analysis,
+    voices,
+)
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
 from sonant.server.sharing.turns import FairTurns
@@ -61,7 +71,17 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     )
     app.state.services = services
     errors.install(app, error_page)
-    for module in (embeddings, transcriptions, verification, diarizations, voices, people, models):
+    for module in (
+        embeddings,
+        transcriptions,
+        verification,
+        diarizations,
+        voices,
+        enrollment,
+        voice_analysis,
+        people,
+        models,
+    ):
         app.include_router(module.router, prefix="/v1")
     for module in (health, catalog, model_page, comparison, votes, theme, reference, playground, account, admin):
         app.include_router(module.router)

@@ -117,6 +117,7 @@ class AccountRules:
         currency: the name of the unit, for people.
         requests_per_minute: of an account, with all of its keys. A key may have a lower rate of its own.
         audio_seconds_per_minute: of an account, with all of its keys. A key may have a lower rate of its own.
+        enrolled_recordings: of the voices of people, that an account may keep.
         session_days: days until a user must sign in again.
         secure_cookies: None: if the page came by https.
         audit_days: days for which entries of the audit log are kept.
@@ -128,12 +129,14 @@ class AccountRules:
     currency: str = "USD"
     requests_per_minute: int = 600
     audio_seconds_per_minute: float = 36_000.0
+    enrolled_recordings: int = 1000
     session_days: float = 30.0
     secure_cookies: bool | None = None
     audit_days: float = 365.0
 
     def __post_init__(self) -> None:
-        _require(self, positive=("requests_per_minute", "audio_seconds_per_minute", "session_days", "audit_days"))
+        counts = ("requests_per_minute", "audio_seconds_per_minute", "enrolled_recordings")
+        _require(self, positive=(*counts, "session_days", "audit_days"))
         if self.free_credit < 0:
             raise ConfigurationError(f"free_credit is {self.free_credit}; expected 0 or more.")
 

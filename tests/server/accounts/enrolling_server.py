@@ -14,11 +14,12 @@ from sonant.server.settings import ServerSettings
 
 async def main(data: str, database: str, user_id: str) -> None:
     owner = VoiceOwner(int(user_id), "model", "weights")
-    sample = VoiceSample(np.ones(256, np.float32), 3.0, None)
+    draw = np.random.default_rng()
     async with Accounts(ServerSettings(data=Path(data), database=database or None)) as accounts:
 
         async def one(number: int) -> None:
             for _ in range(20):
+                sample = VoiceSample(draw.normal(size=256).astype(np.float32), 3.0, None)
                 await accounts.voices.add(owner, f"person {number % 3}", sample)
                 print(number, flush=True)
 

@@ -146,6 +146,55 @@ def test_recordings_that_would_spoil_the_store_are_refused(account: Account, aud
     assert account.get("people")["data"] == []
 
 
+def test_the_same_recording_counts_once(account: Account) -> None:
+    first, again = (account.post("register", model=TINY, name="Ada", audio=ADA).json() for _ in range(2))
+    assert (first["added"], again["added"]) == (True, False)
+    assert (again["recording"], again["recordings"]) == (first["recording"], 1)
+    refused = account.post("register", model=TINY, name="Eve", audio=ADA)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "recording_enrolled")
+    assert "'Ada'" in refused.json()["error"]["message"]
+    assert [person["name"] for person in account.get("people")["data"]] == ["Ada"]
+
+
+def test_errors_name_the_field(account: Account) -> None:
+    ada = account.post("register", model=TINY, name="Ada", audio=ADA).json()
+    for verb, body, param in (
+        ("merge", {"id": "0a", "into": ada["id"]}, "id"),
+        ("merge", {"id": ada["id"], "into": "0a"}, "into"),
+        ("rename", {"id": "0a", "name": "Eve"}, "id"),
+        ("forget", {"id": "0a"}, "id"),
+    ):
+        error = account.post(verb, **body).json()["error"]
+        assert (error["code"], error["param"]) == ("person_not_found", param)
+
+
+def test_enrolled_voices_are_bounded_and_counted(heads_server: RunningServer, account: Account) -> None:
+    """A large store is read within the memory that requests may hold, and no account may grow without end."""
+    account.post("register", model=TINY, name="Ada", audio=ADA)
+    account.post("register", model=TINY, name="Carlo", audio=CARLO)
+    services = heads_server.services
+    voices, memory = services.accounts.voices, services.workload.bytes
+    user = heads_server.run(services.accounts.users.search(account.email))[0]
+    assert heads_server.run(voices.num_bytes(user.id, TINY)) >= 2 * 8 * 256 * 4
+    assert heads_server.run(voices.num_bytes(user.id, "voices")) == 0
+    voices._most = 2
+    try:
+        refused = account.post("register", model=TINY, name="Ada", audio=ADA_TOO).json()
+    finally:
+        voices._most = 1000
+    assert refused["error"]["code"] == "too_many_recordings"
+    assert "enrolled_recordings" in refused["error"]["message"]
+    total, memory.total = memory.total, 40_000
+    memory.add(40_000, ("another network", "another account"))
+    try:
+        assert account.get("export")["error"]["code"] == "server_is_overloaded"
+    finally:
+        memory.give_back(40_000, ("another network", "another account"))
+        memory.total = total
+    assert len(account.get("export")["models"][0]["people"]) == 2
+    assert memory.free == memory.total
+
+
 def test_changed_weights_are_refused(heads_server: RunningServer, account: Account) -> None:
     account.post("register", model=TINY, name="Ada", audio=ADA)
     model = heads_server.services.models.get(TINY)

@@ -65,7 +65,7 @@ class Accounts:
         self.credit = Credit(database)
         self.usage = Usage(database)
         self.votes = Votes(database)
-        self.voices = EnrolledVoices(database)
+        self.voices = EnrolledVoices(database, most_recordings=settings.accounts.enrolled_recordings)
 
     async def __aenter__(self) -> Self:
         await self._database.__aenter__()

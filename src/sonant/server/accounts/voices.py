@@ -8,14 +8,22 @@ from uuid import uuid4
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from sonant.decoding.known_voices import Person, checked_name, checked_vector, exported, people_of
+from sonant.decoding.known_voices import (
+    SAME_SECONDS,
+    Person,
+    checked_name,
+    checked_vector,
+    enrolled_before,
+    people_of,
+)
 from sonant.errors import ConfigurationError
 from sonant.extraction.voice_samples import VoiceSample
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.tables import people, users, voice_recordings
 from sonant.server.errors import ApiError, api_error
 
-MOST_RECORDINGS = 1000  # of an account
+BYTES_A_RECORDING = 1000  # besides its vector, in memory
+TIMES_A_VECTOR = 8  # bytes of comparisons with it, in float64
 
 
 @dataclass(frozen=True)
@@ -27,15 +35,55 @@ class VoiceOwner:
     fingerprint: str
 
 
+@dataclass(frozen=True)
+class EnrolledPerson:
+    """An enrolled person without vectors.
+
+    Attributes:
+        id, name, model: of the person.
+        created: time of the first recording, unix seconds.
+        recordings: number of them.
+    """
+
+    id: str
+    name: str
+    model: str
+    created: int
+    recordings: int
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """The people of an account who were enrolled with one model, and the fingerprint of their vectors."""
+
+    model: str
+    fingerprint: str
+    people: list[Person]
+
+
 class EnrolledVoices:
     """Enrolls, lists, renames, merges and deletes the people of an account.
 
     The people of one model and account have embeddings of one fingerprint; after its weights have changed, requests are
     refused with 409 until those people are forgotten.
+
+    Args:
+        most_recordings: of an account.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, most_recordings: int) -> None:
+        self._database, self._most = database, most_recordings
+
+    async def num_bytes(self, user_id: int, model: str | None = None) -> int:
+        """Return an upper estimate of the memory for the people of an account, and for comparisons with them.
+
+        `model`: with which they were enrolled; None: with any.
+        """
+        lengths = func.coalesce(func.sum(func.length(voice_recordings.c.vector)), 0)
+        query = select(func.count(), lengths).select_from(voice_recordings.join(people))
+        query = query.where(people.c.user_id == user_id, *([] if model is None else [people.c.model == model]))
+        count, total = await self._database.read(lambda connection: connection.execute(query).one())
+        return int(count) * BYTES_A_RECORDING + int(total) * TIMES_A_VECTOR
 
     async def of(self, owner: VoiceOwner) -> list[Person]:
         """Return the people enrolled with a model. Raises ApiError 409: its weights have changed since."""
@@ -46,55 +94,60 @@ class EnrolledVoices:
 
         return await self._database.read(read)
 
-    async def everyone(self, user_id: int) -> list[tuple[str, Person]]:
-        """Return all people of an account with the models that they were enrolled with, in the order of enrollment."""
+    async def everyone(self, user_id: int) -> list[EnrolledPerson]:
+        """Return all people of an account, in the order of enrollment."""
+        return await self._database.read(lambda connection: _listed(connection, [people.c.user_id == user_id]))
 
-        def read(connection: Connection) -> list[tuple[str, Person]]:
-            query = select(people.c.id, people.c.model).where(people.c.user_id == user_id)
-            models = {row.id: row.model for row in connection.execute(query)}
-            found = _people(connection, [people.c.user_id == user_id])
-            return [(models[person.id], person) for person in found]
-
-        return await self._database.read(read)
-
-    async def add(self, owner: VoiceOwner, name: str, sample: VoiceSample) -> Person:
+    async def add(self, owner: VoiceOwner, name: str, sample: VoiceSample) -> tuple[EnrolledPerson, str, bool]:
         """Enroll a recording of a person, who is added if there is none of this name.
 
-        Raises ApiError 400: invalid name, or too many recordings. 409: the model's weights have changed since.
-        """
-        name, vector = _named(name), checked_vector(sample.vector).astype("<f4").tobytes()
+        Returns the person, the id of the recording, and False if this person's recording was enrolled before.
 
-        def write(connection: Connection) -> Person:
+        Raises:
+            ApiError: 400 for an invalid name, or too many recordings; 409: the model's weights have changed since.
+            RecordingEnrolled: the recording is enrolled as another person.
+        """
+        name, vector = _named(name), checked_vector(sample.vector)
+
+        def write(connection: Connection) -> tuple[EnrolledPerson, str, bool]:
             _lock(connection, owner.user_id)
             _check_weights(connection, owner)
-            total = select(func.count()).select_from(voice_recordings.join(people))
-            if connection.execute(total.where(people.c.user_id == owner.user_id)).scalar_one() >= MOST_RECORDINGS:
-                raise ApiError(
-                    400,
-                    "too_many_recordings",
-                    f"This account has {MOST_RECORDINGS} enrolled recordings, the most that are kept. Forget some.",
-                )
+            known = enrolled_before(name, vector, _alike(connection, owner, sample.speech_seconds))
             query = select(people.c.number).where(*_belonging(owner), people.c.name == name)
             person = connection.execute(query).scalar()
-            if person is None:
-                row = {"id": uuid4().hex, "user_id": owner.user_id, "model": owner.model, "name": name}
-                new = insert(people).returning(people.c.number)
-                person = connection.execute(new, {**row, "fingerprint": owner.fingerprint}).scalar_one()
-            recording = {"id": uuid4().hex, "person": person, "vector": vector, "created": int(time.time())}
-            connection.execute(insert(voice_recordings), {**recording, "speech_seconds": sample.speech_seconds})
-            return _people(connection, [people.c.number == person])[0]
+            if known is None:
+                self._check_room(connection, owner.user_id)
+                if person is None:
+                    row = {"id": uuid4().hex, "user_id": owner.user_id, "model": owner.model, "name": name}
+                    new = insert(people).returning(people.c.number)
+                    person = connection.execute(new, {**row, "fingerprint": owner.fingerprint}).scalar_one()
+                recording = {"id": uuid4().hex, "person": person, "vector": vector.astype("<f4").tobytes()}
+                times = {"created": int(time.time()), "speech_seconds": sample.speech_seconds}
+                connection.execute(insert(voice_recordings), recording | times)
+            (listed,) = _listed(connection, [people.c.number == person])
+            return listed, known or recording["id"], known is None
 
         return await self._database.write(write)
 
-    async def rename(self, user_id: int, person_id: str, name: str) -> Person:
+    def _check_room(self, connection: Connection, user_id: int) -> None:
+        total = select(func.count()).select_from(voice_recordings.join(people)).where(people.c.user_id == user_id)
+        if connection.execute(total).scalar_one() >= self._most:
+            raise ApiError(
+                400,
+                "too_many_recordings",
+                f"This account has {self._most} enrolled recordings, the most that are kept. Forget some, or ask the "
+                "operator of this server for more (accounts.enrolled_recordings).",
+            )
+
+    async def rename(self, user_id: int, person_id: str, name: str) -> EnrolledPerson:
         """Rename a person. Raises ApiError 404: there is none of this id. 400: invalid name. 409: it is taken."""
         name = _named(name)
 
-        def write(connection: Connection) -> Person:
+        def write(connection: Connection) -> EnrolledPerson:
             _lock(connection, user_id)
             person = _find(connection, user_id, person_id)
             connection.execute(update(people).where(people.c.number == person.number), {"name": name})
-            return _people(connection, [people.c.number == person.number])[0]
+            return _listed(connection, [people.c.number == person.number])[0]
 
         try:
             return await self._database.write(write)
@@ -102,15 +155,15 @@ class EnrolledVoices:
             message = f"There is another person called {name!r}. To make one of both, merge them."
             raise ApiError(409, "name_taken", message, param="name") from error
 
-    async def merge(self, user_id: int, person_id: str, into: str) -> Person:
+    async def merge(self, user_id: int, person_id: str, into: str) -> EnrolledPerson:
         """Move the recordings of a person to another one of the same model, and remove the first.
 
         Raises ApiError 404: there is no such person. 409: they were enrolled with different models.
         """
 
-        def write(connection: Connection) -> Person:
+        def write(connection: Connection) -> EnrolledPerson:
             _lock(connection, user_id)
-            person, other = _find(connection, user_id, person_id), _find(connection, user_id, into)
+            person, other = _find(connection, user_id, person_id), _find(connection, user_id, into, param="into")
             if (person.model, person.fingerprint) != (other.model, other.fingerprint):
                 raise ApiError(
                     409,
@@ -122,7 +175,7 @@ class EnrolledVoices:
                 moved = update(voice_recordings).where(voice_recordings.c.person == person.number)
                 connection.execute(moved, {"person": other.number})
                 connection.execute(delete(people).where(people.c.number == person.number))
-            return _people(connection, [people.c.number == other.number])[0]
+            return _listed(connection, [people.c.number == other.number])[0]
 
         return await self._database.write(write)
 
@@ -161,14 +214,14 @@ class EnrolledVoices:
         query = delete(people).where(people.c.user_id == user_id)
         await self._database.write(lambda connection: connection.execute(query).rowcount)
 
-    async def export(self, user_id: int) -> list[dict[str, Any]]:
-        """Return all that is stored about the people of an account, by model, as plain data for JSON."""
+    async def export(self, user_id: int) -> list[ExportedModel]:
+        """Return all that is stored about the people of an account, by model."""
 
-        def read(connection: Connection) -> list[dict[str, Any]]:
+        def read(connection: Connection) -> list[ExportedModel]:
             query = select(people.c.model, people.c.fingerprint).where(people.c.user_id == user_id).distinct()
             owners = [VoiceOwner(user_id, row.model, row.fingerprint) for row in connection.execute(query)]
             return [
-                {"model": owner.model, **_exported(connection, owner)}
+                ExportedModel(owner.model, owner.fingerprint, _people(connection, _belonging(owner)))
                 for owner in sorted(owners, key=lambda owner: owner.model)
             ]
 
@@ -187,12 +240,23 @@ def _people(connection: Connection, conditions: list[Any]) -> list[Person]:
     return people_of(tuple(row) for row in rows)
 
 
-def _exported(connection: Connection, owner: VoiceOwner) -> dict[str, Any]:
-    data = exported(_people(connection, _belonging(owner)), model=owner.fingerprint)
-    return {"fingerprint": data["model"], "people": data["people"]}
+def _listed(connection: Connection, conditions: list[Any]) -> list[EnrolledPerson]:
+    columns = (people.c.id, people.c.name, people.c.model)
+    query: Select[Any] = select(*columns, func.min(voice_recordings.c.created), func.count())
+    query = query.join_from(people, voice_recordings).where(*conditions)
+    rows = connection.execute(query.group_by(people.c.number, *columns).order_by(people.c.number))
+    return [EnrolledPerson(*row) for row in rows]
 
 
-def _find(connection: Connection, user_id: int, person_id: str) -> Row[Any]:
+def _alike(connection: Connection, owner: VoiceOwner, seconds: float) -> list[tuple[str, str, bytes]]:
+    """Return name of the person, id and vector of recordings with as much speech."""
+    near = voice_recordings.c.speech_seconds.between(seconds - SAME_SECONDS, seconds + SAME_SECONDS)
+    columns = (people.c.name, voice_recordings.c.id, voice_recordings.c.vector)
+    query: Select[Any] = select(*columns).join_from(people, voice_recordings).where(*_belonging(owner), near)
+    return [tuple(row) for row in connection.execute(query)]
+
+
+def _find(connection: Connection, user_id: int, person_id: str, *, param: str = "id") -> Row[Any]:
     query = select(people).where(people.c.user_id == user_id, people.c.id == person_id)
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -200,6 +264,7 @@ def _find(connection: Connection, user_id: int, person_id: str) -> Row[Any]:
             404,
             "person_not_found",
             f"No enrolled person has the id {person_id[:40]!r}; GET /v1/voice/people lists them.",
+            param=param,
         )
     return row
 

@@ -1,5 +1,7 @@
 """POST /v1/audio/diarizations: speaker diarization."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,7 +12,7 @@ from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_turns import on_channel, rttm, speakers_in
 from sonant.errors import ConfigurationError
 from sonant.server.accounts.caller import Caller
-from sonant.server.accounts.voices import EnrolledVoices, VoiceOwner
+from sonant.server.accounts.voices import EnrolledVoices
 from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError, api_error
 from sonant.server.hosting.served_model import ServedModel
@@ -18,10 +20,10 @@ from sonant.server.routes import documentation
 from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.calls import AdmittedCall, ApiCall
+from sonant.server.routes.enrollment import account_of, known_voices
 from sonant.server.routes.finite_json import finite_json
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.parameters import ChannelParameters, parameters
-from sonant.server.routes.voices import account_of
 from sonant.server.services import services_of
 from sonant.server.settings import Limits
 
@@ -60,12 +62,10 @@ class DiarizationCall(ApiCall):
         check_speakers(model, self.parameters.num_speakers, KnownVoices([]) if self.parameters.voices else None)
 
     async def perform(self, job: AdmittedCall) -> Response:
-        found = await job.model.diarize(
-            job.waveforms,
-            share=job.share,
-            num_speakers=self.parameters.num_speakers,
-            known=await self._known(job.model),
-        )
+        async with self._known(job) as known:
+            found = await job.model.diarize(
+                job.waveforms, share=job.share, num_speakers=self.parameters.num_speakers, known=known
+            )
         is_by_channel = self.channel == "all"
         channels = [on_channel(turns, number) for number, turns in enumerate(found)] if is_by_channel else found
         if self.parameters.response_format == "rttm":
@@ -87,20 +87,23 @@ class DiarizationCall(ApiCall):
         }
         return Response(finite_json(content), media_type="application/json")
 
-    async def _known(self, model: ServedModel) -> KnownVoices | None:
-        """Return the enrolled people, if they were asked for. Raises ApiError 400: no threshold is known."""
+    @asynccontextmanager
+    async def _known(self, job: AdmittedCall) -> AsyncIterator[KnownVoices | None]:
+        """Hold the enrolled people, if they were asked for. Raises ApiError 400: no threshold is known."""
         if not self.parameters.voices:
-            return None
-        fingerprint, calibration = await model.voices()
+            yield None
+            return
+        _, calibration = await job.model.voices()
         if calibration is None:
             raise ApiError(
                 400,
                 "no_calibration",
-                f"No threshold is known for the voices of {model.id}, so that no one can be named. Leave voices out.",
+                f"No threshold is known for the voices of {job.model.id}, so that no one can be named. Leave voices "
+                "out, or ask the operator of this server for a calibration (voice_calibrations).",
                 param="voices",
             )
-        owner = VoiceOwner(account_of(self.caller), model.id, fingerprint)
-        return KnownVoices(await self.voices.of(owner), calibration)
+        async with known_voices(self.voices, account_of(self.caller), job) as known:
+            yield known
 
 
 def check_speakers(model: ServedModel, num_speakers: int | None, known: KnownVoices | None = None) -> None:

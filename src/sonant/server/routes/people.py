@@ -1,19 +1,24 @@
 """/v1/voice/people, rename, merge, forget and export: the enrolled people of an account."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from sonant.decoding.known_voices import person_data
 from sonant.server.accounts.caller import Caller
+from sonant.server.accounts.voices import EnrolledPerson, ExportedModel
 from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError
 from sonant.server.routes import documentation
 from sonant.server.routes.bodies import receive
+from sonant.server.routes.enrollment import account_of
 from sonant.server.routes.parameters import Fields, parameters
-from sonant.server.routes.voices import EnrolledPerson, about, account_of
+from sonant.server.routes.vectors import VectorsResponse
+from sonant.server.routes.voice_answers import PersonData, about
 from sonant.server.services import services_of
 
 router = APIRouter(prefix="/voice", tags=["Voices"])
@@ -40,7 +45,7 @@ class ForgetFields(Fields):
     model: str | None = Field(None, max_length=500, description="Taken as LocalAI's clients send it, and not used.")
 
 
-class ListedPerson(EnrolledPerson):
+class ListedPerson(PersonData):
     model: str
 
 
@@ -63,42 +68,46 @@ def _body(kind: type[Fields], example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-@router.get("/people", summary="The enrolled people", responses=ERRORS)
-async def list_people(request: Request, caller: Caller = Depends(caller_with("verification"))) -> People:
+@router.get(
+    "/people",
+    summary="The enrolled people",
+    response_class=Response,
+    responses=documentation.success(People) | ERRORS,
+)
+async def list_people(request: Request, caller: Caller = Depends(caller_with("verification"))) -> Response:
     """The people of this account, by model, in the order of enrollment."""
-    user_id = account_of(caller)
-    return People(
-        data=[
-            ListedPerson(model=model, **about(person))
-            for model, person in await services_of(request).accounts.voices.everyone(user_id)
-        ]
-    )
+    found = await services_of(request).accounts.voices.everyone(account_of(caller))
+    return Response(await asyncio.to_thread(_listed, found), media_type="application/json")
+
+
+def _listed(found: Sequence[EnrolledPerson]) -> bytes:
+    return orjson.dumps({"object": "list", "data": [{"model": each.model, **about(each)} for each in found]})
 
 
 @router.post(
     "/rename",
     summary="Rename a person",
-    responses=documentation.success(EnrolledPerson) | CHANGES,
+    responses=documentation.success(PersonData) | CHANGES,
     openapi_extra=_body(RenameFields, {"id": "0a1b", "name": "Ada Lovelace"}),
 )
-async def rename_person(request: Request, caller: Caller = Depends(caller_with("verification"))) -> EnrolledPerson:
+async def rename_person(request: Request, caller: Caller = Depends(caller_with("verification"))) -> PersonData:
     """Give a person of this account another name, which no other person of the same model has."""
     services, user_id = services_of(request), account_of(caller)
     given = parameters(RenameFields, await receive(request, services.settings.limits), ())
-    return EnrolledPerson(**about(await services.accounts.voices.rename(user_id, given.id, given.name)))
+    return PersonData(**about(await services.accounts.voices.rename(user_id, given.id, given.name)))
 
 
 @router.post(
     "/merge",
     summary="Make one person of two",
-    responses=documentation.success(EnrolledPerson) | CHANGES,
+    responses=documentation.success(PersonData) | CHANGES,
     openapi_extra=_body(MergeFields, {"id": "0a1b", "into": "2c3d"}),
 )
-async def merge_people(request: Request, caller: Caller = Depends(caller_with("verification"))) -> EnrolledPerson:
+async def merge_people(request: Request, caller: Caller = Depends(caller_with("verification"))) -> PersonData:
     """Move the recordings of a person to another, who was enrolled with the same model, and remove the first."""
     services, user_id = services_of(request), account_of(caller)
     given = parameters(MergeFields, await receive(request, services.settings.limits), ())
-    return EnrolledPerson(**about(await services.accounts.voices.merge(user_id, given.id, given.into)))
+    return PersonData(**about(await services.accounts.voices.merge(user_id, given.id, given.into)))
 
 
 @router.post(
@@ -132,6 +141,20 @@ async def forget_person(request: Request, caller: Caller = Depends(caller_with("
 )
 async def export_people(request: Request, caller: Caller = Depends(caller_with("verification"))) -> Response:
     """Names, times and speaker embeddings of all people of this account, as JSON."""
-    models = await services_of(request).accounts.voices.export(account_of(caller))
-    content = await asyncio.to_thread(orjson.dumps, {"object": "voice.export", "models": models})
-    return Response(content, media_type="application/json")
+    services, user_id = services_of(request), account_of(caller)
+    size = await services.accounts.voices.num_bytes(user_id)
+    request.state.share.take(size)
+    pieces = _written(await services.accounts.voices.export(user_id))
+    return VectorsResponse(pieces, held_bytes=size, send_seconds=services.settings.limits.send_seconds)
+
+
+def _written(models: Sequence[ExportedModel]) -> Iterator[bytes]:
+    """Write the answer of `export_people`, person by person."""
+    yield b'{"object":"voice.export","models":['
+    for number, each in enumerate(models):
+        head = orjson.dumps({"model": each.model, "fingerprint": each.fingerprint})
+        yield (b"," if number else b"") + head[:-1] + b',"people":['
+        for place, person in enumerate(each.people):
+            yield (b"," if place else b"") + orjson.dumps(person_data(person))
+        yield b"]}"
+    yield b"]}"
