@@ -3,9 +3,8 @@
     python -m benchmarks.voices FOLDER
     python -m benchmarks.voices FOLDER --model MODEL --write voices.json      # its calibration, too
 
-FOLDER holds sid_train.jsonl, sid_dev.jsonl and sid_test.jsonl, on which the calibration is set, and asv.jsonl with
-trials.txt (`1|0 ENROLLED TEST`, paths as in asv.jsonl) of other speakers, on which it is measured; each row has a
-`speaker`. All is measured twice: without and with the normalization.
+FOLDER holds sid_dev.jsonl and sid_test.jsonl, on which the calibration is set, and asv.jsonl with trials.txt (`1|0
+ENROLLED TEST`, paths as in asv.jsonl) of other speakers, on which it is measured; each row has a `speaker`. All is measured twice: without and with the normalization.
 
 Identification: half of the speakers are enrolled, drawn at random, with one or three recordings each; the others are
 unknown. FPIR: share of recordings of unknown speakers that are taken for an enrolled one. FNIR: share of the other
@@ -44,9 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", help="the name of the recordings in the calibration; without it, the folder's")
     options = parser.parse_args(arguments)
     encoder = sonant.load(options.model, device="cpu")
-    heard = [
-        entry for part in ("train", "dev", "test") for entry in read_manifest(options.folder / f"sid_{part}.jsonl")
-    ]
+    heard = [*read_manifest(options.folder / "sid_dev.jsonl"), *read_manifest(options.folder / "sid_test.jsonl")]
     samples = encoder.voice_samples([str(entry.path) for entry in heard], progress=None)
     name = options.data or options.folder.resolve().name
     entries = read_manifest(options.folder / "asv.jsonl")

@@ -80,28 +80,32 @@ def build_parser(function: VerbFunction, verb: str, *, below: Mapping[str, str])
         parser.add(parameter, about)
     parser.finish()
     parser.description = "\n\n".join(_fill(paragraph) for paragraph in docs.description)
-    epilogue = ["examples:", *(f"  {line}" for line in docs.examples)] if docs.examples else []
-    if below:
-        epilogue += ["", "see also:", *(f"  sonant {name}: {summary}" for name, summary in below.items())]
-    parser.epilog = "\n".join(epilogue).replace("%", "%%")
+    sections = [["commands:", *_table(below)]] if below else []
+    if docs.examples:
+        sections.append(["examples:", *(f"  {line}" for line in docs.examples)])
+    parser.epilog = "\n\n".join(map("\n".join, sections)).replace("%", "%%")
     return parser
 
 
 def overview(verbs: Mapping[str, str]) -> str:
     """Return the output of `sonant` without arguments."""
-    width = max(map(len, verbs))
-    lines = [f"  {name:{width}}  {summary}" for name, summary in verbs.items()]
     return "\n".join(
         [
             "Self-supervised speech models: pretrain, load, run.",
             "",
             "usage: sonant COMMAND ...",
             "",
-            *lines,
+            *_table(verbs),
             "",
             "sonant COMMAND --help explains one command; sonant --version prints the version.",
         ]
     )
+
+
+def _table(verbs: Mapping[str, str]) -> list[str]:
+    """Return a line for each command and its summary."""
+    width = max(map(len, verbs))
+    return [f"  {name:{width}}  {summary}" for name, summary in verbs.items()]
 
 
 @dataclass(frozen=True)
