@@ -4,7 +4,8 @@
     python -m benchmarks.voices FOLDER --model MODEL --write voices.json      # its calibration, too
 
 FOLDER holds sid_dev.jsonl and sid_test.jsonl, on which the calibration is set, and asv.jsonl with trials.txt (`1|0
-ENROLLED TEST`, paths as in asv.jsonl) of other speakers, on which it is measured; each row has a `speaker`. All is measured twice: without and with the normalization.
+ENROLLED TEST`, paths as in asv.jsonl) of other speakers, on which it is measured; each row has a `speaker`. All is
+measured twice: without and with the normalization.
 
 Identification: half of the speakers are enrolled, drawn at random, with one or three recordings each; the others are
 unknown. FPIR: share of recordings of unknown speakers that are taken for an enrolled one. FNIR: share of the other

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from sonant.api import (
         BulkOptions,
+        Enrollment,
         Identification,
         InferenceOptions,
         Person,
@@ -56,6 +57,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BulkOptions",
+    "Enrollment",
     "Identification",
     "InferenceOptions",
     "Person",

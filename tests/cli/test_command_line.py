@@ -252,9 +252,7 @@ def test_a_docstring_is_taken_apart():
 
 
 def test_verbs_below_are_pointed_at():
-    assert (
-        "see also:\n  sonant show card: one card" in build_parser(show, "show", below={"show card": "one card"}).epilog
-    )
+    assert "commands:\n  show card  one card" in build_parser(show, "show", below={"show card": "one card"}).epilog
 
 
 @given(

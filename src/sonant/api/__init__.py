@@ -5,12 +5,13 @@ from sonant.api.loading import load
 from sonant.api.once import classify, diarize, transcribe, units, verify
 from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.api.voices import Voices
-from sonant.decoding.known_voices import Identification, Person, VoiceMatch
+from sonant.decoding.known_voices import Enrollment, Identification, Person, VoiceMatch
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification, Word
 from sonant.models.identity import fingerprint
 
 __all__ = [
     "BulkOptions",
+    "Enrollment",
     "Identification",
     "InferenceOptions",
     "Person",

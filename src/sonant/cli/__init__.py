@@ -39,7 +39,7 @@ VERBS: dict[str, Verb] = {
     "voices rename": Verb("sonant.cli.voices:rename", "rename a person"),
     "voices forget": Verb("sonant.cli.voices:forget", "delete a person with all recordings"),
     "voices export": Verb("sonant.cli.voices:export", "print all that is stored, as JSON"),
-    "voices calibrate": Verb("sonant.cli.voices:calibrate", "set the threshold on recordings of known speakers"),
+    "voices calibrate": Verb("sonant.cli.voices:calibrate", "calibrate comparisons on recordings of known speakers"),
     "classify": Verb("sonant.cli.classify:classify", "say of whole recordings what a head was trained for"),
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
