@@ -225,7 +225,7 @@ class VoiceFile:
         return person
 
     def _change(self, name: str) -> AbstractContextManager[sqlite3.Connection]:
-        """Open a file with people for a change; one without stays as it is. Raises UnknownName: there is nobody."""
+        """Open a file with people for a change; one without stays as it is. Raises UnknownName: no one is enrolled."""
         if self.is_empty:
             raise UnknownName("enrolled person", name, [])
         return self._transaction(writes=True)

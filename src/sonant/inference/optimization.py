@@ -110,7 +110,7 @@ class OptimizedCopies:
             return self._get(backbone, precision, device, weights)
 
     def fingerprint(self, backbone: Backbone) -> str:
-        """Return the fingerprint of the model, which is computed anew only when the model has changed."""
+        """Return the fingerprint of the model, computed again only when the model has changed."""
         known = self._fingerprint
         if known is None or not known[0].holds(backbone):
             self._fingerprint = known = Snapshot(backbone), fingerprint(backbone)
