@@ -21,6 +21,7 @@ from sonant.models import Wav2VecConfig, WavLMConfig, build
 from sonant.pretraining import (
     Batching,
     CPCConfig,
+    FileTargets,
     LayerTargets,
     MaskedPredictionConfig,
     MFCCTargets,
@@ -30,7 +31,8 @@ from sonant.pretraining import (
 )
 from sonant.pretraining.setups import ObjectiveConfig
 from sonant.training import Training, train
-from sonant.training.pretrain import folder_of, is_finished, pretrain
+from sonant.training.pretrain import is_finished, pretrain
+from sonant.training.run_folder import folder_of
 from sonant.training.runs import PretrainingRun, Stage
 from tests.shapes import TINY
 from tests.training.corpus import write_corpus
@@ -145,6 +147,35 @@ def test_held_out_recordings_need_not_fill_a_batch(run: PretrainingRun) -> None:
     model = pretrain(replace(run, stages=(stage,), held_out_share=0.1))  # one recording, of 3 s at most
     reports = [json.loads(line) for line in (model.parent / "metrics.jsonl").read_text().splitlines()]
     assert any("held_out_loss" in report for report in reports)
+
+
+def with_labels(run: PretrainingRun, lengths: list[int]) -> PretrainingRun:
+    """A run whose second stage has labels of a file, so many for each recording."""
+    path = Path(run.output).parent / "labels.km"
+    path.write_text("".join(" ".join(str(i % 6) for i in range(length)) + "\n" for length in lengths))
+    objective = MaskedPredictionConfig(targets=FileTargets(path=str(path)))
+    return replace(run, stages=(FIRST, replace(SECOND, objective=objective)))
+
+
+def test_labels_of_a_file_are_checked_before_the_first_stage(
+    run: PretrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe_module, "train", None)
+    with pytest.raises(
+        ManifestError, match=r"1 of 6 recordings have more .*1\.wav \(50 labels, 2.06 s"
+    ):
+        pretrain(with_labels(run, [62, 50, 149, 49, 77, 96]))
+    assert not folder_of(run).exists()
+
+
+def test_a_run_learns_labels_of_a_file_and_goes_on_when_it_has_moved(run: PretrainingRun) -> None:
+    labeled = with_labels(run, [62, 102, 149, 49, 77, 96])
+    model = pretrain(labeled)
+    targets = json.loads((folder_of(run) / "run.json").read_text())["stages"][1]["objective"]["targets"]
+    assert targets["num_clusters"] == 6
+    moved = Path(targets["path"]).rename(Path(targets["path"]).with_name("moved.km"))
+    objective = MaskedPredictionConfig(targets=FileTargets(path=str(moved)))
+    assert pretrain(replace(labeled, stages=(FIRST, replace(SECOND, objective=objective)))) == model
 
 
 def test_another_seed_gives_another_model(run: PretrainingRun) -> None:
@@ -316,6 +347,16 @@ def test_a_run_that_has_begun_refuses_another_corpus(begun: PretrainingRun) -> N
     with pytest.raises(ConfigurationError, match="recordings: there 6, now 7"):
         pretrain(replace(begun, data=str(other)))
     assert contents(folder_of(begun)) == before
+
+
+def test_a_finished_stage_whose_model_was_exchanged_is_noticed(run: PretrainingRun) -> None:
+    last = pretrain(run)
+    first = folder_of(run) / "mfcc" / "model"
+    shutil.rmtree(last)
+    shutil.rmtree(first)
+    save_pretrained(build(replace(MODEL, num_heads=4, num_buckets=2)), first)
+    with pytest.raises(ConfigurationError, match=r"stage 'mfcc' holds another model .*num_heads: there 4, here 2"):
+        pretrain(run)
 
 
 def test_a_finished_run_is_left_alone_and_says_so(run: PretrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ class WaveformStore:
     Attributes:
         paths: original file of each recording.
         rows: int64 (recordings,), row of each in its manifest, in which unreadable recordings count too.
+        num_rows: of the manifest.
         lengths: int64 (recordings,), in samples.
         skipped: error message of each unreadable recording, by path.
         fingerprint: short hash of all waveforms.
@@ -49,6 +50,7 @@ class WaveformStore:
             why = next((f" The first: {entry['error']}" for entry in entries), "")
             raise ManifestError(f"None of the {len(entries)} recordings of the corpus could be read.{why}")
         self.paths = [entry["path"] for entry in kept]
+        self.num_rows = len(entries)
         self.rows = np.flatnonzero(["error" not in entry for entry in entries])
         self.lengths: NDArray[np.int64] = np.array([entry["samples"] for entry in kept], dtype=np.int64)
         self.skipped = {entry["path"]: entry["error"] for entry in entries if "error" in entry}

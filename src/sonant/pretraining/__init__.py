@@ -2,6 +2,7 @@
 
 from sonant.pretraining.batches import Batching, SpeechBatch, SpeechBatches
 from sonant.pretraining.cpc import CPC, CPCConfig
+from sonant.pretraining.file_targets import FileTargets
 from sonant.pretraining.kmeans import KMeans, fit_kmeans
 from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
@@ -16,6 +17,7 @@ __all__ = [
     "CPC",
     "Batching",
     "CPCConfig",
+    "FileTargets",
     "KMeans",
     "LayerTargets",
     "MFCCTargets",

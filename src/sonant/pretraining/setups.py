@@ -1,7 +1,7 @@
 """Table of objectives: the models each can train, how its parts are made, and what it needs before it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining import flops
 from sonant.pretraining.batches import Batching, SpeechBatches
 from sonant.pretraining.cpc import CPC, CPCConfig
+from sonant.pretraining.file_targets import FileTargets, import_labels
 from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokens, MaskedTokensConfig, TokenBatches, make_codes
@@ -89,6 +90,7 @@ class Setup:
         needs: describe the previous model that the settings need; "" for none.
         check: raise if targets cannot come from the previous model; arguments are settings, name of the stage,
             configurations of the previous model and of the one to train.
+        complete: fill in settings that depend on files.
         fresh: make a model with fresh weights.
         layers: numbers of the hidden states that the settings name, of the model to train.
         runs_extractor: False if training steps start from precomputed codes.
@@ -102,6 +104,7 @@ class Setup:
     flops: Callable[[Any, Any, int, int], int]
     needs: Callable[[Any], str] = lambda _: ""
     check: Callable[[Any, str, BackboneConfig, BackboneConfig], None] = lambda *_: None
+    complete: Callable[[Any], Any] = lambda config: config
     fresh: Callable[[Any, StageInputs], Backbone] = lambda config, _: build_backbone(config)
     layers: Callable[[Any], Collection[int]] = lambda _: ()
     runs_extractor: bool = True
@@ -136,14 +139,14 @@ def setup_of(config: ObjectiveConfig) -> Setup:
 
 
 def _labeled_speech(config: MaskedPredictionConfig, backbone: Backbone, inputs: StageInputs) -> SpeechBatches:
-    labels = make_targets(
-        inputs.waveforms,
-        config.targets,
-        inputs.folder / "targets",
-        previous=inputs.previous,
-        device=inputs.device,
-        seed=inputs.seed,
-    )
+    folder = inputs.folder / "targets"
+    match config.targets:
+        case FileTargets() as targets:
+            labels = import_labels(inputs.waveforms, targets, folder, backbone)
+        case targets:
+            labels = make_targets(
+                inputs.waveforms, targets, folder, previous=inputs.previous, device=inputs.device, seed=inputs.seed
+            )
     return inputs.speech_batches(backbone, masking=config.masking, labels=labels)
 
 
@@ -179,6 +182,11 @@ def _bert_on_codes(config: DiscreteBERTConfig, inputs: StageInputs) -> DiscreteB
         f"A discrete BERT learns from the codes of a vq-wav2vec, or goes on from a discrete BERT; the teacher is a "
         f"{type(inputs.previous).__name__}. Name a vq-wav2vec: teacher=MODEL."
     )
+
+
+def _with_counted_labels(config: MaskedPredictionConfig) -> MaskedPredictionConfig:
+    targets = config.targets
+    return replace(config, targets=targets.counted()) if isinstance(targets, FileTargets) else config
 
 
 def _need_of_labels(config: MaskedPredictionConfig) -> str:
@@ -218,6 +226,7 @@ SETUPS: dict[type[ObjectiveConfig], Setup] = {
         needs=_need_of_labels,
         check=_check_labels,
         layers=lambda config: config.inner_layers,
+        complete=_with_counted_labels,
     ),
     MaskedContrastConfig: Setup(
         title="Masked contrast",

@@ -1,4 +1,4 @@
-"""Targets of masked prediction: clusters of MFCC or of a layer of the previous model, or random projections."""
+"""Targets of masked prediction: clusters of MFCC or of a layer, random projections, or labels of files."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
+from sonant.pretraining.file_targets import FileTargets
 from sonant.pretraining.kmeans import CHUNK_ROWS, fit_kmeans
 from sonant.pretraining.random_projection_targets import RandomProjectionTargets
 
@@ -42,12 +43,13 @@ class LayerTargets:
     num_clusters: int = 500
 
 
-Targets = MFCCTargets | LayerTargets | RandomProjectionTargets
+ComputedTargets = MFCCTargets | LayerTargets | RandomProjectionTargets
+Targets = ComputedTargets | FileTargets
 
 
 def make_targets(
     waveforms: WaveformStore,
-    targets: Targets,
+    targets: ComputedTargets,
     folder: str | Path,
     *,
     previous: Backbone | None = None,

@@ -8,7 +8,7 @@ from sonant.checkpoints import load_checkpoint
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.recipes import adapt, pretraining_recipe
 from sonant.recipes.overrides import override, read_change
-from sonant.training.runs import PretrainingRun, Stage
+from sonant.training.runs import PretrainingRun, Stage, completed
 
 
 def compose(recipe: str, changes: Iterable[str]) -> PretrainingRun:
@@ -24,6 +24,7 @@ def compose(recipe: str, changes: Iterable[str]) -> PretrainingRun:
         ConfigurationError: an unknown key, or an invalid value.
         UnknownName: an unknown recipe or stage.
         CheckpointError: the checkpoint cannot be read.
+        ManifestError: label files cannot be read.
     """
     nested, chosen, source = [], None, ""
     for change in map(read_change, changes):
@@ -41,7 +42,7 @@ def compose(recipe: str, changes: Iterable[str]) -> PretrainingRun:
         run = replace(run, model=checkpoint.config, initial_model=source)
     if chosen is not None:
         run = replace(run, stages=tuple(_stage(run, name) for name in _names(chosen)))
-    return override(run, nested)
+    return completed(override(run, nested))
 
 
 def _names(chosen: Any) -> list[str]:

@@ -128,16 +128,29 @@ def check_given(run: PretrainingRun, previous: Backbone, start: Backbone) -> Non
 
 def check_weights(stage: Stage, start: Backbone, backbone: Backbone) -> None:
     """Raise ConfigurationError if a stage cannot start from the weights of a model."""
-    there, here = _architecture(start), _architecture(backbone)
-    differing = differences(there, here, may_differ=IN_TRAINING_ALONE)
-    shapes = ({name: list(tensor.shape) for name, tensor in each.state_dict().items()} for each in (start, backbone))
-    differing = differing or differences(*shapes)  # such as a vocabulary, which is not a setting
-    if differing:
+    if differing := _differing(start, backbone):
         raise ConfigurationError(
             f"The stage {stage.name!r} starts from the weights of the model before it, which is another model "
             f"({described(differing)}). Give this run that model's settings, all of them with model=MODEL, or set "
             f"stages.{stage.name}.start=fresh."
         )
+
+
+def check_finished(run: PretrainingRun, stage: Stage, model: Backbone) -> None:
+    """Raise ConfigurationError if the model in the folder of a finished stage is not that of the run."""
+    differing = _differing(model, meta_backbone(run.model)) if stage.setup.runs_extractor else {}
+    if differing:
+        raise ConfigurationError(
+            f"The folder `model` of the finished stage {stage.name!r} holds another model than this run trains "
+            f"({described(differing)}). Put the model of that stage back, or begin another run."
+        )
+
+
+def _differing(there: Backbone, here: Backbone) -> dict[str, tuple[Any, Any]]:
+    """Return the settings in which two models differ; if there are none, the shapes, such as of a vocabulary."""
+    settings = differences(_architecture(there), _architecture(here), may_differ=IN_TRAINING_ALONE)
+    shapes = ({name: list(tensor.shape) for name, tensor in each.state_dict().items()} for each in (there, here))
+    return settings or differences(*shapes)
 
 
 def _architecture(model: Backbone) -> dict[str, Any]:

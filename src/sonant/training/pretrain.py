@@ -2,10 +2,8 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,41 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from sonant.audio.augment import Waveforms
 from sonant.checkpoints import Head, load_backbone, load_checkpoint, make_backbone, save_pretrained
-from sonant.data import WaveformStore, read_manifest
-from sonant.data.lock import output_lock
-from sonant.data.settings import json_values, write_or_check_settings
-from sonant.errors import ConfigurationError, ManifestError, SonantError
 from sonant.loss import Objective
 from sonant.models import Backbone
-from sonant.models.identity import fingerprint
 from sonant.pretraining.setups import EXTRACTOR_START, Setup, StageInputs
-from sonant.training.checks import check, check_given, check_weights
+from sonant.training.checks import check, check_finished, check_given, check_weights
 from sonant.training.curves import plot_curves
 from sonant.training.log import Monitoring
-from sonant.training.loop import DivergedError, train
+from sonant.training.loop import train
 from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
-from sonant.training.runs import WAVEFORMS, PretrainingRun, Stage
+from sonant.training.run_folder import folder_of, open_run
+from sonant.training.runs import PretrainingRun, Stage, completed
 from sonant.training.validation import load_best
 
 HELD_OUT = 1  # with the run's seed, the seed of the held-out recordings
-# Settings that may change when a run is resumed. Contents of corpora and teacher must be the same, paths need not.
-MAY_DIFFER = (
-    "device",
-    "output",
-    "name",
-    "data",
-    "noise",
-    "impulse_responses",
-    "teacher",
-    "initial_model",
-    "trackers",
-    "stages.*.training.compile",
-    "stages.*.training.log_every",
-    "stages.*.training.save_every",
-    "stages.*.training.validate_every",
-)
 
 
 def pretrain(run: PretrainingRun) -> Path:
@@ -62,18 +39,20 @@ def pretrain(run: PretrainingRun) -> Path:
         ManifestError: the data cannot be read, or have changed since the run began.
         RankError: another process of the run failed.
     """
+    run = completed(run)
     check(run)
     with process_group(run.device), ExitStack() as lock:
         teacher, initial = _load_given(run.teacher), _load_given(run.initial_model)
         previous, start = teacher or initial, initial or teacher
         if previous is not None and start is not None:
             check_given(run, previous.backbone, start.backbone)
-        corpus = on_first(lambda: _open(run, teacher, initial, lock))
+        corpus = on_first(lambda: open_run(run, teacher and teacher.backbone, initial and initial.backbone, lock))
         if on_first(lambda: is_finished(run)):
             return _model_of(run, run.stages[-1])
         for number, stage in enumerate(run.stages):
             if on_first(_model_of(run, stage).is_dir):
                 model = load_backbone(_model_of(run, stage))
+                check_finished(run, stage, model)
             else:
                 inputs = StageInputs(
                     *corpus,
@@ -106,37 +85,6 @@ def _load_given(source: str) -> Given | None:
     return Given(make_backbone(checkpoint), checkpoint.heads.get("pretraining"))
 
 
-def _open(
-    run: PretrainingRun, teacher: Given | None, initial: Given | None, lock: ExitStack
-) -> tuple[WaveformStore, Waveforms, Waveforms]:
-    """Lock the folder of a run, check or write its settings, and return its speech, noises and impulse responses."""
-    folder, rate = folder_of(run), run.model.sampling_rate
-    recordings = read_manifest(run.data)
-    lock.enter_context(_held(folder))
-    begun = any(entry.is_dir() and entry.name != WAVEFORMS for entry in folder.iterdir())
-    noises = _stored(run.noise, folder / WAVEFORMS / "noise", rate)
-    impulse_responses = _stored(run.impulse_responses, folder / WAVEFORMS / "impulse_responses", rate)
-    made_of = {
-        "noise": _content(noises),
-        "impulse_responses": _content(impulse_responses),
-        "teacher": None if teacher is None else fingerprint(teacher.backbone),
-    }
-    if initial is not None:
-        made_of["initial_model"] = fingerprint(initial.backbone)
-    settings = json_values(run) | {"processes": world(), "made_of": made_of}
-    if begun:
-        write_or_check_settings(folder / "run.json", settings, has_results=True, may_differ=MAY_DIFFER)
-    waveforms = WaveformStore.build(recordings, folder / WAVEFORMS, sampling_rate=rate)
-    if not begun:
-        write_or_check_settings(folder / "run.json", settings, has_results=False)
-    return waveforms, noises, impulse_responses
-
-
-def folder_of(run: PretrainingRun) -> Path:
-    """Return the folder of a run."""
-    return Path(run.output).expanduser() / run.name
-
-
 def is_finished(run: PretrainingRun) -> bool:
     """Return True if the model of the last stage exists."""
     return _model_of(run, run.stages[-1]).is_dir()
@@ -145,25 +93,6 @@ def is_finished(run: PretrainingRun) -> bool:
 def _model_of(run: PretrainingRun, stage: Stage) -> Path:
     """Return the folder of a stage's final model, which exists only if complete."""
     return folder_of(run) / stage.name / "model"
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Lock the folder of a run; remove a new one if the run fails before its first step."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    if any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
-        raise ConfigurationError(
-            f"{folder} cannot be the folder of a run: part of its path is a file. Set output=PATH."
-        )
-    with output_lock(folder, is_folder=True):
-        is_new = bool(missing) and len(list(folder.iterdir())) == 1  # only the lock file; no other job was faster
-        try:
-            yield
-        except SonantError as error:
-            trained = isinstance(error, DivergedError) or any(folder.rglob("state.pt"))
-            if is_new and not trained:
-                shutil.rmtree(missing[-1])
-            raise
 
 
 def _train_stage(run: PretrainingRun, stage: Stage, inputs: StageInputs, start: Given | None) -> Backbone:
@@ -255,26 +184,3 @@ def _held_out_inputs(inputs: StageInputs, held_out: list[int], backbone: Backbon
     if frames < batching.batch_seconds * backbone.frame_rate:
         batching = replace(batching, fill="shortest")
     return replace(inputs, recordings=held_out, batching=batching, rank=0, world=1)
-
-
-def _stored(manifest: str, folder: Path, sampling_rate: int) -> Waveforms:
-    """Decode noises or impulse responses to disk, in float32, since many exceed full scale."""
-    if not manifest:
-        return ()
-    store = WaveformStore.build(read_manifest(manifest), folder, sampling_rate=sampling_rate, sample_type="float32")
-    if store.skipped:
-        raise ManifestError(
-            f"{len(store.skipped)} of the recordings of {manifest} cannot be read. The first: "
-            f"{next(iter(store.skipped.values()))} Mend them, or take them out of the list."
-        )
-    return store
-
-
-def _content(waveforms: Waveforms) -> dict[str, Any]:
-    """Return number and hash of waveforms."""
-    digest = sha256()
-    for number in range(len(waveforms)):
-        waveform = waveforms[number]
-        digest.update(f"{len(waveform)} ".encode())
-        digest.update(waveform.data)
-    return {"recordings": len(waveforms), "hash": f"sha256:{digest.hexdigest()[:16]}"}

@@ -1,6 +1,6 @@
 """Settings of a pretraining run and of its stages."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sonant.audio.augment import Mixing
@@ -87,3 +87,9 @@ class PretrainingRun:
                 raise ConfigurationError(f"A run and its stages name folders, and {name!r} is no name for one.")
         if len(set(names)) < len(names):
             raise ConfigurationError(f"Each stage has a folder of its own, but the names are {', '.join(names)}.")
+
+
+def completed(run: PretrainingRun) -> PretrainingRun:
+    """Fill in settings that depend on files, such as the number of different labels in them. Raises ManifestError."""
+    stages = (replace(stage, objective=stage.setup.complete(stage.objective)) for stage in run.stages)
+    return replace(run, stages=tuple(stages))
