@@ -161,9 +161,7 @@ def test_labels_of_a_file_are_checked_before_the_first_stage(
     run: PretrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recipe_module, "train", None)
-    with pytest.raises(
-        ManifestError, match=r"1 of 6 recordings have more .*1\.wav \(50 labels, 2.06 s"
-    ):
+    with pytest.raises(ManifestError, match=r"1 of 6 recordings have more .*1\.wav \(50 labels, 2.06 s"):
         pretrain(with_labels(run, [62, 50, 149, 49, 77, 96]))
     assert not folder_of(run).exists()
 

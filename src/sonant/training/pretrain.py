@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from sonant.checkpoints import Head, load_backbone, load_checkpoint, make_backbone, save_pretrained
+from sonant.data.settings import json_values
 from sonant.loss import Objective
 from sonant.models import Backbone
 from sonant.pretraining.setups import EXTRACTOR_START, Setup, StageInputs
