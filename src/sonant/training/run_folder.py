@@ -42,7 +42,7 @@ MAY_DIFFER = (
 )
 
 
-class Recordings(NamedTuple):
+class RunRecordings(NamedTuple):
     """Decoded recordings of a run."""
 
     waveforms: WaveformStore
@@ -50,7 +50,7 @@ class Recordings(NamedTuple):
     impulse_responses: Waveforms
 
 
-def open_run(run: PretrainingRun, teacher: Backbone | None, initial: Backbone | None, lock: ExitStack) -> Recordings:
+def open_run(run: PretrainingRun, teacher: Backbone | None, initial: Backbone | None, lock: ExitStack) -> RunRecordings:
     """Lock the folder of a run, check or write its settings, and return its speech, noises and impulse responses."""
     folder, rate = folder_of(run), run.model.sampling_rate
     recordings = read_manifest(run.data)
@@ -72,7 +72,7 @@ def open_run(run: PretrainingRun, teacher: Backbone | None, initial: Backbone | 
     if not begun:
         write_or_check_settings(folder / "run.json", settings, has_results=False)
     _import_labels(run, waveforms)
-    return Recordings(waveforms, noises, impulse_responses)
+    return RunRecordings(waveforms, noises, impulse_responses)
 
 
 def folder_of(run: PretrainingRun) -> Path:
