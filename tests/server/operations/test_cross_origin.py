@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from sonant.server.operations.cross_origin import CrossOrigin
+from sonant.server.routes.answering import PARAMETER_HEADER, WARNING_HEADER
 
 HERE, OTHER = "https://app.example.org", "https://evil.example"
 PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "authorization, content-type"}
@@ -34,7 +35,8 @@ def test_a_page_of_a_named_site_may_call_the_api() -> None:
     assert "authorization" in before.headers["access-control-allow-headers"].lower()
     answer = _ask("POST", "/v1/x", HERE)
     assert answer.headers["access-control-allow-origin"] == HERE
-    assert "retry-after" in answer.headers["access-control-expose-headers"]
+    exposed = answer.headers["access-control-expose-headers"]
+    assert all(name in exposed for name in ("retry-after", WARNING_HEADER, PARAMETER_HEADER))
     assert "access-control-allow-credentials" not in answer.headers
 
 

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonant.server.operations.body_limits import API
 
-HEADERS = ("x-request-id", "retry-after", "x-audio-warning")  # of answers, for scripts to read
+HEADERS = ("x-request-id", "retry-after", "x-audio-warning", "x-parameter-warning")  # of answers, for scripts to read
 DAY = 24 * 3600
 
 

@@ -10,6 +10,7 @@ from sonant.server.errors import ApiError
 
 PIECE = 1 << 18  # bytes of a decompressed chunk
 GZIP = 16 + zlib.MAX_WBITS  # header and checksum of gzip
+MAGIC = b"\x1f\x8b"  # the first bytes of gzip
 EMPTY_BYTES = 1 << 16  # compressed bytes that may come before they become as many
 
 
@@ -74,10 +75,12 @@ class _Decompressed:
             raise _not_gzip(str(error)) from None
         self._made += len(body)
         self._left, self._is_full = self._stream.unconsumed_tail, len(body) == PIECE and not self._stream.eof
+        if rest := self._stream.unused_data:
+            if not rest.startswith(MAGIC[: len(rest)]):
+                raise _not_gzip("there is more after its end")
+            self._stream, self._left = zlib.decompressobj(GZIP), rest  # another member: RFC 1952, 2.2
         if not self._left and self._received > 2 * self._made + EMPTY_BYTES:  # no limit on a body would see it
             raise _not_gzip("it goes on, and becomes next to nothing")
-        if self._stream.unused_data:
-            raise _not_gzip("there is more after its end")
         if not (self._left or self._is_full or self._has_more or self._stream.eof):
             raise _not_gzip("it ends too early")
         return body
