@@ -99,8 +99,8 @@ def test_what_a_ctc_model_cannot_use_is_taken_and_named(client: openai.OpenAI, t
             model="recognizer", file=("speech.wav", io.BytesIO(DATA)), language="en", **how, **more
         )
         told = answer.headers.get_list("x-parameter-warning")
-        names = ["prompt", "keywords", "temperature", "chunking_strategy", "known_speaker_names", "languages"]
-        assert [one.partition(" is not used: ")[0] for one in told] == names
+        names = ["prompt", "keywords", "temperature", "chunking_strategy", "known_speaker_names", "language"]
+        assert [one.partition(" is not used: ")[0] for one in told] == [*names, "languages"]
         if not more:
             assert answer.parse().text == transcript.text
     plain = client.audio.transcriptions.with_raw_response.create(model="recognizer", file=("a.wav", DATA))
@@ -184,6 +184,12 @@ def test_a_model_without_letters(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.audio.transcriptions.create(model="sonant/wavlm-tiny", file=("speech.wav", io.BytesIO(DATA)))
     assert (caught.value.code, caught.value.param) == ("unsupported_ability", "model")
+
+
+def test_models_are_not_named_by_the_folders_of_the_server(client: openai.OpenAI, checkpoints: Path) -> None:
+    with pytest.raises(openai.BadRequestError, match="recognizer has no head that finds out how many") as caught:
+        _create(client, response_format="diarized_json")
+    assert str(checkpoints) not in str(caught.value)
 
 
 def test_no_audio(client: openai.OpenAI) -> None:

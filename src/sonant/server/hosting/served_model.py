@@ -40,6 +40,7 @@ class ServedModel(ABC):
 
     def __init__(self, model_id: str, encoder: SpeechEncoder, queue: Queue, *, device: str) -> None:
         self.id, self.created, self.device = model_id, int(time.time()), device
+        encoder.name = model_id  # in messages, where it may be a path of this machine
         self._encoder: SpeechEncoder | None = encoder
         self._queue = queue
         self.calibrations: Mapping[str, VoiceCalibration] = {}

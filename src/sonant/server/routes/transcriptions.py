@@ -126,8 +126,10 @@ class TranscriptionCall(StreamingCall):
         for param, wanted in (("language", [given.language] if given.language else []), ("languages", given.languages)):
             if wanted and own is not None and not any(meant_by(one, [own]) for one in wanted):
                 raise _mismatch(param, f"is {', '.join(map(repr, wanted))}, and this server has {model.id} for {own!r}")
-        if given.languages and own is None:
-            self.warnings.append("languages is not used: the model writes the one that it was trained on")
+        unused = {"language": given.response_format != "verbose_json" and given.language, "languages": given.languages}
+        for param, value in unused.items():
+            if value and own is None:
+                self.warnings.append(f"{param} is not used: the model writes the one that it was trained on")
         if given.response_format == "diarized_json":
             check_speakers(model, given.num_speakers)
         elif given.num_speakers is not None:
