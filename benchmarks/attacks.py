@@ -12,14 +12,16 @@ import http.client
 import io
 import json
 import resource
+import signal
 import socket
 import sqlite3
+import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -91,7 +93,11 @@ class Site:
             f"X-Forwarded-For: {ATTACKER}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         )
 
-    def honest(self, times: int = 10) -> Row:
+    def health(self, times: int = 30) -> Row:
+        """Return the seconds of requests of /health, one after another."""
+        return seconds_of([self.ask("GET", "/health", X_Forwarded_For=VICTIM)[2] for _ in range(times)])
+
+    def honest(self, times: int = 30) -> Row:
         """Return the statuses and seconds of the honest client's requests, one after another."""
         wave = io.BytesIO()
         soundfile.write(wave, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000, format="WAV")
@@ -104,26 +110,31 @@ class Site:
             statuses.append(status)
             seconds.append(taken)
         told = {str(status): statuses.count(status) for status in sorted(set(statuses))}
-        return {"statuses": told, **{name: round(value, 3) for name, value in (percentiles(seconds) or {}).items()}}
+        return {"statuses": told, **seconds_of(seconds)}
 
-    def beside(self, attack: Callable[["Site"], Any]) -> Row:
-        """Return what the honest client meets before, during and after an attack, a context manager."""
+    def beside(self, attack: Callable[["Site"], Any], times: int = 30) -> Row:
+        """Return what the honest client meets before, during and after an attack, in so many requests each.
+
+        The attack is a context manager. `p99_ratio`: of the seconds during it and before.
+        """
         with self.server.memory(0.2) as memory:
             self.honest(3)
-            before, quiet = self.honest(), max(memory[-3:])
+            before, health, quiet = self.honest(times), self.health(), max(memory[-3:])
             with attack(self):
-                during = self.honest()
+                during, health_during = self.honest(times), self.health()
                 ready = self.ask("GET", "/ready")[0]
                 start = time.monotonic()
                 while self.honest(1)["statuses"] != {"200": 1} and time.monotonic() < start + 90:
                     time.sleep(0.5)
                 recovered = time.monotonic() - start
-            after = self.honest()
+            after = self.honest(times)
             time.sleep(3)
         mib = {"before": round(quiet), "peak": round(max(memory)), "after": round(memory[-1])}
         return {
             "before": before,
             "during": during,
+            "p99_ratio": round(during["p99"] / before["p99"], 1),
+            "health": {"before": health, "during": health_during},
             "ready_during": ready,
             "served_again_after_seconds": round(recovered, 1),
             "after": after,
@@ -288,30 +299,44 @@ def database(site: Site) -> Row:
 
 
 @contextmanager
-def clients(site: Site, keys: Sequence[str], body: bytes, answers: Counter[int]) -> Iterator[None]:
-    """Let a client of each key send one request after another, with a pause where it is refused; count the answers."""
+def repeated(works: Sequence[Callable[[], int]]) -> Iterator[None]:
+    """Do each of these again and again in a thread of its own, with a pause after a status other than 200."""
     ended = Event()
 
-    def work(key: str) -> None:
+    def repeat(work: Callable[[], int]) -> None:
         while not ended.is_set():
-            headers = {"Content_Type": "application/json", "X_Forwarded_For": ATTACKER}
-            status = site.ask("POST", "/v1/embeddings", body, Authorization=f"Bearer {key}", **headers)[0]
-            answers[status] += 1
-            if status != 200:
+            if work() != 200:
                 ended.wait(0.1)
 
-    for key in keys:
-        Thread(target=work, args=(key,), daemon=True).start()
+    for work in works:
+        Thread(target=repeat, args=(work,), daemon=True).start()
     time.sleep(2)
     yield
     ended.set()
 
 
+def clients(
+    site: Site, keys: Sequence[str], body: bytes, answers: Counter[tuple[str, int]]
+) -> AbstractContextManager[None]:
+    """Let a client of each key send one request after another; count the answers by key and status."""
+
+    def work(key: str) -> int:
+        headers = {"Content_Type": "application/json", "X_Forwarded_For": ATTACKER}
+        status = site.ask("POST", "/v1/embeddings", body, Authorization=f"Bearer {key}", **headers)[0]
+        answers[key, status] += 1
+        return status
+
+    return repeated([partial(work, key) for key in keys])
+
+
 def flooded(site: Site, keys: Sequence[str], body: bytes) -> Row:
     """Return what the honest client meets beside these clients, and the answers of these."""
-    answers: Counter[int] = Counter()
+    answers: Counter[tuple[str, int]] = Counter()
     row = site.beside(partial(clients, keys=keys, body=body, answers=answers))
-    return {**row, "attackers_answers": dict(answers)}
+    statuses: Counter[int] = Counter()
+    for (_, status), number in answers.items():
+        statuses[status] += number
+    return {**row, "attackers_answers": dict(statuses)}
 
 
 def unpaid(site: Site) -> Row:
@@ -326,14 +351,42 @@ def decoding(site: Site) -> Row:
 
 
 def many_keys(site: Site) -> Row:
-    """Thirty keys of one account with four clients each, beside 28 accounts with one client each."""
-    body = recordings([noise(8)])
+    """Thirty keys of one account with a client each, beside 28 accounts with one client each, before the attack too.
+
+    Each request has two seconds of speech: answers are equal audio.
+    """
+    body = recordings([noise(2)])
     many = make_keys(site.server.data, 1, Decimal(1_000_000), name="many", keys=30)
     others = make_keys(site.server.data, 28, Decimal(1_000_000), name="other")
-    answers: Counter[int] = Counter()
+    answers: Counter[tuple[str, int]] = Counter()
+    served: Counter[tuple[str, int]] = Counter()
+
+    @contextmanager
+    def attack(site: Site) -> Iterator[None]:
+        with clients(site, many, body, answers):
+            before = answers.copy()
+            yield
+            served.update(answers - before)
+
     with clients(site, others, body, answers):
-        row = flooded(site, many * 4, body)
-        return {**row, "answers_of_28_others": dict(answers)}
+        row = site.beside(attack, times=10)
+    of_others = sorted(served[key, 200] for key in others)
+    of_many = sum(served[key, 200] for key in many)
+    median = statistics.median(of_others)
+    told = {"least": of_others[0], "median": median, "most": of_others[-1]}
+    fairness = {"account_of_30_keys": of_many, "others": told, "ratio": round(of_many / max(median, 1), 2)}
+    return {**row, "served_during": fairness}
+
+
+def pages(site: Site) -> Row:
+    """64 connections from one address, each of which asks for the pages that take most work, and to sign in."""
+
+    def visit() -> int:
+        for path in ("/", "/openapi.json", "/reference"):
+            site.ask("GET", path, X_Forwarded_For=ATTACKER)
+        return site.form("/sign-in", ATTACKER, email="client0@example.org", password="a wrong password")[0]
+
+    return site.beside(lambda _: repeated([visit] * 64))
 
 
 def unread(site: Site) -> Row:
@@ -350,6 +403,10 @@ def unread(site: Site) -> Row:
             yield
 
     return site.beside(attack)
+
+
+def seconds_of(times: Sequence[float]) -> Row:
+    return {name: round(value, 3) for name, value in (percentiles(times) or {}).items()}
 
 
 def recordings(files: Sequence[bytes], **parameters: str) -> bytes:
@@ -396,6 +453,7 @@ CASES: dict[str, Callable[[Site], Row]] = {
     "unpaid": unpaid,
     "decoding": decoding,
     "many_keys": many_keys,
+    "pages": pages,
     "unread": unread,
 }
 
@@ -420,6 +478,7 @@ def run(case: str) -> Row:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run cases, and print what was measured."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as other errors: the server is stopped
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="+", choices=["all", *CASES], help="which attacks")
     chosen = parser.parse_args(arguments).cases

@@ -1,6 +1,7 @@
 """A `sonant serve` in a process of its own, watched from outside; its accounts are read by plain SQL."""
 
 import asyncio
+import ctypes
 import json
 import signal
 import socket
@@ -19,6 +20,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 READY_SECONDS = 120.0
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 WITHOUT_END = 1_000_000_000  # requests or seconds of audio a minute: the rate of an account is not what is measured
 
 
@@ -51,7 +53,13 @@ class ServerProcess:
         words += ["--config", str(config)]
         start = monotonic()
         with (self.data / "server.log").open("ab") as log:
-            self.process = subprocess.Popen([*words, "--model", self.model], stdout=log, stderr=log)
+            words += ["--model", self.model]
+            self.process = subprocess.Popen(
+                words,
+                stdout=log,
+                stderr=log,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - no other thread is running
+            )
         while not self._is_ready():
             if self.process.poll() is not None or monotonic() > start + READY_SECONDS:
                 raise RuntimeError(f"the server did not start: see {self.data / 'server.log'}")
@@ -95,6 +103,11 @@ class ServerProcess:
         finally:
             ended.set()
             thread.join()
+
+
+def end_with_parent() -> None:
+    """Have this process killed when the one that started it ends in any way, on Linux."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def family(pid: int) -> list[int]:

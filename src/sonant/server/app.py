@@ -1,5 +1,6 @@
 """The ASGI application, made from settings; nothing is started before its lifespan begins."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -55,7 +56,8 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     )
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.reference = await asyncio.to_thread(reference.reference_page, app)
         async with AsyncExitStack() as stack:
             for part in (services.accounts, services.decoder, services.models):
                 await stack.enter_async_context(part)

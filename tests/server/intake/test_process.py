@@ -15,7 +15,7 @@ import pytest
 
 from sonant.errors import UndecodableAudio
 from sonant.server.intake.process import Decoded, Incoming, WorkerProcess
-from sonant.server.intake.worker import BEGUN, LENGTH, REQUEST, RESPONSE, SAMPLES, Bounds
+from sonant.server.intake.worker import BEGUN, DONE, ERROR, LENGTH, REQUEST, RESPONSE, SAMPLES, Bounds
 from tests.server.intake import forge
 
 BOUNDS = Bounds(seconds=20, audio_bytes=1 << 20, audio_seconds=60, decoded_bytes=1 << 30)
@@ -106,6 +106,13 @@ def test_interrupts_are_not_for_it():
         [(LENGTH, 1, 10), (SAMPLES, 1, 1 << 60)],
         [(LENGTH, 1, 10), (SAMPLES, 2, 8)],
         [(LENGTH, 1, 10), (99, 0, 0)],
+        [(DONE, 0, 1 << 60)],
+        *(
+            [(kind, 0, len(text)), text]
+            for kind in (DONE, ERROR)
+            for text in (b"[1]", b"no JSON", b'"text"', b"[" * 9999)
+        ),
+        *([(ERROR, 0, len(text)), text] for text in (b"[]", b'["UndecodableAudio"]', b'["SystemExit", ""]')),
     ],
 )
 def test_what_a_sane_process_would_not_send_is_not_received(messages):
@@ -115,7 +122,8 @@ def test_what_a_sane_process_would_not_send_is_not_received(messages):
         own, other = process._socket, socket.socketpair()
         process._socket = other[0]
         other[0].setblocking(False)
-        other[1].sendall(b"".join(RESPONSE.pack(*message) for message in [(BEGUN, 0, 0), *messages]))
+        for message in [(BEGUN, 0, 0), *messages]:
+            other[1].sendall(message if isinstance(message, bytes) else RESPONSE.pack(*message))
         with pytest.raises(UndecodableAudio, match="broke down"):
             await decode(process, b"a recording")
         assert not process.is_usable

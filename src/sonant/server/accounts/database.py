@@ -20,6 +20,7 @@ from sonant.server.errors import ApiError
 
 T = TypeVar("T")
 READERS, WRITERS = 4, 8  # threads, each with its own connection; SQLite has one writer thread
+IMPATIENCE_SECONDS = 0.5  # after a failure, so that a request that waits twice is answered within 3 s
 START_SECONDS = 30.0  # at the start, for the migrations of another process
 RETRY_SECONDS = 5.0  # Retry-After
 TRANSIENT = {"40001", "40P01"}  # serialization failure or deadlock in PostgreSQL; the transaction was rolled back
@@ -49,7 +50,7 @@ class Database:
     the statements lock their rows. A function that writes may be run again and must have no other effects.
 
     A transaction that cannot begin within PATIENCE_SECONDS, or fails by a fault of the database, raises
-    DatabaseUnavailable; the next one tries again.
+    DatabaseUnavailable. Further ones wait IMPATIENCE_SECONDS each, until one that writes succeeds.
 
     Attributes:
         is_available: whether the last write succeeded, and no read has failed since.
@@ -103,10 +104,11 @@ class Database:
     async def _result(self, outcome: "Future[T]") -> T:
         """Await the result of a job; if its transaction does not begin in time, it never will."""
         future = asyncio.wrap_future(outcome)
+        patience = PATIENCE_SECONDS if self.is_available else IMPATIENCE_SECONDS
         try:
-            await asyncio.wait([future], timeout=PATIENCE_SECONDS)
+            await asyncio.wait([future], timeout=patience)
             if outcome.cancel():
-                raise TimeoutError(f"no transaction could begin within {PATIENCE_SECONDS:g} s")
+                raise TimeoutError(f"no transaction could begin within {patience:g} s")
             return await future
         except OF_THE_WORK:
             raise

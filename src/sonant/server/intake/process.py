@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
 MOST_JSON_BYTES = 1 << 20
+AUDIO_ERRORS = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, AudioError)
+}
 SLACK_SAMPLES = 1 << 12  # that resampling may add to what the length of a recording makes expect
 # Environment variables of decoding processes: paths of Python and libraries, no secrets.
 KEPT_VARIABLES = ("DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "VIRTUAL_ENV")
@@ -165,7 +167,8 @@ class WorkerProcess:
                 kind, _, _ = RESPONSE.unpack((await self._receive(RESPONSE.size)).data)
         except (TimeoutError, EOFError, ConnectionError) as error:
             raise ProcessLost(f"a decoding process did not start ({self._ended()})") from error
-        assert kind == worker.READY
+        if kind != worker.READY:
+            raise ProcessLost(f"a decoding process began with a message of kind {kind}")
 
     async def turn(self, incoming: Incoming) -> Decoded | None:
         """Decode a recording for one turn; return None if it is not at its end.
@@ -227,9 +230,9 @@ class WorkerProcess:
                     return None
                 case worker.DONE:
                     incoming.check()
-                    return incoming.decoded(tuple(map(str, await self._receive_json(size))))
+                    return incoming.decoded(tuple(await self._receive_texts(size)))
                 case worker.ERROR:
-                    raise _error(*await self._receive_json(size))
+                    raise _error(await self._receive_texts(size))
                 case worker.EXHAUSTED:
                     self.kill()  # its remaining memory may be too little for the next recording
                     raise OversizedAudio(
@@ -280,10 +283,17 @@ class WorkerProcess:
                 raise EOFError
             view = view[count:]
 
-    async def _receive_json(self, size: int) -> Any:
+    async def _receive_texts(self, size: int) -> list[str]:
+        """Receive a JSON list of texts. Raises EOFError, as for a process that has ended: it is something else."""
         if size > MOST_JSON_BYTES:
             raise EOFError
-        return json.loads(bytes(await self._receive(size)))
+        try:
+            texts = json.loads(bytes(await self._receive(size)))
+        except (ValueError, RecursionError):
+            raise EOFError from None
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise EOFError
+        return texts
 
     def _ended(self) -> str:
         try:
@@ -292,8 +302,9 @@ class WorkerProcess:
             return "still running"
 
 
-def _error(name: str, message: str) -> AudioError:
-    """Make the error that a process reported."""
-    kind = getattr(errors, name)
-    assert issubclass(kind, AudioError)
-    return kind(message)
+def _error(reported: list[str]) -> AudioError:
+    """Make the error that a process reported. Raises EOFError: it is none."""
+    match reported:
+        case [name, message] if name in AUDIO_ERRORS:
+            return AUDIO_ERRORS[name](message)
+    raise EOFError
