@@ -23,23 +23,22 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from sonant.analysis import (
-    Curve,
-    Estimate,
-    Measure,
-    Split,
-    Standardizer,
-    bootstrap_interval,
-    cosine_scores,
-    layer_table,
-    plot_layers,
-    probe_layers,
-)
+from sonant.analysis import Curve, Estimate, Measure, layer_table, plot_layers
 from sonant.audio import read
 from sonant.audio.mel import mfcc_with_deltas
 from sonant.data.manifest import ManifestEntry, read_manifest
 from sonant.errors import ManifestError
-from sonant.evaluation import eer, min_dcf, speaker_bootstrap
+from sonant.evaluation import (
+    Split,
+    Standardizer,
+    bootstrap_interval,
+    cosine_scores,
+    eer,
+    min_dcf,
+    probe_layers,
+    speaker_bootstrap,
+    speaker_eer,
+)
 from sonant.models import Backbone, build
 from sonant.models.discrete_bert import DiscreteBERT, on_tokenizer
 
@@ -279,9 +278,7 @@ def verify(corpus: Corpus, features: Features, pool: str) -> Points:
     background = features.of(train, pool)
     tuning = np.concatenate([features.of(dev, pool), features.of(test, pool)])
     vectors = features.of(trials.recordings, pool)
-    speakers = np.array([recording.fields["speaker"] for recording in [*dev, *test]])
-    tuning_pairs = np.stack(np.triu_indices(len(speakers), 1), axis=1)
-    tuning_labels = speakers[tuning_pairs[:, 0]] == speakers[tuning_pairs[:, 1]]
+    speakers = [recording.fields["speaker"] for recording in [*dev, *test]]
     points = []
     for layer in range(vectors.shape[1]):
         standardizers = (
@@ -290,8 +287,7 @@ def verify(corpus: Corpus, features: Features, pool: str) -> Points:
             Standardizer.fit(background[:, layer]),
         )
         tuning_eers = [
-            eer(cosine_scores(tuning[:, layer], tuning_pairs, standardizer=standardizer), tuning_labels)
-            for standardizer in standardizers
+            speaker_eer(tuning[:, layer], speakers, standardizer=standardizer) for standardizer in standardizers
         ]
         scores = [
             cosine_scores(vectors[:, layer], trials.pairs, standardizer=standardizer) for standardizer in standardizers

@@ -31,6 +31,7 @@ def check(run: PretrainingRun) -> None:
         _check_number(name, value, default)
     usable_devices(run.device)
     check_trackers(run.trackers)
+    run.probes.check(run.model)
     for stage in run.stages:
         _check_lengths(stage, run.model)
     backbone = meta_backbone(run.model)

@@ -34,12 +34,16 @@ class Monitoring:
         trackers: where metrics are shown.
         settings: shown in trackers, as nested JSON values.
         flops: operations of a batch forward and backward, for the share of the device's limit.
+        probe: measure the model, on rank 0 alone.
+        probe_every: steps from one measurement to the next.
     """
 
     title: str = "training"
     trackers: tuple[TrackerName, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     flops: Callable[[Any], float] | None = None
+    probe: Callable[[], Mapping[str, float]] | None = None
+    probe_every: int = 1000
 
 
 class LossSums:

@@ -16,7 +16,7 @@ from sonant.training.compilation import compiled
 from sonant.training.log import Monitoring, TrainingLog
 from sonant.training.precision import autocast
 from sonant.training.prefetch import Batch, Batches, Prefetcher
-from sonant.training.ranks import data_parallel, summed, vary_random_numbers, world
+from sonant.training.ranks import data_parallel, on_first, summed, vary_random_numbers, world
 from sonant.training.settings import Training, Updates
 from sonant.training.state import load_state, save_state
 from sonant.training.throughput import Throughput
@@ -112,6 +112,9 @@ def train(
                     f"learning rate, lengthen the warm-up, or try float32; {folder} still holds the last good state."
                 )
             log.step(done, lr=updates.lr, gradient_norm=norm, due=reporting)
+            if monitoring.probe is not None and (done % monitoring.probe_every == 0 or done == training.steps):
+                with throughput.paused():
+                    log.write(done, on_first(monitoring.probe))
             if held_out is not None and (done % training.validate_every == 0 or done == training.steps):
                 with throughput.paused():
                     metrics = evaluate(objective, held_out, device, precision=training.precision)

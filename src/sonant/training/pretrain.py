@@ -20,6 +20,7 @@ from sonant.training.checks import check, check_finished, check_given, check_wei
 from sonant.training.curves import plot_curves
 from sonant.training.log import Monitoring
 from sonant.training.loop import train
+from sonant.training.probes import Probes
 from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
 from sonant.training.run_folder import folder_of, open_run
 from sonant.training.runs import PretrainingRun, Stage, completed
@@ -38,6 +39,7 @@ def pretrain(run: PretrainingRun) -> Path:
         ConfigurationError: the run cannot start (its files are removed); its folder is of other settings, noises,
             impulse responses or teacher; or another job uses it.
         ManifestError: the data cannot be read, or have changed since the run began.
+        MeasurementError: the recordings of a probe are too few.
         RankError: another process of the run failed.
     """
     run = completed(run)
@@ -47,6 +49,8 @@ def pretrain(run: PretrainingRun) -> Path:
         previous, start = teacher or initial, initial or teacher
         if previous is not None and start is not None:
             check_given(run, previous.backbone, start.backbone)
+        probes = Probes(run.probes)
+        on_first(lambda: probes.read(run.model.sampling_rate))
         corpus = on_first(lambda: open_run(run, teacher and teacher.backbone, initial and initial.backbone, lock))
         if on_first(lambda: is_finished(run)):
             return _model_of(run, run.stages[-1])
@@ -66,7 +70,7 @@ def pretrain(run: PretrainingRun) -> Path:
                     rank=rank(),
                     world=world(),
                 )
-                model = _train_stage(run, stage, inputs, start)
+                model = _train_stage(run, stage, inputs, start, probes)
             previous = start = Given(model, None)
     return _model_of(run, run.stages[-1])
 
@@ -96,7 +100,9 @@ def _model_of(run: PretrainingRun, stage: Stage) -> Path:
     return folder_of(run) / stage.name / "model"
 
 
-def _train_stage(run: PretrainingRun, stage: Stage, inputs: StageInputs, start: Given | None) -> Backbone:
+def _train_stage(
+    run: PretrainingRun, stage: Stage, inputs: StageInputs, start: Given | None, probes: Probes
+) -> Backbone:
     """Train one stage, and save its model."""
     torch.manual_seed(inputs.seed)
     folder, setup = inputs.folder, stage.setup
@@ -139,14 +145,14 @@ def _train_stage(run: PretrainingRun, stage: Stage, inputs: StageInputs, start: 
         held_out=batches(setup, _held_out_inputs(inputs, held_out, backbone)) if held_out else None,
         device=run.device,
         sampling_rate=run.model.sampling_rate,
-        monitoring=_monitoring(run, stage),
+        monitoring=_monitoring(run, stage, probes, backbone),
     )
     load_best(folder, objective)
     on_first(lambda: _save(run, stage, objective, backbone))
     return backbone
 
 
-def _monitoring(run: PretrainingRun, stage: Stage) -> Monitoring:
+def _monitoring(run: PretrainingRun, stage: Stage, probes: Probes, backbone: Backbone) -> Monitoring:
     return Monitoring(
         title=f"{run.name}/{stage.name}",
         trackers=run.trackers,
@@ -154,6 +160,8 @@ def _monitoring(run: PretrainingRun, stage: Stage) -> Monitoring:
         flops=lambda batch: stage.setup.training_flops(
             stage.objective, run.model, Counter(batch.clip_samples), len(batch.masked)
         ),
+        probe=(lambda: probes(backbone)) if run.probes.are_wanted else None,
+        probe_every=run.probes.every,
     )
 
 

@@ -31,6 +31,7 @@ MAY_DIFFER = (
     "impulse_responses",
     "teacher",
     "initial_model",
+    "probes.*",
     "trackers",
     "stages.*.objective.targets.path",
     "stages.*.objective.targets.lengths",

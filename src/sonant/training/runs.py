@@ -8,6 +8,7 @@ from sonant.errors import ConfigurationError
 from sonant.models import BackboneConfig
 from sonant.pretraining.batches import Batching
 from sonant.pretraining.setups import ObjectiveConfig, Setup, setup_of
+from sonant.training.probes import ProbeSettings
 from sonant.training.settings import Training
 from sonant.training.trackers import TrackerName, installed_trackers
 
@@ -61,6 +62,7 @@ class PretrainingRun:
         seed: of weights, batches, masks and clusters.
         held_out_share: share of recordings not used for training. Their loss is reported every `validate_every` steps,
             and a stage ends with the weights of the lowest.
+        probes: of the model during training.
         trackers: where metrics are shown; by default TensorBoard, if it is installed.
     """
 
@@ -76,6 +78,7 @@ class PretrainingRun:
     device: str = "cpu"
     seed: int = 0
     held_out_share: float = 0.0
+    probes: ProbeSettings = ProbeSettings()
     trackers: tuple[TrackerName, ...] = field(default_factory=installed_trackers)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Linear probes and cosine scores of features.
+"""Linear probes of features.
 
 Features are standardized by mean and standard deviation of the training clips; the probe is a multinomial logistic
 regression with an L2 penalty on the weights, whose strength is chosen on development clips. The problem is convex and
@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.errors import ConfigurationError, MeasurementError
+from sonant.errors import ConfigurationError, MeasurementError, some_of
+from sonant.evaluation.vectors import Array, Standardizer
 
-Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
 
 # From strong to weak: each fit starts from the previous one, which saves most steps. The objective is the mean
@@ -49,27 +49,6 @@ class Split:
     def layer(self, index: int) -> "Split":
         """Return the same clips with the features of one layer."""
         return replace(self, features=self.features[:, index])
-
-
-@dataclass(frozen=True)
-class Standardizer:
-    """Standardization of each dimension by training features; constant dimensions become zero."""
-
-    mean: Array  # (dim,)
-    scale: Array  # (dim,), factor of centered features
-
-    @classmethod
-    def fit(cls, features: Array, *, scale: bool = True) -> "Standardizer":
-        """Fit to `features` (clips, dim); `scale=False` only centers."""
-        mean = features.mean(axis=0, dtype=np.float64)
-        if not scale:
-            return cls(mean=mean, scale=np.ones_like(mean))
-        deviation = features.std(axis=0, dtype=np.float64)
-        varies = deviation > 1e-6 * (np.abs(mean) + 1e-12)  # below that, rounding
-        return cls(mean=mean, scale=np.where(varies, 1 / np.where(varies, deviation, 1), 0))
-
-    def __call__(self, features: Array) -> Array:
-        return ((features - self.mean) * self.scale).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -177,6 +156,53 @@ def chosen_layer(results: Sequence[ProbeResult]) -> int:
     return max(range(len(results)), key=lambda index: (results[index].dev_accuracy, -results[index].dev_loss))
 
 
+def folds_of(labels: Sequence[str], groups: Sequence[str] | None = None, *, folds: int = 4, seed: int = 0) -> Integers:
+    """Assign clips to folds at random, so that those of a group, such as a speaker, are in the same one: (clips,).
+
+    Each group goes to the fold that has the fewest clips of its labels so far.
+
+    Raises MeasurementError if there are fewer groups than folds, or a label of a single group, which no probe could
+    learn from the others.
+    """
+    names, member = np.unique(np.arange(len(labels)) if groups is None else np.asarray(groups), return_inverse=True)
+    classes, label = np.unique(np.asarray(labels), return_inverse=True)
+    held = np.zeros((len(names), len(classes)), dtype=np.int64)  # clips by group and label
+    np.add.at(held, (member, label), 1)
+    alone = classes[(held > 0).sum(axis=0) == 1].tolist()
+    if len(names) < folds or alone:
+        what = "clips" if groups is None else "groups (speakers)"
+        rare = f", and there is one alone for {some_of(alone, 5)}" if alone else ""
+        raise MeasurementError(
+            f"A probe learns from some {what} and is tested on others. {len(names)} were given{rare}; expected {folds} "
+            "at least, and two for each label."
+        )
+    filled, fold_of_group = np.zeros((folds, len(classes)), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
+    for group in np.random.default_rng(seed).permutation(len(names)):
+        clash, size = filled @ held[group], filled.sum(axis=1)
+        fold_of_group[group] = chosen = np.lexsort((size, clash))[0]
+        filled[chosen] += held[group]
+    return fold_of_group[member]
+
+
+def cross_validate(features: Array, labels: Sequence[str], folds: Integers, *, l2: float = 0.03) -> float:
+    """Return the share of clips, features (clips, dim), whose label is predicted by a probe of the other folds.
+
+    For curves, where the strength of the penalty is to stay the same; `linear_probe` chooses it.
+    """
+    names = np.asarray(labels)
+    correct = 0
+    for fold in np.unique(folds):
+        train, test = folds != fold, folds == fold
+        classes = tuple(sorted(set(names[train].tolist())))
+        standardizer = Standardizer.fit(features[train])
+        inputs = torch.from_numpy(standardizer(features[train]))
+        targets = torch.from_numpy(_class_indices(names[train].tolist(), classes))
+        parameters = _minimize(torch.zeros(len(classes), inputs.shape[1] + 1), inputs, targets, l2)
+        logits = F.linear(torch.from_numpy(standardizer(features[test])), parameters[:, :-1], parameters[:, -1])
+        correct += int((np.asarray(classes)[logits.argmax(1).numpy()] == names[test]).sum())
+    return correct / len(names)
+
+
 def bootstrap_interval(
     values: npt.ArrayLike,
     groups: Sequence[str] | None = None,
@@ -197,23 +223,6 @@ def bootstrap_interval(
     means = group_sums[draws].sum(axis=1) / group_sizes[draws].sum(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def cosine_scores(features: Array, pairs: npt.ArrayLike, *, standardizer: Standardizer | None = None) -> Array:
-    """Compute the cosine of each pair of clips (trials,), from features (clips, dim) and clip numbers (trials, 2).
-
-    `standardizer`, fitted on other speakers, is applied first; otherwise the common mean of all clips moves cosines
-    towards 1. Raises MeasurementError for a clip whose vector is zero.
-    """
-    rows = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    if rows.size and (rows.min() < 0 or rows.max() >= len(features)):
-        raise MeasurementError(f"Pairs name clips {rows.min()} to {rows.max()}, but there are {len(features)}.")
-    vectors = np.asarray(features if standardizer is None else standardizer(features), dtype=np.float64)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not (norms > 0).all():
-        raise MeasurementError(f"Clip {int(np.argmin(norms))} has a zero or NaN vector, which has no direction.")
-    unit = vectors / norms
-    return np.einsum("td,td->t", unit[rows[:, 0]], unit[rows[:, 1]])
 
 
 def _class_indices(labels: Sequence[str], classes: tuple[str, ...]) -> Integers:

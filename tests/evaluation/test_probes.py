@@ -8,18 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from sonant.analysis import (
+from sonant.errors import ConfigurationError, MeasurementError
+from sonant.evaluation import (
     ProbeResult,
     Split,
     Standardizer,
     bootstrap_interval,
     chosen_layer,
     cosine_scores,
+    cross_validate,
     fit_probe,
+    folds_of,
     linear_probe,
     probe_layers,
+    speaker_eer,
 )
-from sonant.errors import ConfigurationError, MeasurementError
 
 CLASSES = ("down", "left", "right")
 
@@ -206,3 +209,46 @@ def test_what_cannot_be_probed_says_so():
         cosine_scores(np.zeros((2, 3)), [[0, 1]])
     with pytest.raises(MeasurementError, match="there are 2"):
         cosine_scores(np.ones((2, 3)), [[0, 2]])
+
+
+def test_folds_keep_speakers_together_and_labels_apart():
+    """Ten speakers with one to five of the labels each; every fold's labels are found in another one."""
+    generator = np.random.default_rng(0)
+    speakers = [f"speaker{number}" for number in generator.integers(10, size=200)]
+    labels = [CLASSES[number] for number in generator.integers(len(CLASSES), size=200)]
+    folds = folds_of(labels, speakers)
+    assert set(folds) == {0, 1, 2, 3}
+    assert all(len(set(folds[np.array(speakers) == name])) == 1 for name in set(speakers))
+    assert (folds == folds_of(labels, speakers)).all()
+    rare = ["a"] * 6 + ["b", "b"]
+    assert len(set(folds_of(rare)[-2:])) == 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "message"),
+    [
+        (["a"] * 5 + ["b"], None, "6 were given, and there is one alone for b; expected 4"),
+        (["a", "b"] * 4, ["x", "y"] * 4, "2 were given, and there is one alone for a, b;"),
+        (["a", "b", "a"], None, "3 were given, and there is one alone for b"),
+    ],
+)
+def test_too_few_to_learn_from_and_be_tested_on(labels, groups, message):
+    with pytest.raises(MeasurementError, match=message):
+        folds_of(labels, groups)
+
+
+def test_cross_validation_tests_on_other_folds():
+    """Separable classes are learned; shuffled labels are not, though a probe could learn them by heart."""
+    split = clips(0, 120, 60)
+    folds = folds_of(split.labels)
+    assert cross_validate(split.features, split.labels, folds) == 1
+    shuffled = np.random.default_rng(1).permutation(split.labels).tolist()
+    assert cross_validate(split.features, shuffled, folds_of(shuffled)) < 0.5
+    result = cross_validate(split.features, split.labels, np.array([0] * 60 + [1] * 60))
+    assert result == 1
+
+
+def test_the_error_rate_of_voices_takes_all_pairs():
+    vectors = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
+    assert speaker_eer(vectors, ["a", "a", "b", "b"]) == 0
+    assert speaker_eer(vectors, ["a", "b", "a", "b"]) == 0.5
