@@ -55,10 +55,7 @@ async def forgotten(request: Request, email: str = Form(""), services: Services 
             raise ApiError(400, "no_mail", "This server sends no mail: ask its operator for a new password.")
         resets.ask(email, address=client_address(request))
     except ApiError as error:
-        if prefers_json(request):
-            raise
-        page = ForgottenPage(are_sent=resets.are_sent, email=email, problem=error.message)
-        return render(request, "account/forgotten.html", page, error=error)
+        return _ask_again(request, services, error, email=email)
     if prefers_json(request):
         return render(request, "account/forgotten.html", ForgottenPage(are_sent=True, is_sent=True))
     return RedirectResponse("/forgotten-password?sent=1", 303)
@@ -66,7 +63,11 @@ async def forgotten(request: Request, email: str = Form(""), services: Services 
 
 @router.get("/reset-password", dependencies=[Depends(signed_in)])
 async def reset_form(request: Request, token: str = Query(""), services: Services = Depends(services_of)) -> Response:
-    user = await services.accounts.password_resets.find(token)
+    resets = services.accounts.password_resets
+    try:
+        user = await resets.find(token)
+    except ApiError as error:
+        return _ask_again(request, services, error)
     return render(request, "account/reset.html", ResetPage(email=user.email, token=token))
 
 
@@ -79,7 +80,9 @@ async def reset(
     try:
         user = await accounts.password_resets.reset(token, new, address=address)
     except ApiError as error:
-        if prefers_json(request) or error.param != "password":
+        if error.param != "password":
+            return _ask_again(request, services, error)
+        if prefers_json(request):
             raise
         user = await accounts.password_resets.find(token)
         page = ResetPage(email=user.email, token=token, problem=error.message, about="new")
@@ -88,3 +91,11 @@ async def reset(
     response = RedirectResponse("/account?done=password", 303)
     accounts.sessions.set_cookies(response, request, here)
     return response
+
+
+def _ask_again(request: Request, services: Services, error: ApiError, *, email: str = "") -> Response:
+    """Show the form that asks for a link, with the error; raise it for clients other than browsers."""
+    if prefers_json(request):
+        raise error
+    page = ForgottenPage(are_sent=services.accounts.password_resets.are_sent, email=email, problem=error.message)
+    return render(request, "account/forgotten.html", page, error=error)
