@@ -86,9 +86,29 @@ def test_convolution_sees_zeros_outside_a_clip(kernel: int) -> None:
     holds()
 
 
-def test_convolution_keeps_nan_in_its_clip() -> None:
+@pytest.mark.parametrize("lengths", [[1], [64, 65, 66], [200, 3]])
+@pytest.mark.parametrize("kernel", [64, 65])
+def test_gradients_of_a_long_kernel(kernel: int, lengths: list[int]) -> None:
+    """By Fourier transforms, in blocks of kernel + 1 frames: those of the padded convolution of each clip."""
+    positions = conv_positions(kernel=kernel).double()
+    clips = [torch.randn(length, 12).double().requires_grad_() for length in lengths]
+    ours = positions(Packed.pack(clips))
+    expected = []
+    for clip in clips:
+        padded = F.pad(clip.T, (kernel // 2, (kernel - 1) // 2))
+        expected.append(F.gelu(F.conv1d(padded, positions.weight, positions.bias, groups=3)).T)
+    plain = torch.cat(expected)
+    torch.testing.assert_close(ours, plain)
+    given = [*clips, *positions.parameters()]
+    slope = torch.randn_like(plain)
+    for one, other in zip(*(torch.autograd.grad(made, given, slope) for made in (ours, plain)), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("kernel", [8, 64])
+def test_convolution_keeps_nan_in_its_clip(kernel: int) -> None:
     clips = Packed.pack([torch.randn(5, 12), torch.full((3, 12), float("nan")), torch.randn(5, 12)])
-    before, broken, after = clips.with_values(conv_positions(kernel=8)(clips))
+    before, broken, after = clips.with_values(conv_positions(kernel=kernel)(clips))
     assert broken.isnan().all()
     assert before.isfinite().all()
     assert after.isfinite().all()

@@ -19,6 +19,7 @@ from sonant.layers.kernels import flex_attention, triton_attention
 from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias, RelativeProductBias
 from sonant.layers.kernels.cpu_attention import attend_cpu
 from sonant.layers.kernels.flex_attention import attend_flex
+from sonant.layers.kernels.tracing import is_traced
 from sonant.layers.kernels.triton_attention import attend_triton
 from sonant.layers.positions import PositionGate, RelativeKeys
 
@@ -91,7 +92,7 @@ def kernel_for(query: Tensor, key: Tensor, value: Tensor, bias: KernelBias | Non
     A graph compiled for a GPU can contain Triton kernels; any other traced graph contains torch operations only. The
     kernel for CPUs has no backward pass.
     """
-    if _is_traced() and not (query.is_cuda and torch.compiler.is_dynamo_compiling()):
+    if is_traced() and not (query.is_cuda and torch.compiler.is_dynamo_compiling()):
         return "torch"
     if triton_attention.available(query):
         return "triton"
@@ -113,14 +114,6 @@ def _wants_gradient(query: Tensor, key: Tensor, value: Tensor, bias: Bias | None
         case None:
             of_bias = []
     return torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value, *of_bias))
-
-
-def _is_traced() -> bool:
-    """Return whether torch operations are being traced (compiled, exported, counted), which would miss the kernels."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
-        return True
-    modes = getattr(torch._C, "_len_torch_dispatch_stack", int)  # noqa: SLF001  modes that see every operation
-    return modes() > 0
 
 
 def attend_by_torch(
