@@ -14,9 +14,16 @@ KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 STACKS = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 4)), min_size=1, max_size=4)
 
 
-def extractor(norm: str = "group", *, bias: bool = False, channels: int = 8, **more: object) -> ConvExtractor:
+def extractor(
+    norm: str = "group",
+    *,
+    bias: bool = False,
+    kernels: tuple[int, ...] = KERNELS,
+    strides: tuple[int, ...] = STRIDES,
+    **more: object,
+) -> ConvExtractor:
     torch.manual_seed(0)
-    made = ConvExtractor((channels,) * 7, KERNELS, STRIDES, bias=bias, norm=norm, **more)
+    made = ConvExtractor((8,) * len(kernels), kernels, strides, bias=bias, norm=norm, **more)
     for name, parameter in made.named_parameters():
         if "norm" in name or name.endswith("bias"):
             torch.nn.init.normal_(parameter, 0.5, 0.5)
@@ -168,10 +175,28 @@ def test_gradients_reach_every_parameter() -> None:
             assert parameter.grad.any() or name == "layers.0.conv.bias", name
 
 
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(STACKS, st.lists(st.integers(0, 60), min_size=1, max_size=3), st.sampled_from(["group", "layer"]), st.booleans())
+def test_gradients_by_definition(stack: list[tuple[int, int]], extra: list[int], norm: str, bias: bool) -> None:
+    """Through clips as rows and, where the waveform has a gradient, through one stream: those of the plain stack."""
+    kernels, strides = zip(*stack, strict=True)
+    made = extractor(norm, bias=bias, kernels=kernels, strides=strides).double()
+    clips = [torch.randn(made.receptive_field + strides[0] + more).double() for more in extra]
+    expected = torch.cat([plain(made, clip) for clip in clips])
+    slope, weights = torch.randn_like(expected), list(made.parameters())
+    gradients = torch.autograd.grad(expected, weights, slope)
+    for waveform in (False, True):
+        frames = made(Packed.pack([clip.clone().requires_grad_(waveform) for clip in clips])).values
+        torch.testing.assert_close(frames, expected)
+        for one, other in zip(torch.autograd.grad(frames, weights, slope), gradients, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize("norm", ["group", "layer", "clip"])
 def test_clips_of_one_length_as_the_rows_of_a_batch(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU; frames and gradients are those of one stream."""
     made = extractor(norm, bias=True)
+    monkeypatch.setattr(ConvExtractor, "_takes_rows", lambda *_: False)
     speech = Packed.pack(torch.randn(3, 1234))
     stream = made(speech)
     monkeypatch.setattr(conv_extractor, "as_rows", lambda _: True)
