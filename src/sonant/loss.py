@@ -76,5 +76,5 @@ class Objective(nn.Module):
         """Return settings of the head that its tensors do not determine, as JSON values."""
         return {}
 
-    def load_head(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load the head of a trained model, as returned by `head_tensors`; objectives without one ignore it."""
+    def load_head(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
+        """Load the head of a trained model, its tensors and notes; both are empty if its file has none."""

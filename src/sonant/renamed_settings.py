@@ -26,7 +26,9 @@ RENAMED_TYPES = {"FutureContrastConfig": "CPCConfig"}
 # By the type of a configuration: settings that earlier versions lacked, and the value that stands for what they did.
 ADDED: dict[str, dict[str, Any]] = {
     "Batching": {"fill": "shortest"},
+    "LayerTargets": {"codebook": ""},
     "MaskedPredictionConfig": {
+        "label_head": "fresh",
         "score_unmasked": True,
         "supervised_layers": [],
         "supervision_weight": 1.0,

@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sonant.errors import ConfigurationError
+from sonant.models import Backbone, WavLMConfig, build
+from sonant.models.identity import fingerprint
 from sonant.pretraining import KMeans, fit_kmeans
+from sonant.pretraining.kmeans import STATES
 
 
 def blobs(rows: int = 600, clusters: int = 4, dim: int = 3) -> torch.Tensor:
@@ -85,3 +89,43 @@ def test_the_stream_is_never_held() -> None:
 
     fit_kmeans(stream, 4, init_rows=100, max_steps=3)
     assert len(given) >= 40 * 3
+
+
+@pytest.fixture
+def of_layer(tiny: WavLMConfig) -> tuple[Backbone, KMeans]:
+    """Centers of layer 1 of a model."""
+    model = build(tiny)
+    return model, KMeans(torch.randn(3, model.dim), {"model": fingerprint(model), "layer": "1", "states": STATES})
+
+
+def test_centers_say_what_they_were_made_of(of_layer: tuple[Backbone, KMeans], tmp_path: Path) -> None:
+    model, kmeans = of_layer
+    kmeans.save(tmp_path / "kmeans.safetensors")
+    kmeans = KMeans.load(tmp_path / "kmeans.safetensors")
+    kmeans.check_states(model, 1)
+    with pytest.raises(ConfigurationError, match="other states .*layer: there '1', here '2'"):
+        kmeans.check_states(model, 2)
+    with pytest.raises(ConfigurationError, match="layer: there '1', here 'last'"):
+        kmeans.check_states(model, "last")
+    before_residual = KMeans(kmeans.centroids, {**kmeans.made_of, "states": "before the residual connection"})
+    with pytest.raises(ConfigurationError, match="states: there 'before the residual"):
+        before_residual.check_states(model, 1)
+    with torch.no_grad():
+        model.encoder.layers[0].attention.output.bias.add_(1)
+    with pytest.raises(ConfigurationError, match="model: there 'sha256"):
+        kmeans.check_states(model, 1)
+    kmeans.check_states(model.bfloat16(), 1)  # rounded weights have no fingerprint to compare
+
+
+def test_centers_in_npy_have_no_account(of_layer: tuple[Backbone, KMeans], tmp_path: Path) -> None:
+    model, kmeans = of_layer
+    np.save(tmp_path / "centers.npy", kmeans.centroids.double().numpy())
+    loaded = KMeans.load(tmp_path / "centers.npy")
+    assert torch.equal(loaded.centroids, kmeans.centroids)
+    assert loaded.centroids.dtype == torch.float32
+    loaded.check_states(model, 2)
+    np.save(tmp_path / "row.npy", np.zeros(3))
+    (tmp_path / "no.safetensors").write_text("nothing")
+    for name in ("row.npy", "no.safetensors"):
+        with pytest.raises(ConfigurationError, match="holds no cluster centers"):
+            KMeans.load(tmp_path / name)

@@ -328,7 +328,7 @@ def test_a_head_makes_the_round() -> None:
     assert sum(tensor.numel() for tensor in head.values()) == sum(
         parameter.numel() for name, parameter in trained.named_parameters() if not name.startswith("backbone.")
     )
-    fresh.load_head({name: tensor.clone() for name, tensor in head.items()})
+    fresh.load_head({name: tensor.clone() for name, tensor in head.items()}, {})
     batch = batch_for([8_000])
     noise, negatives = draws_for(batch, [24])
     losses = [objective(batch, noise=noise.float(), negatives=negatives).sum for objective in (trained, fresh)]
@@ -347,4 +347,4 @@ def test_a_head_of_another_shape_is_refused(fault: str) -> None:
         case "narrow":
             head["quantizer.codebook"] = torch.zeros(1, 10, 2)
     with pytest.raises(CheckpointMismatch, match="does not fit"):
-        objective.load_head(head)
+        objective.load_head(head, {})

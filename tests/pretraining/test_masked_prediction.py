@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from sonant.audio.augment import Mixing
 from sonant.audio.mel import mfcc_with_deltas
 from sonant.data import Fill, LabelStore, ManifestEntry, WaveformStore
-from sonant.errors import ConfigurationError
+from sonant.errors import CheckpointMismatch, ConfigurationError, ModelWarning
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import TransformerEncoder
@@ -235,6 +235,48 @@ def test_layer_labels_are_clusters_of_that_layer(tiny: WavLMConfig, waveforms: W
     with torch.no_grad():
         states = model(Packed.pack([torch.from_numpy(waveforms[3])])).hidden_states[1]
     np.testing.assert_array_equal(labels[3], kmeans(states).numpy())
+
+
+def test_clusters_that_are_given_make_the_labels_of_their_states_only(
+    tiny: WavLMConfig, waveforms: WaveformStore, tmp_path: Path
+) -> None:
+    model = build(tiny).eval()
+    fitted = LayerTargets(layer=1, num_clusters=5)
+    labels = make_targets(waveforms, fitted, tmp_path / "fitted", previous=model)
+    given = replace(fitted, codebook=str(tmp_path / "fitted" / "kmeans.safetensors"))
+    again = make_targets(waveforms, given, tmp_path / "given", previous=model)
+    assert all(np.array_equal(one, other) for one, other in zip(labels, again, strict=True))
+    assert KMeans.load(tmp_path / "given" / "kmeans.safetensors").made_of["layer"] == "1"
+    with pytest.raises(ConfigurationError, match="layer: there '1', here '2'"):
+        make_targets(waveforms, replace(given, layer=2), tmp_path / "other", previous=model)
+    np.save(tmp_path / "centers.npy", KMeans.load(given.codebook).centroids.numpy())
+    with pytest.warns(ModelWarning, match="does not say of which model"):
+        bare = make_targets(
+            waveforms, replace(given, codebook=str(tmp_path / "centers.npy")), tmp_path / "bare", previous=model
+        )
+    assert np.array_equal(bare.all(), labels.all())
+
+
+@pytest.mark.parametrize(
+    ("extra", "notes"), [(0, {}), (4, {}), (4, {"dictionaries": [["<s>", "2", "0", "1", "x", "3"]]})]
+)
+def test_a_label_head_comes_from_the_file_if_it_is_of_the_same_labels(
+    tiny: WavLMConfig, extra: int, notes: dict[str, Any]
+) -> None:
+    settings = MaskedPredictionConfig(targets=MFCCTargets(num_clusters=4), projection_dim=6, label_head="file")
+    rows = torch.randn(4 + extra, 6)
+    head = {"label_embeddings": rows, "projection.weight": torch.randn(6, tiny.dim), "projection.bias": torch.randn(6)}
+    objective = MaskedPrediction(build(tiny), settings)
+    objective.load_head(head, notes)
+    places = [2, 3, 1, 5] if notes else list(range(extra, 4 + extra))
+    assert torch.equal(objective.label_embeddings, rows[places])
+    assert torch.equal(objective.projection.weight, head["projection.weight"])
+    fresh = MaskedPrediction(build(tiny), replace(settings, label_head="fresh"))
+    fresh.load_head(head, notes)
+    assert not torch.equal(fresh.projection.weight, head["projection.weight"])
+    for wrong in ({}, {**head, "label_embeddings": torch.randn(5, 6)}, {**head, "projection.bias": torch.randn(7)}):
+        with pytest.raises(CheckpointMismatch, match="label_head=file"):
+            objective.load_head(wrong, {})
 
 
 def test_layer_targets_need_a_model(waveforms: WaveformStore, tmp_path: Path) -> None:

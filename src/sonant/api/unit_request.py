@@ -2,10 +2,8 @@
 
 from hashlib import sha256
 from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
 from torch import Tensor
 
 from sonant.data.files import as_path
@@ -54,30 +52,12 @@ def unit_request(
             "they were made of: kmeans=PATH (a kmeans.safetensors of pretraining) and layer=NUMBER. A vq-wav2vec "
             "needs neither."
         )
-    clusters = kmeans if isinstance(kmeans, KMeans) else _read_clusters(as_path(kmeans, "kmeans, the cluster centers"))
-    if clusters.centroids.shape[1] != model.dim:
-        raise ConfigurationError(
-            f"The cluster centers have {clusters.centroids.shape[1]} numbers, the hidden states of {name} "
-            f"{model.dim}: they were made of another model's states (39 numbers are MFCC). Give those of this model."
-        )
+    clusters = kmeans if isinstance(kmeans, KMeans) else KMeans.load(as_path(kmeans, "kmeans, the cluster centers"))
     if not are_finite([clusters.centroids]):
         raise ConfigurationError(
             "The cluster centers hold NaN or infinity, so that no frame is nearest to any of them: they were made of "
             "states that were not finite. Make them again."
         )
     layers, _ = resolve_layers(layer, model.num_layers)
+    clusters.check_states(model, layers[0])
     return UnitRequest(EncodeRequest(layers=layers, **how), clusters, coded=False)
-
-
-def _read_clusters(path: Path) -> KMeans:
-    if not path.exists():
-        raise ConfigurationError(
-            f"There is no file {str(path)!r} with cluster centers: check the spelling and the folder."
-        )
-    try:
-        return KMeans.load(path)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise ConfigurationError(
-            f"{path} holds no cluster centers ({error}). Expected a file as pretraining saves it: "
-            "kmeans.safetensors, in the folder `targets` of a stage."
-        ) from error

@@ -5,25 +5,41 @@ scikit-learn and faiss need all features in memory for it: 53 GB in float32 for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
+from sonant.data.settings import described, differences
 from sonant.errors import ConfigurationError
+from sonant.models import Backbone
+from sonant.models.identity import fingerprint
 
 CHUNK_ROWS = 16_384
 Stream = Callable[[], Iterable[Tensor]]
 
 
+# Other tools cluster the states before a block's last residual connection, with other numbers of the same shape.
+STATES = "output of block `layer`, after its residual connections and before any final norm; 0: input of the first"
+
+
 @dataclass(frozen=True, eq=False)
 class KMeans:
-    """Fitted k-means: `centroids`, float32 (clusters, dim)."""
+    """Fitted k-means.
+
+    Attributes:
+        centroids: float32 (clusters, dim).
+        made_of: account of the features, kept in the file: of hidden states `model` (a fingerprint), `layer` and
+            `states` (the convention, `STATES`); empty if unknown.
+    """
 
     centroids: Tensor
+    made_of: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Index of the nearest centroid of each row of (rows, dim): int64 (rows,)."""
@@ -40,13 +56,56 @@ class KMeans:
             distances.append((distance + chunk.square().sum(1)).clamp(min=0))
         return torch.cat(labels), torch.cat(distances)
 
-    def save(self, path: str | Path, metadata: dict[str, str] | None = None) -> None:
-        """Write the centroids as safetensors."""
-        save_file({"centroids": self.centroids.contiguous()}, path, metadata=metadata)
+    def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+        """Write centroids and account as safetensors."""
+        save_file({"centroids": self.centroids.contiguous()}, path, metadata={**self.made_of, **(metadata or {})})
 
     @classmethod
     def load(cls, path: str | Path) -> KMeans:
-        return cls(load_file(path)["centroids"])
+        """Read a file of `save`, or a .npy (clusters, dim), which has no account.
+
+        Raises:
+            ConfigurationError: the file is missing or holds something else.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise ConfigurationError(
+                f"There is no file {str(path)!r} with cluster centers: check the spelling and the folder."
+            )
+        try:
+            if path.suffix == ".npy":
+                centroids = torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float32))
+                if centroids.ndim == 2:
+                    return cls(centroids)
+                raise ValueError(f"an array of shape {tuple(centroids.shape)}")
+            with safe_open(path, "pt") as file:
+                return cls(file.get_tensor("centroids"), file.metadata() or {})
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise ConfigurationError(
+                f"{path} holds no cluster centers ({error}). Expected a file as pretraining saves it: "
+                "kmeans.safetensors, in the folder `targets` of a stage; or a .npy (clusters, dim)."
+            ) from error
+
+    def check_states(self, model: Backbone, layer: int | str) -> None:
+        """Raise ConfigurationError if the centroids are of other states than a layer of the model.
+
+        The account is compared where the file has one, the model where its weights are float32.
+        """
+        if self.centroids.shape[1] != model.dim:
+            raise ConfigurationError(
+                f"The cluster centers have {self.centroids.shape[1]} numbers, the hidden states of the model "
+                f"{model.dim}: they were made of another model's states (39 numbers are MFCC). Give those of this "
+                "model."
+            )
+        here = {"layer": str(layer), "states": STATES}
+        if "model" in self.made_of and all(each.dtype == torch.float32 for each in model.parameters()):
+            here["model"] = fingerprint(model)
+        there = {name: self.made_of.get(name, value) for name, value in here.items()}
+        if differing := differences(there, here):
+            raise ConfigurationError(
+                f"The cluster centers were made of other states than these ({described(differing)}), whose clusters "
+                "would mean nothing. Give the model and the layer that they were made of."
+            )
 
 
 def fit_kmeans(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -66,6 +67,7 @@ class MaskedContrast(ContrastObjective):
         metrics = {**contrasted.metrics, "feature_penalty": (penalty, 1)}
         return Loss(contrasted.loss + count * extra, count, metrics)
 
-    def load_head(self, tensors: Mapping[str, Tensor]) -> None:
+    def load_head(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Load a trained quantizer and projections, as returned by `head_tensors`."""
-        self.contrast.load_head(tensors)
+        if tensors:
+            self.contrast.load_head(tensors)

@@ -1,11 +1,14 @@
 """Masked prediction of cluster labels: the objective of HuBERT and, on mixed speech, of WavLM."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from sonant.errors import ConfigurationError
+from sonant.data.settings import differences
+from sonant.errors import CheckpointMismatch, ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.loss import Loss, Objective, count_classes
 from sonant.models import MaskableBackbone
@@ -23,6 +26,8 @@ class MaskedPredictionConfig:
         targets: the labels to predict; clusters of a layer need a previous model.
         projection_dim: width in which cosines are computed.
         temperature: divides the cosines.
+        label_head: "fresh" projection and label embeddings, or those of the "file" that the first stage starts from,
+            if it was trained to predict the same labels.
         unmasked_weight: weight of the same loss on unmasked frames; 0 in the published runs.
         score_unmasked: score unmasked frames of weight 0 for the log; without it their logits are not computed.
         supervised_layers: hidden states that predict the targets too, each with a head of its own (ILS-SSL: 4 of 12).
@@ -36,6 +41,7 @@ class MaskedPredictionConfig:
     masking: SpanMasking = SpanMasking()
     projection_dim: int = 256
     temperature: float = 0.1
+    label_head: Literal["fresh", "file"] = "fresh"
     unmasked_weight: float = 0.0
     score_unmasked: bool = True
     supervised_layers: tuple[int, ...] = ()
@@ -119,6 +125,24 @@ class MaskedPrediction(Objective):
             if name.startswith("projection.") or name == "label_embeddings"
         }
 
+    def load_head(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
+        """Load the projection and the embedding of each label, if `label_head` says so."""
+        if self.config.label_head == "fresh":
+            return
+        rows = _rows_of_labels(tensors, notes, len(self.label_embeddings))
+        given = {**tensors, "label_embeddings": tensors["label_embeddings"][rows]} if rows else tensors
+        state = self.head_tensors()
+        there, here = ({name: list(tensor.shape) for name, tensor in each.items()} for each in (given, state))
+        if not rows or differences(there, here):
+            raise CheckpointMismatch(
+                f"label_head=file was set, and the file of the model holds no head for these labels: given {there}, "
+                f"expected {here}. Set objective.projection_dim and the number of labels to those that it was trained "
+                "with, or label_head=fresh."
+            )
+        with torch.no_grad():
+            for name, tensor in state.items():
+                tensor.copy_(given[name])
+
     def logits(self, frames: Tensor) -> Tensor:
         """Output of the backbone (rows, dim) to float32 (rows, clusters)."""
         return cosine_logits(self.projection(frames), self.label_embeddings, self.config.temperature)
@@ -126,3 +150,16 @@ class MaskedPrediction(Objective):
     def _score(self, output: Tensor, labels: Tensor, frames: Tensor, name: str) -> Scored:
         """Return the loss of the frames with these indices, and its metrics."""
         return score(self.logits(output.index_select(0, frames)), labels.index_select(0, frames), name)
+
+
+def _rows_of_labels(tensors: Mapping[str, Tensor], notes: Mapping[str, Any], num_labels: int) -> list[int]:
+    """Return the row of each label in the embeddings of a file; none if they are of other labels.
+
+    fairseq puts four symbols before the labels, whose order its dictionary says.
+    """
+    rows = len(tensors.get("label_embeddings", ()))
+    for symbols in notes.get("dictionaries") or []:
+        places = {str(symbol): place for place, symbol in enumerate(symbols)}
+        named = [places.get(str(label), rows) for label in range(num_labels)]
+        return named if max(named) < rows else []
+    return list(range(rows - num_labels, rows)) if rows in (num_labels, num_labels + 4) else []

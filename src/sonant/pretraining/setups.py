@@ -19,6 +19,7 @@ from sonant.pretraining import flops
 from sonant.pretraining.batches import Batching, SpeechBatches
 from sonant.pretraining.cpc import CPC, CPCConfig
 from sonant.pretraining.file_targets import FileTargets, import_labels
+from sonant.pretraining.kmeans import KMeans
 from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokens, MaskedTokensConfig, TokenBatches, make_codes
@@ -185,8 +186,13 @@ def _bert_on_codes(config: DiscreteBERTConfig, inputs: StageInputs) -> DiscreteB
 
 
 def _with_counted_labels(config: MaskedPredictionConfig) -> MaskedPredictionConfig:
-    targets = config.targets
-    return replace(config, targets=targets.counted()) if isinstance(targets, FileTargets) else config
+    match config.targets:
+        case FileTargets() as labels:
+            return replace(config, targets=labels.counted())
+        case LayerTargets(codebook=codebook) as clusters if codebook:
+            centroids = KMeans.load(Path(codebook).expanduser()).centroids
+            return replace(config, targets=replace(clusters, num_clusters=len(centroids)))
+    return config
 
 
 def _need_of_labels(config: MaskedPredictionConfig) -> str:

@@ -1,9 +1,10 @@
 """Targets of masked prediction: clusters of MFCC or of a layer, random projections, or labels of files."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +14,12 @@ from sonant.audio.mel import mfcc_with_deltas
 from sonant.data import LabelStore, WaveformStore
 from sonant.data.progress import with_progress
 from sonant.data.settings import json_values, write_or_check_settings
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, ModelWarning, warn
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
-from sonant.models.identity import fingerprint
+from sonant.models.identity import digest_of, fingerprint
 from sonant.pretraining.file_targets import FileTargets
-from sonant.pretraining.kmeans import CHUNK_ROWS, fit_kmeans
+from sonant.pretraining.kmeans import CHUNK_ROWS, STATES, KMeans, fit_kmeans
 from sonant.pretraining.random_projection_targets import RandomProjectionTargets
 
 
@@ -37,10 +38,16 @@ class MFCCTargets:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerTargets:
-    """Clusters of a hidden state of the previous model: HuBERT's second iteration (layer 6), and Large (9)."""
+    """Clusters of a hidden state of the previous model: HuBERT's second iteration (layer 6), and Large (9).
+
+    Attributes:
+        codebook: file of cluster centers, as `kmeans.safetensors` of a stage, which then determine `num_clusters`; "":
+            they are fitted on the recordings.
+    """
 
     layer: int = 6
     num_clusters: int = 500
+    codebook: str = ""
 
 
 ComputedTargets = MFCCTargets | LayerTargets | RandomProjectionTargets
@@ -66,28 +73,62 @@ def make_targets(
         fit_share: share of the recordings, drawn at random, on which clusters are fitted; at least 500 recordings.
 
     Raises:
-        ConfigurationError: labels in the folder are of other targets, speech or model; or there are too few frames.
+        ConfigurationError: labels in the folder are of other targets, speech or model; there are too few frames; or the
+            given codebook is of other states.
     """
     folder = Path(folder)
-    made_of = {"targets": json_values(targets), "speech": waveforms.fingerprint, "fit_share": fit_share, "seed": seed}
+    given = _given_codebook(targets, previous)
+    made_of: dict[str, Any] = {
+        "targets": json_values(targets),
+        "speech": waveforms.fingerprint,
+        "fit_share": fit_share,
+        "seed": seed,
+    }
     if isinstance(targets, LayerTargets) and previous is not None:
         made_of["model"] = fingerprint(previous)
+    if given is not None:
+        made_of["codebook"] = digest_of((), {"centroids": given.centroids})
     is_there = (folder / "lengths.npy").exists()
     folder.mkdir(parents=True, exist_ok=True)
-    write_or_check_settings(folder / "settings.json", made_of, has_results=is_there)
+    write_or_check_settings(folder / "settings.json", made_of, has_results=is_there, may_differ=("targets.codebook",))
     if not is_there:
         everything = range(len(waveforms))
         if isinstance(targets, RandomProjectionTargets):
             labels = targets.labels(waveforms, with_progress(everything, "labels", unit="clip"), device)
         else:
             features = _features(waveforms, targets, previous, device)
-            chosen = _drawn(len(waveforms), fit_share, seed)
-            with _on_disk(features(with_progress(chosen, "features", unit="clip")), folder) as stream:
-                kmeans = fit_kmeans(stream, targets.num_clusters, seed=seed)
+            kmeans = given
+            if kmeans is None:
+                chosen = _drawn(len(waveforms), fit_share, seed)
+                with _on_disk(features(with_progress(chosen, "features", unit="clip")), folder) as stream:
+                    kmeans = fit_kmeans(stream, targets.num_clusters, seed=seed)
+                kmeans = KMeans(kmeans.centroids, _account(targets, made_of))
             kmeans.save(folder / "kmeans.safetensors", {"targets": str(targets)})
             labels = map(kmeans, features(with_progress(everything, "labels", unit="clip")))
         LabelStore.write(folder, (rows.cpu().numpy() for rows in labels), num_labels=targets.num_clusters)
     return LabelStore(folder)
+
+
+def _given_codebook(targets: ComputedTargets, previous: Backbone | None) -> KMeans | None:
+    """Load the codebook that the targets name, and check that it is of their states."""
+    if not isinstance(targets, LayerTargets) or not targets.codebook or previous is None:
+        return None
+    kmeans = KMeans.load(Path(targets.codebook).expanduser())
+    kmeans.check_states(previous, targets.layer)
+    if not kmeans.made_of:
+        warn(
+            f"{targets.codebook} does not say of which model and layer its cluster centers are. They must be of layer "
+            f"{targets.layer} of the teacher, of the {STATES.partition(';')[0]}.",
+            ModelWarning,
+        )
+    return kmeans
+
+
+def _account(targets: ComputedTargets, made_of: Mapping[str, Any]) -> dict[str, str]:
+    """Return the account of cluster centers of a layer."""
+    if not isinstance(targets, LayerTargets):
+        return {}
+    return {"model": made_of["model"], "layer": str(targets.layer), "states": STATES}
 
 
 Features = Callable[[Iterable[int]], Iterator[Tensor]]

@@ -134,8 +134,9 @@ def _train_stage(
     labeled = batches(setup, replace(inputs, recordings=learned))
     objective = setup.build(backbone, stage.objective)
     objective.start(labeled[0])  # a resumed run overwrites these weights by its state, other ranks by those of rank 0
-    if stage.start == "previous" and start is not None and start.head is not None:
-        objective.load_head(start.head.tensors)
+    if stage.start == "previous" and start is not None:
+        head = start.head or Head({})
+        objective.load_head(head.tensors, head.metadata)
     train(
         objective,
         labeled,

@@ -36,6 +36,7 @@ MAY_DIFFER = (
     "stages.*.objective.targets.path",
     "stages.*.objective.targets.lengths",
     "stages.*.objective.targets.manifest",
+    "stages.*.objective.targets.codebook",
     "stages.*.training.compile",
     "stages.*.training.log_every",
     "stages.*.training.save_every",
