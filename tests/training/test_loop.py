@@ -197,4 +197,4 @@ def test_impossible_schedules_are_refused(shares: dict[str, float]) -> None:
 
 def test_curves_need_metrics(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no metrics"):
-        plot_curves({"nothing": tmp_path}, tmp_path / "curves.png")
+        plot_curves({"mfcc": {"nothing": tmp_path}}, tmp_path / "curves.png")

@@ -42,6 +42,7 @@ VERBS: dict[str, Verb] = {
     "voices calibrate": Verb("sonant.cli.voices:calibrate", "calibrate comparisons on recordings of known speakers"),
     "classify": Verb("sonant.cli.classify:classify", "say of whole recordings what a head was trained for"),
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
+    "pretrain curves": Verb("sonant.cli.curves:curves", "plot the metrics of runs of pretraining"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "bench": Verb("sonant.cli.bench:bench", "measure speed and memory on this machine, beside other implementations"),
     "serve": Verb("sonant.cli.serve:serve", "serve models over HTTP, with accounts and a web catalog"),

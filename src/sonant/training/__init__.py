@@ -1,6 +1,6 @@
 """Training loop, schedules, log, saved state, and runs of pretraining."""
 
-from sonant.training.curves import plot_curves
+from sonant.training.curves import plot_curves, plot_runs
 from sonant.training.log import Monitoring, TrainingWarning
 from sonant.training.loop import DivergedError, train
 from sonant.training.schedules import Cosine, Linear, Schedule, TriStage
@@ -17,5 +17,6 @@ __all__ = [
     "TrainingWarning",
     "TriStage",
     "plot_curves",
+    "plot_runs",
     "train",
 ]

@@ -1,8 +1,9 @@
-"""Plots of the metrics of a run."""
+"""Plots of the metrics of runs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sonant.errors import ManifestError, MissingExtra
 
@@ -10,15 +11,59 @@ from sonant.errors import ManifestError, MissingExtra
 PANELS = {
     "loss": (("loss",), "nats"),
     "accuracy": (("accuracy",), "share"),
-    "codes in use": (("entropy", "perplexity"), "entropy in nats, or perplexity"),
+    "entropy": (("entropy",), "nats"),
+    "in use": (("in_use", "perplexity"), "number of clusters or codes"),
+    "probes": ((), "share"),
 }
+STYLES = ("-", "--", ":", "-.")
+PROBE = "probe_"
+
+Lines = list[dict[str, Any]]
 
 
-def plot_curves(runs: Mapping[str, Path], picture: Path) -> None:
-    """Plot losses, accuracies and entropies of the stages of a run in one picture.
+def plot_runs(folders: Sequence[Path], picture: Path) -> None:
+    """Plot the stages of one or several runs, those of one name in one row.
 
     Args:
-        runs: name and folder, with `metrics.jsonl`, of each stage.
+        folders: of runs, or of stages.
+        picture: file to write; its extension is the format.
+
+    Raises:
+        ManifestError: a folder has no metrics.
+        MissingExtra: matplotlib is not installed.
+    """
+    stages: dict[str, dict[str, Path]] = {}
+    for folder in folders:
+        for stage in stages_of(folder):
+            runs = stages.setdefault(stage.resolve().name, {})
+            run = stage.resolve().parent
+            runs[run.name if run.name not in runs else str(run)] = stage
+    plot_curves(stages, picture)
+
+
+def stages_of(folder: Path) -> list[Path]:
+    """Return the folders of a run's stages that have metrics, in order; of a stage, its own."""
+    if (folder / "metrics.jsonl").exists():
+        return [folder]
+    names = sorted(path.parent.name for path in folder.glob("*/metrics.jsonl"))
+    settings = folder / "run.json"
+    order = [stage["name"] for stage in json.loads(settings.read_text())["stages"]] if settings.exists() else []
+    if not names:
+        raise ManifestError(
+            f"There are no metrics in {folder}: expected the folder of a run, or of a stage of one, which writes "
+            "metrics.jsonl every `log_every` steps."
+        )
+    return [
+        folder / name for name in sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+    ]
+
+
+def plot_curves(stages: Mapping[str, Mapping[str, Path]], picture: Path) -> None:
+    """Plot losses, accuracies, entropies, clusters in use and probes, a row for each stage.
+
+    Args:
+        stages: folders with `metrics.jsonl`, by name of the stage and of the run. One run has a color for each metric;
+            of several, each has one.
         picture: file to write; its extension is the format.
 
     Raises:
@@ -30,24 +75,49 @@ def plot_curves(runs: Mapping[str, Path], picture: Path) -> None:
     except ImportError as error:
         raise MissingExtra("matplotlib", extra="plot", purpose="Drawing curves") from error
 
-    reports = {name: _read(folder / "metrics.jsonl") for name, folder in runs.items()}
-    figure = Figure(figsize=(4 * len(PANELS), 2.6 * len(runs)), layout="constrained")
-    rows = figure.subplots(len(runs), len(PANELS), squeeze=False)
-    for (name, lines), row in zip(reports.items(), rows, strict=True):
-        keys = dict.fromkeys(key for line in lines for key in line)
-        for (title, (endings, unit)), axes in zip(PANELS.items(), row, strict=True):
-            for key in (key for key in keys if key.endswith(endings)):
-                steps, values = zip(*((line["step"], line[key]) for line in lines if key in line), strict=True)
-                axes.plot(steps, values, label=key.replace("_", " "), linewidth=1.2)
-            axes.set(title=f"{name}: {title}", xlabel="step", ylabel=unit)
+    reports = {
+        stage: {run: _read(folder / "metrics.jsonl") for run, folder in runs.items()} for stage, runs in stages.items()
+    }
+    everything = [lines for runs in reports.values() for lines in runs.values()]
+    titles = [title for title in PANELS if any(_metrics(lines, title) for lines in everything)]
+    names = list(dict.fromkeys(run for runs in reports.values() for run in runs))
+    figure = Figure(figsize=(3.6 * len(titles), 2.8 * len(reports)), layout="constrained")
+    grid = figure.subplots(len(reports), len(titles), squeeze=False)
+    for (stage, runs), row in zip(reports.items(), grid, strict=True):
+        for title, axes in zip(titles, row, strict=True):
+            metrics = list(dict.fromkeys(key for lines in runs.values() for key in _metrics(lines, title)))
+            for run, lines in runs.items():
+                for number, key in enumerate(metrics):
+                    points = [(line["step"], line[key]) for line in lines if key in line]
+                    several = len(names) > 1
+                    label = key.replace("_", " ")
+                    axes.plot(
+                        *zip(*points, strict=True) if points else ([], []),
+                        label=f"{run}: {label}" if several else label,
+                        color=f"C{names.index(run) if several else number}",
+                        linestyle=STYLES[number % len(STYLES)] if several else "-",
+                        marker="o" if title == "probes" else None,
+                        markersize=2.5,
+                        linewidth=1.2,
+                    )
+            axes.set(title=f"{stage}: {title}", xlabel="step", ylabel=PANELS[title][1])
             axes.grid(alpha=0.3)
             axes.spines[["top", "right"]].set_visible(False)
             if axes.lines:
-                axes.legend(frameon=False, fontsize=7)
+                axes.legend(frameon=False, fontsize=6)
     figure.savefig(picture, dpi=110)
 
 
-def _read(path: Path) -> list[dict[str, float]]:
+def _metrics(lines: Lines, title: str) -> list[str]:
+    """Return the names of the metrics of a plot."""
+    keys = dict.fromkeys(key for line in lines for key in line)
+    if title == "probes":
+        return [key for key in keys if key.startswith(PROBE)]
+    endings, _ = PANELS[title]
+    return [key for key in keys if key.endswith(endings) and not key.startswith(PROBE)]
+
+
+def _read(path: Path) -> Lines:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     if not lines:
         raise ManifestError(f"There are no metrics in {path}; a run writes them every `log_every` steps.")

@@ -176,7 +176,7 @@ def _save(run: PretrainingRun, stage: Stage, objective: Objective, backbone: Bac
     draft.rename(_model_of(run, stage))
     if find_spec("matplotlib"):
         done = run.stages[: run.stages.index(stage) + 1]
-        plot_curves({each.name: folder / each.name for each in done}, folder / "curves.png")
+        plot_curves({each.name: {run.name: folder / each.name} for each in done}, folder / "curves.png")
 
 
 def _held_out(run: PretrainingRun, num_recordings: int) -> list[int]:
