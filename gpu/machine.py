@@ -59,8 +59,8 @@ def what_serves(contact: Contact) -> Iterator[Fact]:
     with exact_float32():
         tf32 = torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
     fact = {
-        "attention": kernel_for(heads, heads, heads, None, dropout=0.0),
-        "attention in training": kernel_for(heads, heads, heads, None, dropout=0.1),
+        "attention": kernel_for(heads, dropout=0.0),
+        "attention in training": kernel_for(heads, dropout=0.1),
         "positional convolution": "triton" if convolution else "torch",
         "norms": "triton" if serves(contact.device) else "torch",
         "CUDA graphs": encoder.graphs.count,

@@ -122,7 +122,7 @@ def test_wheel_holds_everything(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("sonant-*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     source = clone / "src"
-    kinds = {".py", ".cpp", ".typed", ".safetensors", ".json", ".md", ".mako"}
+    kinds = {".py", ".cpp", ".h", ".typed", ".safetensors", ".json", ".md", ".mako"}
     kinds |= {".html", ".css", ".js", ".svg", ".woff2", ".flac", ".txt"}  # the web pages
     expected = {str(path.relative_to(source)) for path in (source / "sonant").rglob("*") if path.suffix in kinds}
     assert "sonant/py.typed" in names

@@ -43,7 +43,7 @@ def attend(
 ) -> Tensor:
     """Compute softmax attention of each clip to itself.
 
-    Without gradients, memory grows linearly with the length.
+    Memory grows linearly with the length; by torch operations, only without gradients.
 
     Args:
         query, key, value: (total, heads, head_dim).
@@ -59,12 +59,12 @@ def attend(
         return _attend_by_offsets(query, key, value, lengths, bias, dropout=dropout)
     if isinstance(bias, RelativeProductBias):
         return attend_by_torch(query, key, value, lengths, bias, dropout=dropout)
-    match kernel_for(query, key, value, bias, dropout=dropout):
+    match kernel_for(query, dropout=dropout):
         case "triton":
             return attend_triton(query, key, value, lengths, bias, dropout=dropout)
         case "flex":
             return attend_flex(query, key, value, lengths, bias)
-        case "cpu" if (result := attend_cpu(query, key, value, lengths, bias)) is not None:
+        case "cpu" if (result := attend_cpu(query, key, value, lengths, bias, dropout=dropout)) is not None:
             return result
     return attend_by_torch(query, key, value, lengths, bias, dropout=dropout)
 
@@ -74,7 +74,7 @@ def _attend_by_offsets(
 ) -> Tensor:
     """Compute `attend` in the compiled graph where a kernel takes offsets, and outside of it elsewhere."""
     if not isinstance(bias, RelativeProductBias):
-        match kernel_for(query, key, value, bias, dropout=dropout):
+        match kernel_for(query, dropout=dropout):
             case "triton":
                 return attend_triton(query, key, value, offsets, bias, dropout=dropout)
             case "flex":
@@ -86,11 +86,10 @@ def _attend_by_offsets(
     return attend(query, key, value, offsets.diff().tolist(), bias, dropout=dropout)
 
 
-def kernel_for(query: Tensor, key: Tensor, value: Tensor, bias: KernelBias | None, *, dropout: float) -> Kernel:
-    """Choose the fastest kernel for these inputs: Triton on a GPU, or FlexAttention for wide heads; C++ on a CPU.
+def kernel_for(query: Tensor, *, dropout: float) -> Kernel:
+    """Choose the fastest kernel for these queries: Triton on a GPU, or FlexAttention for wide heads; C++ on a CPU.
 
-    A graph compiled for a GPU can contain Triton kernels; any other traced graph contains torch operations only. The
-    kernel for CPUs has no backward pass.
+    A graph compiled for a GPU can contain Triton kernels; any other traced graph contains torch operations only.
     """
     if is_traced() and not (query.is_cuda and torch.compiler.is_dynamo_compiling()):
         return "torch"
@@ -98,9 +97,7 @@ def kernel_for(query: Tensor, key: Tensor, value: Tensor, bias: KernelBias | Non
         return "triton"
     if dropout == 0 and flex_attention.available(query):
         return "flex"
-    if query.device.type == "cpu" and dropout == 0 and not _wants_gradient(query, key, value, bias):
-        return "cpu"
-    return "torch"
+    return "cpu" if query.device.type == "cpu" else "torch"
 
 
 def _wants_gradient(query: Tensor, key: Tensor, value: Tensor, bias: Bias | None) -> bool:

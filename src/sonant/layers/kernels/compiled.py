@@ -66,7 +66,7 @@ def _kernel(name: str) -> Kernel | None:
 def build(source: Path) -> Kernel | None:
     """Load the library of a source, compiled now or before; None if that fails."""
     try:
-        text = source.read_bytes()
+        text = b"".join(part.read_bytes() for part in (source, *sorted(source.parent.glob("*.h"))))
         compiler = _compiler()
         native, machine = _native(compiler)
         for threads in THREADS:

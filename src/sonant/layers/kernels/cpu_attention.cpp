@@ -5,39 +5,20 @@
 // innermost loop reads memory in order. Each row of the result is the same sum in the same order, whatever the tasks,
 // the threads and the other clips are.
 
-#include <algorithm>
-#include <cfloat>
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <memory>
-#include <type_traits>
-#include <vector>
+#include <cmath>
+
+#include "vectors.h"
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 #endif
 
 namespace {
 
-// Lanes of a register, and how many registers wide a tile is: as many as the register file holds six times.
-#if defined(__AVX512F__)
-constexpr int LANES = 16, WIDE = 4;
-#elif defined(__AVX__)
-constexpr int LANES = 8, WIDE = 2;
-#elif defined(__aarch64__)
-constexpr int LANES = 4, WIDE = 4;
-#else
-constexpr int LANES = 4, WIDE = 2;
-#endif
-constexpr int TALL = 6, SHORT = 2;                          // queries in a tile, and in one of those left over
-constexpr int PANEL = LANES * WIDE;                         // keys in a tile
+constexpr int SHORT = 2;                                    // queries in a tile of those left over
 constexpr int BLOCK = 256;                                  // keys that lie in the cache while the queries pass
 constexpr int64_t MOST_QUERIES = 768, FEWEST_QUERIES = 48;  // of a task
 constexpr int ROWS_AHEAD = 8;                               // that are fetched before they are needed
-constexpr float LOG2_E = 1.44269504088896341f;
 
-typedef float Vector __attribute__((vector_size(LANES * 4)));
-typedef int32_t Integers __attribute__((vector_size(LANES * 4)));
 typedef int32_t Four __attribute__((vector_size(16)));
 
 // Lanes of two vectors, by number: those of b follow those of a.
@@ -50,22 +31,6 @@ typedef int32_t Four __attribute__((vector_size(16)));
 struct bfloat16 {
     uint16_t bits;
 };
-
-template <class T>
-inline T read(const void* from) {  // at any address
-    T value;
-    memcpy(&value, from, sizeof value);
-    return value;
-}
-
-template <class T>
-inline void write(void* to, const T& value) {
-    memcpy(to, &value, sizeof value);
-}
-
-inline Vector all(float x) { return Vector{} + x; }
-
-inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }  // b where one is NaN
 
 inline float highest_lane(Vector x) {  // of those that are not NaN, or NaN
     float lanes[LANES];
@@ -89,20 +54,6 @@ inline void narrow(float x, float* to) { *to = x; }
 inline void narrow(float x, bfloat16* to) {  // to the nearest, ties to even
     uint32_t bits = read<uint32_t>(&x);
     to->bits = x != x ? 0x7fc0 : uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-// e ** x for x <= 0, to 2e-7 of itself; NaN stays NaN, and what would be less than 2 ** -126 becomes that.
-inline Vector exponential(Vector x) {
-    const float shift = 12582912.0f + 127.0f;  // adding 1.5 * 2 ** 23 rounds to whole numbers; 127: bias of exponents
-    x = larger(all(-126 / LOG2_E), x);
-    Vector shifted = x * LOG2_E + shift;
-    Vector f = x * LOG2_E - (shifted - shift);  // -0.5 to 0.5, and 2 ** f by a polynomial
-    Vector p = f * 1.3276472454890609e-3f + 9.675540961325169e-3f;
-    p = p * f + 5.550713092088699e-2f;
-    p = p * f + 2.4022120237350464e-1f;
-    p = p * f + 6.931469440460205e-1f;
-    p = p * f + 1.0000001192092896f;
-    return p * (Vector)((Integers)shifted << 23);
 }
 
 // Four words of four rows each, turned about: to[i] gets word i of every row.
@@ -146,10 +97,6 @@ struct Pairs {
 };
 #endif
 
-struct Strides {
-    int64_t row, head;
-};
-
 enum Kind : int64_t { NONE, GATED_TABLE, SCORES };
 
 // All that one call is about, field by field as Python gives it.
@@ -163,18 +110,14 @@ struct Call {
     const float* gate;  // (total, heads), to a table
     Strides lines, gates;
     int64_t reach, left, right;
-};
-
-struct Clip {
-    int64_t start, length;
+    float* log_sums;         // (total, heads): logarithms of the sums of exponentials, or null
+    const Dropout* dropout;  // or null
 };
 
 struct Task {
     Clip clip;
     int64_t head, first, count;  // queries first to first + count - 1 of the clip
 };
-
-constexpr int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
 // The memory of one thread, for tasks of up to so many queries and blocks of up to so many keys.
 template <class Numbers>
@@ -293,15 +236,6 @@ void add_values(const typename Numbers::Word* weights, const typename Numbers::W
     }
 }
 
-// Calls `run` with a constant of as many registers as are wanted: 1 to WIDE.
-template <int COLUMNS = 1, class Run>
-inline void with_columns(int64_t wanted, Run&& run) {
-    if constexpr (COLUMNS < WIDE) {
-        if (wanted > COLUMNS) return with_columns<COLUMNS + 1>(wanted, run);
-    }
-    run(std::integral_constant<int, COLUMNS>());
-}
-
 template <class Numbers, class T>
 struct Attention {
     typedef typename Numbers::Word Word;
@@ -404,7 +338,7 @@ struct Attention {
             });
         }
         float shrink[ROWS];
-        weigh<ROWS>(row, num_keys, found, shrink);
+        weigh<ROWS>(row, first_key, num_keys, found, shrink);
         int64_t registers = space.dim / LANES, turns = (registers + WIDE - 1) / WIDE, done = 0;
         for (; turns > 0; --turns) {  // as even as can be
             int64_t wanted = (registers - done + turns - 1) / turns;
@@ -419,7 +353,7 @@ struct Attention {
 
     // Logits to weights. `shrink` becomes what the sums over the blocks before are to be multiplied with.
     template <int ROWS>
-    void weigh(int64_t row, int64_t num_keys, const Vector* found, float* shrink) {
+    void weigh(int64_t row, int64_t first_key, int64_t num_keys, const Vector* found, float* shrink) {
         float* highest = space.highest + row;
         for (int r = 0; r < ROWS; ++r) {
             float now = highest_lane(found[r]);
@@ -436,9 +370,12 @@ struct Attention {
         }
         for (int r = 0; r < ROWS; ++r) {
             Vector total = {};
+            uint32_t drawn = 0;
+            if (call.dropout) drawn = call.dropout->row(task.clip.start + task.first + row + r, task.head);
             for (int64_t j = 0; j < num_keys; j += LANES) {
                 Vector weights = exponential(read<Vector>(space.logits + r * BLOCK + j) - highest[r]);
                 total += weights;
+                if (call.dropout) weights *= call.dropout->factors(drawn, first_key + j);
                 Numbers::weights(space.weights + (r * BLOCK + j) / DEPTH, weights);
             }
             float* totals = space.totals + (row + r) * LANES;
@@ -470,6 +407,10 @@ struct Attention {
             float factor = space.highest[i] == -FLT_MAX ? __builtin_nanf("") : 1.0f / total;
             T* to = (T*)call.result + ((task.clip.start + task.first + i) * call.heads + task.head) * call.head_dim;
             for (int64_t d = 0; d < call.head_dim; ++d) narrow(space.sums[i * space.dim + d] * factor, to + d);
+            if (call.log_sums) {
+                int64_t step = task.clip.start + task.first + i;
+                call.log_sums[step * call.heads + task.head] = space.highest[i] + logf(total);
+            }
         }
     }
 };
