@@ -147,7 +147,7 @@ def test_a_model_that_cannot_be_loaded_says_why_and_the_others_serve(tmp_path: P
     within(pool, scenario)
 
 
-def test_the_operators_calibrations_come_first(tmp_path: Path) -> None:
+def test_the_operators_calibrations_come_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fingerprint = sonant.load("sonant/wavlm-tiny").voice_fingerprint
     mine = VoiceCalibration((0.4,), "mine")
     write_calibration(tmp_path / "voices.json", fingerprint, mine)
@@ -155,8 +155,12 @@ def test_the_operators_calibrations_come_first(tmp_path: Path) -> None:
     async def scenario() -> None:
         assert await pool.get("sonant/wavlm-tiny").voices() == (fingerprint, mine)
 
-    pool = pool_of("sonant/wavlm-tiny", voice_calibrations=(tmp_path / "voices.json",))
+    write_calibration(tmp_path / "others.json", "sha256:another", mine)
+    files = (tmp_path / "voices.json", tmp_path / "others.json")
+    pool = pool_of("sonant/wavlm-tiny", voice_calibrations=files)
     within(pool, scenario)
+    assert ["(sha256:another) fits no model here" in record.message for record in caplog.records].count(True) == 1
+    assert fingerprint not in caplog.text
     with pytest.raises(ConfigurationError, match="cannot be read as calibrations"):
         pool_of("sonant/wavlm-tiny", voice_calibrations=(tmp_path / "nowhere.json",))
 

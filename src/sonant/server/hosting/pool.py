@@ -192,6 +192,10 @@ class ModelPool:
     async def _load_all(self, slots: Sequence[Slot]) -> None:
         for slot in slots:
             await self._load(slot)
+        if self._calibrations:
+            fitting = {(await model.voices())[0] for model in self.served()}
+            for fingerprint in self._calibrations.keys() - fitting:
+                logger.warning("a calibration of voices (%s) fits no model here, or its weights changed", fingerprint)
 
     async def _load(self, slot: Slot) -> None:
         async with slot.lock:
