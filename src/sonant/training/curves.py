@@ -100,7 +100,8 @@ def plot_curves(stages: Mapping[str, Mapping[str, Path]], picture: Path) -> None
                         markersize=2.5,
                         linewidth=1.2,
                     )
-            axes.set(title=f"{stage}: {title}", xlabel="step", ylabel=PANELS[title][1])
+            axes.set_title(f"{stage}: {title}", fontsize=10)
+            axes.set(xlabel="step", ylabel=PANELS[title][1])
             axes.grid(alpha=0.3)
             axes.spines[["top", "right"]].set_visible(False)
             if axes.lines:
