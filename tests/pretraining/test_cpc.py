@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonant.errors import ConfigurationError
+from sonant.errors import CheckpointMismatch, ConfigurationError
 from sonant.layers.gumbel_quantizer import Temperature, gumbel_noise
 from sonant.layers.packed import Packed
 from sonant.models import VQWav2VecConfig, Wav2VecConfig, WaveformConvNet, build
@@ -360,3 +360,13 @@ def test_what_is_kept_of_it() -> None:
         "steps.weight": (8, 8, 1, 4),
         "steps.bias": (8,),
     }
+
+
+def test_the_step_heads_of_a_trained_model_go_on() -> None:
+    trained, further = objective("wav2vec"), objective("wav2vec")
+    with torch.no_grad():
+        trained.heads.weight.add_(1)
+    further.load_head({name: tensor.clone() for name, tensor in trained.head_tensors().items()}, {})
+    assert torch.equal(further.heads.weight, trained.heads.weight)
+    with pytest.raises(CheckpointMismatch, match=r"Set objective\.steps"):
+        CPC(further.backbone, replace(FEW, steps=FEW.steps + 1)).load_head(trained.head_tensors(), {})

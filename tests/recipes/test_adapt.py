@@ -31,6 +31,7 @@ FEW = [
     "stages.continued.batching.batch_seconds=3",
     "stages.continued.batching.max_seconds=2",
 ]
+pytestmark = pytest.mark.filterwarnings("ignore:.*codebook collapses")  # of a model with random weights
 CLUSTERS = "stages.continued.objective.targets.num_clusters=4"
 MODELS = {
     "wavlm": WavLMConfig(**TINY),
@@ -124,6 +125,21 @@ def test_a_model_taken_over_is_not_made_another_one(change: str, message: str, t
     with pytest.raises(ConfigurationError, match=message):
         adapted(tmp_path, source, CLUSTERS, change)
     assert not (tmp_path / "adapt").exists()
+
+
+def test_what_is_wrong_with_a_given_model_or_codebook_is_said_before_the_corpus_is_read(tmp_path: Path) -> None:
+    source = saved(tmp_path / "source", "wavlm")
+    codebook = adapted(tmp_path, source, CLUSTERS).parent / "targets/kmeans.safetensors"
+    other = [f"stages.continued.objective.targets.codebook={codebook}", "stages.continued.objective.targets.layer=1"]
+    with pytest.raises(ConfigurationError, match="layer: there '2', here '1'"):
+        pretrain(compose("adapt", [f"model={source}", "data=nowhere", *other]))
+    broken = build(MODELS["wavlm"])
+    with torch.no_grad():
+        broken.mask_embedding[0] = torch.nan
+    save_pretrained(broken, tmp_path / "broken")
+    for names in ([f"model={tmp_path}/broken"], [f"model={source}", f"teacher={tmp_path}/broken"]):
+        with pytest.raises(ConfigurationError, match=r"model .*broken holds NaN or infinity \(mask_embedding\)"):
+            pretrain(compose("adapt", [*names, "data=nowhere"]))
 
 
 def test_the_extractor_can_be_frozen(tmp_path: Path) -> None:

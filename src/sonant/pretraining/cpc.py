@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from sonant.layers.packed import Packed, steps_at
 from sonant.loss import Loss, Objective
 from sonant.models import VQWav2Vec, WaveformConvNet
 from sonant.pretraining.batches import SpeechBatch
+from sonant.pretraining.trained_heads import load_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +229,11 @@ class CPC(Objective):
             "steps.weight": self.heads.weight.detach(),
             "steps.bias": self.heads.bias.detach(),
         }
+
+    def load_head(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Load the step heads of a trained model, as returned by `head_tensors`."""
+        if tensors:
+            load_tensors(self.head_tensors(), tensors, cure="Set objective.steps to the number it was trained with.")
 
 
 def future_logits(predictions: Tensor, latents: Tensor, negatives: Tensor, *, offset: int) -> Tensor:

@@ -7,14 +7,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sonant.data.settings import differences
-from sonant.errors import CheckpointMismatch, ConfigurationError
+from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.loss import Loss, Objective, count_classes
 from sonant.models import MaskableBackbone
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.cluster_head import ClusterHead, Scored, cosine_logits, score
 from sonant.pretraining.targets import MFCCTargets, Targets
+from sonant.pretraining.trained_heads import load_tensors
 from sonant.pretraining.utterance_contrast import UtteranceContrast, UtteranceContrastConfig
 
 
@@ -131,17 +131,12 @@ class MaskedPrediction(Objective):
             return
         rows = _rows_of_labels(tensors, notes, len(self.label_embeddings))
         given = {**tensors, "label_embeddings": tensors["label_embeddings"][rows]} if rows else tensors
-        state = self.head_tensors()
-        there, here = ({name: list(tensor.shape) for name, tensor in each.items()} for each in (given, state))
-        if not rows or differences(there, here):
-            raise CheckpointMismatch(
-                f"label_head=file was set, and the file of the model holds no head for these labels: given {there}, "
-                f"expected {here}. Set objective.projection_dim and the number of labels to those that it was trained "
-                "with, or label_head=fresh."
-            )
-        with torch.no_grad():
-            for name, tensor in state.items():
-                tensor.copy_(given[name])
+        load_tensors(
+            self.head_tensors(),
+            given,
+            cure="label_head=file takes the head of the file that the first stage starts from: set projection_dim and "
+            "the number of labels to those that it was trained with, or label_head=fresh.",
+        )
 
     def logits(self, frames: Tensor) -> Tensor:
         """Output of the backbone (rows, dim) to float32 (rows, clusters)."""

@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import CheckpointMismatch, ConfigurationError
+from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import GumbelQuantizer, Temperature, code_perplexity, diversity, perplexity
 from sonant.layers.kernels.device import to_device
 from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed
 from sonant.loss import Objective
 from sonant.pretraining.batches import SpeechBatch
+from sonant.pretraining.trained_heads import load_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,17 +155,11 @@ class QuantizedContrast(nn.Module):
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
         """Load a trained quantizer and projections, as returned by `head_tensors`."""
-        state = self.head_tensors()
-        wrong = [name for name in state if name not in tensors or tensors[name].shape != state[name].shape]
-        if wrong or len(tensors) != len(state):
-            given, expected = ({name: tuple(t.shape) for name, t in side.items()} for side in (tensors, state))
-            raise CheckpointMismatch(
-                f"The head does not fit the objective: given {given}, expected {expected}. Set num_codebooks, "
-                "codebook_size, quantized_dim and projection_dim to those it was trained with."
-            )
-        with torch.no_grad():
-            for name, tensor in state.items():
-                tensor.copy_(tensors[name])
+        load_tensors(
+            self.head_tensors(),
+            tensors,
+            cure="Set num_codebooks, codebook_size, quantized_dim and projection_dim to those it was trained with.",
+        )
 
 
 class ContrastObjective(Objective):

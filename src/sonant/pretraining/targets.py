@@ -77,7 +77,7 @@ def make_targets(
             given codebook is of other states.
     """
     folder = Path(folder)
-    given = _given_codebook(targets, previous)
+    given = given_codebook(targets, previous)
     made_of: dict[str, Any] = {
         "targets": json_values(targets),
         "speech": waveforms.fingerprint,
@@ -109,7 +109,7 @@ def make_targets(
     return LabelStore(folder)
 
 
-def _given_codebook(targets: ComputedTargets, previous: Backbone | None) -> KMeans | None:
+def given_codebook(targets: ComputedTargets, previous: Backbone | None) -> KMeans | None:
     """Load the codebook that the targets name, and check that it is of their states."""
     if not isinstance(targets, LayerTargets) or not targets.codebook or previous is None:
         return None

@@ -7,10 +7,12 @@ from typing import Any
 
 from sonant.checkpoints.checkpoint import meta_backbone
 from sonant.data.settings import described, differences, json_values
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.errors import ConfigurationError, UnknownName, some_of
 from sonant.models import Backbone, BackboneConfig
 from sonant.models.devices import usable_devices
+from sonant.pretraining import LayerTargets, MaskedPredictionConfig
 from sonant.pretraining.setups import EXTRACTOR_START
+from sonant.pretraining.targets import given_codebook
 from sonant.training.compilation import encoders_to_compile
 from sonant.training.runs import PretrainingRun, Stage
 from sonant.training.trackers import check_trackers
@@ -122,7 +124,15 @@ def check_given(run: PretrainingRun, previous: Backbone, start: Backbone) -> Non
         start: of the weights.
     """
     stage = run.stages[0]
+    for model, name in ((previous, run.teacher or run.initial_model), (start, run.initial_model or run.teacher)):
+        if broken := [each for each, tensor in model.named_parameters() if not tensor.isfinite().all()]:
+            raise ConfigurationError(
+                f"The model {name} holds NaN or infinity ({some_of(broken, 3)}): its training failed, or its file is "
+                "damaged. Give another one."
+            )
     stage.setup.check(stage.objective, stage.name, previous.config, run.model)
+    if isinstance(stage.objective, MaskedPredictionConfig) and isinstance(stage.objective.targets, LayerTargets):
+        given_codebook(stage.objective.targets, previous)
     if stage.start == "previous" and stage.setup.runs_extractor:  # the vocabulary of codes is not known yet
         check_weights(stage, start, meta_backbone(run.model))
 
