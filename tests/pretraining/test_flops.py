@@ -19,7 +19,7 @@ from sonant.models import (
     build,
 )
 from sonant.models.families import family_of
-from sonant.pretraining import MFCCTargets, UtteranceContrastConfig
+from sonant.pretraining import MFCCTargets, ResidualLayerTargets, SelfDistillationConfig, UtteranceContrastConfig
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.cpc import CPCConfig
 from sonant.pretraining.flops import masked_share
@@ -46,6 +46,11 @@ CASES: dict[str, tuple[ObjectiveConfig, BackboneConfig]] = {
         ),
         WavLMConfig(**TINY),
     ),
+    "masked prediction of codebooks": (
+        MaskedPredictionConfig(targets=ResidualLayerTargets(num_clusters=30, num_codebooks=2)),
+        WavLMConfig(**TINY),
+    ),
+    "self-distillation": (SelfDistillationConfig(top_layers=2, codebook_size=30), WavLMConfig(**TINY)),
     "masked contrast": (MaskedContrastConfig(codebook_size=30, projection_dim=24), Wav2Vec2Config(**TINY)),
     "CPC": (CPCConfig(steps=5, num_negatives=3), Wav2VecConfig(**CONVNET)),
     "masked tokens": (MaskedTokensConfig(), BERT),
@@ -72,9 +77,10 @@ def test_operations_of_a_loss_are_those_that_torch_counts(case: str):
         batch = TokenBatch(tokens, torch.randint(4, 50, (frames,)), mask, backbone.stride)
         expected = flops.context
     else:
-        targets = torch.randint(0, 30, (frames,))
+        residual = isinstance(getattr(settings, "targets", None), ResidualLayerTargets)
+        targets = torch.randint(0, 30, (frames, 2) if residual else (frames,))
         batch = SpeechBatch(Packed.pack([torch.randn(SAMPLES)]), mask, targets)
-        expected = flops.total
+        expected = flops.total + flops.context * setup_of(settings).has_teacher
     counter = FlopCounterMode(display=False)
     with sdpa_kernel(SDPBackend.MATH), counter, torch.no_grad():
         objective(batch)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils.data import DataLoader
 
@@ -29,6 +30,7 @@ from sonant.pretraining import (
     MaskedPrediction,
     MaskedPredictionConfig,
     MFCCTargets,
+    ResidualLayerTargets,
     SpeechBatch,
     SpeechBatches,
     UtteranceContrastConfig,
@@ -277,6 +279,45 @@ def test_a_label_head_comes_from_the_file_if_it_is_of_the_same_labels(
     for wrong in ({}, {**head, "label_embeddings": torch.randn(5, 6)}, {**head, "projection.bias": torch.randn(7)}):
         with pytest.raises(CheckpointMismatch, match="label_head=file"):
             objective.load_head(wrong, {})
+
+
+def test_codebooks_are_clusters_of_what_is_left_of_a_layer(
+    tiny: WavLMConfig, waveforms: WaveformStore, tmp_path: Path
+) -> None:
+    previous = build(tiny).eval()
+    targets = ResidualLayerTargets(layer=1, num_clusters=5, num_codebooks=3)
+    labels = make_targets(waveforms, targets, tmp_path / "targets", previous=previous)
+    codebooks = load_file(tmp_path / "targets" / "codebooks.safetensors")["codebooks"]
+    with torch.inference_mode():
+        rest = previous(Packed.pack([torch.from_numpy(waveforms[2])]), layers=[1]).hidden_states[1]
+    energies = [rest.var(0).sum()]
+    for book, codebook in enumerate(codebooks):
+        nearest = torch.cdist(rest, codebook).argmin(1)
+        np.testing.assert_array_equal(labels[2][:, book], nearest.numpy())
+        rest = rest - codebook[nearest]
+        energies.append(rest.var(0).sum())
+    assert energies == sorted(energies, reverse=True)
+    kept = LabelStore(tmp_path / "targets")
+    assert [len(kept[number]) for number in range(len(waveforms))] == kept.lengths.tolist()
+
+
+def test_the_loss_of_codebooks_is_the_mean_over_them(
+    tiny: WavLMConfig, waveforms: WaveformStore, tmp_path: Path
+) -> None:
+    targets = ResidualLayerTargets(layer=1, num_clusters=5, num_codebooks=3)
+    labels = make_targets(waveforms, targets, tmp_path, previous=build(tiny))
+    objective = objective_for(tiny, targets=targets, feature_penalty=0.0)
+    batch = batches_for(waveforms, labels, tiny)[0]
+    with torch.no_grad():
+        output = objective.backbone.encode(objective.backbone.features(batch.speech), mask=batch.mask).last
+        logits = objective.logits(output[batch.masked]).unflatten(1, (3, 5))
+    expected = sum(
+        torch.nn.functional.cross_entropy(logits[:, book], batch.targets[batch.masked, book], reduction="sum")
+        for book in range(3)
+    )
+    loss = objective(batch)
+    torch.testing.assert_close(loss.sum, expected / 3)
+    assert loss.class_counts["target_clusters_in_use"].sum() == 3 * len(batch.masked)
 
 
 def test_layer_targets_need_a_model(waveforms: WaveformStore, tmp_path: Path) -> None:

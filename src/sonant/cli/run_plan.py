@@ -11,7 +11,7 @@ from rich.text import Text
 from sonant.audio.augment import Mixing
 from sonant.cli.console import make_console, plain_table, print_parts
 from sonant.models.families import family_of
-from sonant.pretraining import LayerTargets, MaskedPredictionConfig
+from sonant.pretraining import LayerTargets, MaskedPredictionConfig, ResidualLayerTargets
 from sonant.pretraining.setups import ObjectiveConfig
 from sonant.recipes import PRETRAINING
 from sonant.recipes.cost import ASSUMPTIONS, StageCost, estimate, needs
@@ -75,6 +75,8 @@ def describe(objective: ObjectiveConfig) -> str:
     """Describe an objective: its name, and its targets if it has any."""
     words = _in_words(type(objective).__name__.removesuffix("Config").removesuffix("Objective"))
     match objective:
+        case MaskedPredictionConfig(targets=ResidualLayerTargets() as targets):
+            return f"{words}: {targets.num_codebooks} x {targets.num_clusters:,} codes of layer {targets.layer}"
         case MaskedPredictionConfig(targets=LayerTargets() as targets):
             return f"{words}: {targets.num_clusters:,} clusters of layer {targets.layer}"
         case MaskedPredictionConfig(targets=targets):

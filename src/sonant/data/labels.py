@@ -13,7 +13,9 @@ FILES = {"labels.u16": np.uint16, "labels.u32": np.uint32}
 
 
 class LabelStore:
-    """Sequence of the frame labels of each recording, (frames,), in the order of a `WaveformStore`.
+    """Sequence of the frame labels of each recording, in the order of a `WaveformStore`.
+
+    They are (frames,), or (frames, codebooks) where each frame has several.
 
     Files: `labels.u16`, or `labels.u32` for more than 65,536 different labels, and `lengths.npy`.
     """
@@ -27,7 +29,9 @@ class LabelStore:
             raise ManifestError(f"There are no labels in {folder}: it has none of {', '.join(FILES)}. Make them again.")
         self.lengths: NDArray[np.int64] = np.load(folder / "lengths.npy")
         self._ends = np.cumsum(self.lengths)
-        self._labels = np.memmap(folder / name, dtype=FILES[name], mode="r")
+        labels = np.memmap(folder / name, dtype=FILES[name], mode="r")
+        codebooks = len(labels) // max(int(self.lengths.sum()), 1)
+        self._labels = labels.reshape(-1, codebooks) if codebooks > 1 else labels
 
     @staticmethod
     def write(folder: str | Path, labels: Iterable[NDArray[np.integer]], *, num_labels: int = 1 << 16) -> None:

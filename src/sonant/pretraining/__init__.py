@@ -8,8 +8,9 @@ from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastCon
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokens, MaskedTokensConfig, TokenBatch, TokenBatches, make_codes
 from sonant.pretraining.random_projection_targets import RandomProjectionTargets
+from sonant.pretraining.self_distillation import SelfDistillation, SelfDistillationConfig
 from sonant.pretraining.spectrum_regression import SpectrumRegression
-from sonant.pretraining.targets import LayerTargets, MFCCTargets, Targets, make_targets
+from sonant.pretraining.targets import LayerTargets, MFCCTargets, ResidualLayerTargets, Targets, make_targets
 from sonant.pretraining.utterance_contrast import UtteranceContrastConfig
 from sonant.pretraining.w2v_bert import W2vBERTObjective, W2vBERTObjectiveConfig
 
@@ -28,6 +29,9 @@ __all__ = [
     "MaskedTokens",
     "MaskedTokensConfig",
     "RandomProjectionTargets",
+    "ResidualLayerTargets",
+    "SelfDistillation",
+    "SelfDistillationConfig",
     "SpectrumRegression",
     "SpeechBatch",
     "SpeechBatches",

@@ -39,17 +39,31 @@ def cosine_logits(rows: Tensor, others: Tensor, temperature: float) -> Tensor:
 
 
 def score(logits: Tensor, labels: Tensor, name: str) -> Scored:
-    """Return the cross-entropy of labels (rows,), summed, by logits (rows, labels), and the metrics of the rows."""
-    log_probabilities = logits.log_softmax(-1)
-    loss = F.nll_loss(log_probabilities, labels, reduction="sum")
+    """Return the cross-entropy of labels by logits, summed over rows, and the metrics of the rows.
+
+    Args:
+        logits: (rows, classes); with codebooks (rows, codebooks * classes).
+        labels: int64 (rows,), or (rows, codebooks), over which loss and metrics are averaged.
+        name: before those of the metrics.
+    """
+    count, codebooks = len(labels), labels.shape[1] if labels.ndim > 1 else 1
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32)).unflatten(1, (codebooks, -1))
+    log_probabilities = logits.log_softmax(-1)  # (rows, codebooks, classes)
+    loss = F.nll_loss(log_probabilities.flatten(0, 1), labels.flatten(), reduction="sum") / codebooks
     with torch.no_grad():
-        entropy = -(log_probabilities.exp() * log_probabilities).sum()
+        entropy = -(log_probabilities.exp() * log_probabilities).sum() / codebooks
         predicted = logits.argmax(-1)
-        correct = (predicted == labels).sum()
-    count = len(labels)
+        correct = (predicted == labels.view_as(predicted)).sum() / codebooks
     return loss, {
         f"{name}_loss": (loss, count),
         f"{name}_accuracy": (correct, count),
         f"{name}_entropy": (entropy, count),
-        f"{name}_clusters_in_use": count_classes(predicted, logits.shape[1]),
+        f"{name}_clusters_in_use": count_labels(predicted, logits.shape[1] * logits.shape[2]),
     }
+
+
+def count_labels(labels: Tensor, num_labels: int) -> Tensor:
+    """Count labels (rows,), or (rows, codebooks) of which each has its own: float32 (num_labels,)."""
+    codebooks = labels.shape[1] if labels.ndim > 1 else 1
+    first = torch.arange(codebooks, device=labels.device) * (num_labels // codebooks)
+    return count_classes((labels.view(-1, codebooks) + first).flatten(), num_labels)

@@ -10,6 +10,7 @@ from sonant.pretraining.cpc import CPCConfig
 from sonant.pretraining.masked_contrast import MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokensConfig
+from sonant.pretraining.self_distillation import SelfDistillationConfig
 from sonant.pretraining.w2v_bert import W2vBERTObjectiveConfig
 
 
@@ -18,12 +19,17 @@ def masked_prediction(o: MaskedPredictionConfig, model: BackboneConfig, frames: 
     scored = frames if o.score_unmasked or o.unmasked_weight else masked
     rows = scored + masked * len(o.supervised_layers)
     flops = linear_flops(rows, model.dim, o.projection_dim)
-    flops += linear_flops(rows, o.projection_dim, o.targets.num_clusters)
+    flops += linear_flops(rows, o.projection_dim, o.num_labels)
     contrast = o.utterance_contrast
     if contrast.weight:
         flops += linear_flops(masked, model.dim, contrast.projection_dim)
         flops += linear_flops(masked, contrast.projection_dim, masked)
     return flops
+
+
+def self_distillation(o: SelfDistillationConfig, model: BackboneConfig, frames: int, masked: int) -> int:  # noqa: ARG001
+    """Logits of the codes of masked frames, and distances to the codes; the teacher is counted beside the model."""
+    return 2 * linear_flops(masked, model.dim, o.top_layers * o.codebook_size)
 
 
 def masked_contrast(o: MaskedContrastConfig, model: WaveformTransformerConfig, frames: int, masked: int) -> int:  # noqa: ARG001

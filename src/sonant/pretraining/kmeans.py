@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ class KMeans:
         made_of: account of the features, kept in the file: of hidden states `model` (a fingerprint), `layer` and
             `states` (the convention, `STATES`); empty if unknown.
     """
+
+    FILE: ClassVar = "kmeans.safetensors"  # in a folder of targets
 
     centroids: Tensor
     made_of: Mapping[str, str] = field(default_factory=dict)

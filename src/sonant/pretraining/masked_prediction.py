@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
-from sonant.loss import Loss, Objective, count_classes
+from sonant.loss import Loss, Objective
 from sonant.models import MaskableBackbone
 from sonant.pretraining.batches import SpeechBatch
-from sonant.pretraining.cluster_head import ClusterHead, Scored, cosine_logits, score
-from sonant.pretraining.targets import MFCCTargets, Targets
+from sonant.pretraining.cluster_head import ClusterHead, Scored, cosine_logits, count_labels, score
+from sonant.pretraining.targets import MFCCTargets, ResidualLayerTargets, Targets
 from sonant.pretraining.trained_heads import load_tensors
 from sonant.pretraining.utterance_contrast import UtteranceContrast, UtteranceContrastConfig
 
@@ -51,6 +51,12 @@ class MaskedPredictionConfig:
     extractor_gradient: float = 0.1
 
     @property
+    def num_labels(self) -> int:
+        """Number of labels of all codebooks of the targets."""
+        targets = self.targets
+        return targets.num_labels if isinstance(targets, ResidualLayerTargets) else targets.num_clusters
+
+    @property
     def inner_layers(self) -> set[int]:
         """Numbers of the hidden states that the loss reads beside the output."""
         contrast = self.utterance_contrast
@@ -60,6 +66,8 @@ class MaskedPredictionConfig:
 class MaskedPrediction(Objective):
     """Cross-entropy of the target of each masked frame; logits are cosines with an embedding of each cluster.
 
+    Where targets have several codebooks, each has embeddings of its own, and the loss is the mean over codebooks.
+
     Source: HuBERT (arXiv 2106.07447, section II); fairseq `models/hubert`, `criterions/hubert_criterion.py`. The same
     loss at inner layers: ILS-SSL (arXiv 2112.08778).
     """
@@ -67,15 +75,13 @@ class MaskedPrediction(Objective):
     def __init__(self, backbone: MaskableBackbone, config: MaskedPredictionConfig) -> None:
         super().__init__()
         self.backbone, self.config = backbone, config
-        num_clusters, width = config.targets.num_clusters, config.projection_dim
+        num_labels, width = config.num_labels, config.projection_dim
         self.projection = nn.Linear(backbone.dim, width)
         # fairseq draws them from [0, 1), all close together, which slows a short run down.
-        self.label_embeddings = nn.Parameter(torch.randn(num_clusters, width))
+        self.label_embeddings = nn.Parameter(torch.randn(num_labels, width))
         self.inner_heads = nn.ModuleDict(
             {
-                str(layer): ClusterHead(
-                    backbone.dim, num_clusters, projection_dim=width, temperature=config.temperature
-                )
+                str(layer): ClusterHead(backbone.dim, num_labels, projection_dim=width, temperature=config.temperature)
                 for layer in config.supervised_layers
             }
         )
@@ -114,7 +120,7 @@ class MaskedPrediction(Objective):
             total, metrics = total + contrast.weight * loss, metrics | more
         count = len(batch.mask) if unmasked_weight > 0 else len(batch.masked)  # frames whose loss counts
         total = total + config.feature_penalty * count * penalty
-        in_use = count_classes(batch.targets.index_select(0, batch.masked), config.targets.num_clusters)
+        in_use = count_labels(batch.targets.index_select(0, batch.masked), config.num_labels)
         return Loss(total, count, {**metrics, "target_clusters_in_use": in_use, "feature_penalty": (penalty, 1)})
 
     def head_tensors(self) -> dict[str, Tensor]:

@@ -23,12 +23,18 @@ from sonant.pretraining.kmeans import KMeans
 from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokens, MaskedTokensConfig, TokenBatches, make_codes
+from sonant.pretraining.self_distillation import SelfDistillation, SelfDistillationConfig
 from sonant.pretraining.spectrum_regression import SpectrumRegression
-from sonant.pretraining.targets import LayerTargets, make_targets
+from sonant.pretraining.targets import LayerTargets, ResidualLayerTargets, make_targets
 from sonant.pretraining.w2v_bert import W2vBERTObjective, W2vBERTObjectiveConfig
 
 ObjectiveConfig = (
-    MaskedPredictionConfig | MaskedContrastConfig | CPCConfig | MaskedTokensConfig | W2vBERTObjectiveConfig
+    MaskedPredictionConfig
+    | SelfDistillationConfig
+    | MaskedContrastConfig
+    | CPCConfig
+    | MaskedTokensConfig
+    | W2vBERTObjectiveConfig
 )
 
 
@@ -94,6 +100,7 @@ class Setup:
         complete: fill in settings that depend on files.
         fresh: make a model with fresh weights.
         layers: numbers of the hidden states that the settings name, of the model to train.
+        has_teacher: True if a copy of the model behind its extractor runs forward in each step.
         runs_extractor: False if training steps start from precomputed codes.
     """
 
@@ -108,6 +115,7 @@ class Setup:
     complete: Callable[[Any], Any] = lambda config: config
     fresh: Callable[[Any, StageInputs], Backbone] = lambda config, _: build_backbone(config)
     layers: Callable[[Any], Collection[int]] = lambda _: ()
+    has_teacher: bool = False
     runs_extractor: bool = True
 
     def expect(self, backbone: Backbone) -> None:
@@ -126,12 +134,13 @@ class Setup:
             clips: number of clips of each length in samples.
             masked: number of masked frames.
         """
-        forward, frames = 0.0, 0.0
+        forward, teacher, frames = 0.0, 0.0, 0.0
         for samples, number in clips.items():
             counted = family_of(model).shape.flops(model, samples)
             forward += number * (counted.total if self.runs_extractor else counted.context)
+            teacher += number * counted.context * self.has_teacher
             frames += number * max(0, (samples - model.receptive_field) // model.stride + 1)
-        return 3 * (forward + self.flops(objective, model, round(frames), masked))
+        return 3 * (forward + self.flops(objective, model, round(frames), masked)) + teacher
 
 
 def setup_of(config: ObjectiveConfig) -> Setup:
@@ -152,7 +161,9 @@ def _labeled_speech(config: MaskedPredictionConfig, backbone: Backbone, inputs: 
 
 
 def _speech(
-    config: MaskedContrastConfig | W2vBERTObjectiveConfig | CPCConfig, backbone: Backbone, inputs: StageInputs
+    config: MaskedContrastConfig | W2vBERTObjectiveConfig | CPCConfig | SelfDistillationConfig,
+    backbone: Backbone,
+    inputs: StageInputs,
 ) -> SpeechBatches:
     return inputs.speech_batches(backbone, masking=config.masking)
 
@@ -196,13 +207,14 @@ def _with_counted_labels(config: MaskedPredictionConfig) -> MaskedPredictionConf
 
 
 def _need_of_labels(config: MaskedPredictionConfig) -> str:
-    return "the model whose layers give the targets" if isinstance(config.targets, LayerTargets) else ""
+    of_layer = isinstance(config.targets, LayerTargets | ResidualLayerTargets)
+    return "the model whose layers give the targets" if of_layer else ""
 
 
 def _check_labels(config: MaskedPredictionConfig, name: str, previous: BackboneConfig, model: BackboneConfig) -> None:
     """Raise if targets from a layer of the previous model do not fit the frames of the model to train."""
     targets = config.targets
-    if not isinstance(targets, LayerTargets):
+    if not isinstance(targets, LayerTargets | ResidualLayerTargets):
         return
     if not 0 <= targets.layer <= previous.num_layers:
         raise UnknownName(
@@ -233,6 +245,16 @@ SETUPS: dict[type[ObjectiveConfig], Setup] = {
         check=_check_labels,
         layers=lambda config: config.inner_layers,
         complete=_with_counted_labels,
+    ),
+    SelfDistillationConfig: Setup(
+        title="Self-distillation",
+        trains=MaskableBackbone,
+        families="wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0",
+        build=SelfDistillation,
+        batches=_speech,
+        flops=flops.self_distillation,
+        layers=lambda config: [config.top_layers],
+        has_teacher=True,
     ),
     MaskedContrastConfig: Setup(
         title="Masked contrast",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.models.identity import digest_of, fingerprint
 from sonant.pretraining.file_targets import FileTargets
-from sonant.pretraining.kmeans import CHUNK_ROWS, STATES, KMeans, fit_kmeans
+from sonant.pretraining.kmeans import CHUNK_ROWS, STATES, KMeans, Stream, fit_kmeans
 from sonant.pretraining.random_projection_targets import RandomProjectionTargets
+from sonant.pretraining.residual_kmeans import ResidualKMeans, fit_residual_kmeans
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,29 @@ class LayerTargets:
     codebook: str = ""
 
 
-ComputedTargets = MFCCTargets | LayerTargets | RandomProjectionTargets
+@dataclass(frozen=True, kw_only=True)
+class ResidualLayerTargets:
+    """Codes of a hidden state of the previous model by residual quantization: a label of each codebook for each frame.
+
+    The first codebook clusters the state, each other one what those before it leave of it. They keep more of the
+    teacher than one label does, and all are predicted, as in SPEAR (arXiv 2510.25955), whose codebooks are added up
+    too, but are trained by gradient.
+
+    Attributes:
+        num_clusters: those of each codebook.
+    """
+
+    layer: int = 6
+    num_clusters: int = 256
+    num_codebooks: int = 4
+
+    @property
+    def num_labels(self) -> int:
+        """Number of labels of all codebooks."""
+        return self.num_codebooks * self.num_clusters
+
+
+ComputedTargets = MFCCTargets | LayerTargets | ResidualLayerTargets | RandomProjectionTargets
 Targets = ComputedTargets | FileTargets
 
 
@@ -66,7 +89,8 @@ def make_targets(
 ) -> LabelStore:
     """Compute the label of every frame, 50 a second, or read them from a folder that has them.
 
-    Clusters are saved as `kmeans.safetensors`. While they are fitted, features are in a float32 file in the folder.
+    Clusters are saved as `kmeans.safetensors`, those of several codebooks as `codebooks.safetensors`. While they are
+    fitted, features are in a float32 file in the folder.
 
     Args:
         previous: model for `LayerTargets`.
@@ -84,7 +108,7 @@ def make_targets(
         "fit_share": fit_share,
         "seed": seed,
     }
-    if isinstance(targets, LayerTargets) and previous is not None:
+    if isinstance(targets, LayerTargets | ResidualLayerTargets) and previous is not None:
         made_of["model"] = fingerprint(previous)
     if given is not None:
         made_of["codebook"] = digest_of((), {"centroids": given.centroids})
@@ -97,13 +121,12 @@ def make_targets(
             labels = targets.labels(waveforms, with_progress(everything, "labels", unit="clip"), device)
         else:
             features = _features(waveforms, targets, previous, device)
-            kmeans = given
+            kmeans: KMeans | ResidualKMeans | None = given
             if kmeans is None:
                 chosen = _drawn(len(waveforms), fit_share, seed)
                 with _on_disk(features(with_progress(chosen, "features", unit="clip")), folder) as stream:
-                    kmeans = fit_kmeans(stream, targets.num_clusters, seed=seed)
-                kmeans = KMeans(kmeans.centroids, _account(targets, made_of))
-            kmeans.save(folder / "kmeans.safetensors", {"targets": str(targets)})
+                    kmeans = _fitted(stream, targets, _account(targets, made_of), seed)
+            kmeans.save(folder / kmeans.FILE, {"targets": str(targets)})
             labels = map(kmeans, features(with_progress(everything, "labels", unit="clip")))
         LabelStore.write(folder, (rows.cpu().numpy() for rows in labels), num_labels=targets.num_clusters)
     return LabelStore(folder)
@@ -126,9 +149,19 @@ def given_codebook(targets: ComputedTargets, previous: Backbone | None) -> KMean
 
 def _account(targets: ComputedTargets, made_of: Mapping[str, Any]) -> dict[str, str]:
     """Return the account of cluster centers of a layer."""
-    if not isinstance(targets, LayerTargets):
+    if not isinstance(targets, LayerTargets | ResidualLayerTargets):
         return {}
     return {"model": made_of["model"], "layer": str(targets.layer), "states": STATES}
+
+
+def _fitted(
+    stream: Stream, targets: MFCCTargets | LayerTargets | ResidualLayerTargets, account: dict[str, str], seed: int
+) -> KMeans | ResidualKMeans:
+    """Fit the clusters or codebooks of the targets."""
+    if isinstance(targets, ResidualLayerTargets):
+        codebooks = fit_residual_kmeans(stream, targets.num_clusters, targets.num_codebooks, seed=seed)
+        return replace(codebooks, made_of=account)
+    return replace(fit_kmeans(stream, targets.num_clusters, seed=seed), made_of=account)
 
 
 Features = Callable[[Iterable[int]], Iterator[Tensor]]
@@ -161,7 +194,10 @@ def _on_disk(features: Iterable[Tensor], folder: Path) -> Iterator[Callable[[], 
 
 
 def _features(
-    waveforms: WaveformStore, targets: MFCCTargets | LayerTargets, previous: Backbone | None, device: torch.device | str
+    waveforms: WaveformStore,
+    targets: MFCCTargets | LayerTargets | ResidualLayerTargets,
+    previous: Backbone | None,
+    device: torch.device | str,
 ) -> Features:
     """Return a function from numbers of recordings to their features (frames, dim), 50 frames a second."""
     match targets:
@@ -174,7 +210,7 @@ def _features(
                     yield cepstra - cepstra.mean(0) if subtract_mean else cepstra
 
             return cepstral
-        case LayerTargets(layer=layer):
+        case LayerTargets(layer=layer) | ResidualLayerTargets(layer=layer):
             if previous is None:
                 raise ConfigurationError("LayerTargets clusters a layer of the previous model, but none was given.")
             model = previous.to(device).eval()

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
@@ -13,6 +11,7 @@ from sonant.layers.random_projection import RandomProjectionQuantizer
 from sonant.loss import Loss
 from sonant.models import W2vBERT2
 from sonant.pretraining.batches import SpeechBatch
+from sonant.pretraining.cluster_head import score
 from sonant.pretraining.quantized_contrast import ContrastObjective, ContrastSettings, QuantizedContrast, scored_frames
 
 
@@ -101,10 +100,10 @@ class W2vBERTObjective(ContrastObjective):
         total = config.contrast_weight * contrasted.loss + config.diversity_weight * count * contrasted.diversity
         metrics = contrasted.metrics
         if self.code_head is not None:
-            loss, more = _predicted(self.code_head(last), contrasted.likeliest, "code")
+            loss, more = score(self.code_head(last), contrasted.likeliest, "code")
             total, metrics = total + config.code_weight * loss, metrics | more
         if self.label_head is not None and self.label_quantizer is not None:
-            loss, more = _predicted(self.label_head(last), self.label_quantizer(features), "label")
+            loss, more = score(self.label_head(last), self.label_quantizer(features), "label")
             total, metrics = total + config.label_weight * loss, metrics | more
         return Loss(total, count, metrics)
 
@@ -112,17 +111,3 @@ class W2vBERTObjective(ContrastObjective):
         """Return the tensors of quantizers, projections and heads."""
         others = {name: tensor for name, tensor in self.state_dict().items() if name.startswith(("code_", "label_"))}
         return super().head_tensors() | others
-
-
-def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[Tensor | float, int]]]:
-    """Return the cross-entropy of labels (rows, codebooks) by logits (rows, codebooks * classes), and its metrics.
-
-    It is averaged over codebooks and summed over rows.
-    """
-    rows, codebooks = labels.shape
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    scores = wide.unflatten(1, (codebooks, -1))  # (rows, codebooks, classes)
-    loss = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="sum") / codebooks
-    with torch.no_grad():
-        correct = (scores.argmax(-1) == labels).sum() / codebooks
-    return loss, {f"{name}_loss": (loss, rows), f"{name}_accuracy": (correct, rows)}
