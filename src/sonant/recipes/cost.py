@@ -17,6 +17,7 @@ ASSUMPTIONS = (
     f"a GPU does {GPU_FLOPS * UTILIZATION / 1e12:g} TFLOP/s, {UTILIZATION:.0%} of {GPU_FLOPS / 1e12:g} in bfloat16",
     f"a core of a CPU {CPU_FLOPS / 1e9:g} GFLOP/s",
     "a step costs three forward passes of model and objective (the backward pass is two), on clips of the longest crop",
+    "a step of self-distillation costs one more, of the slow copy",
     "not counted: making of targets, reading of audio, norms and activations",
 )
 
