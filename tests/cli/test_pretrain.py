@@ -7,6 +7,7 @@ import pytest
 
 from sonant.cli import main
 from sonant.recipes import PRETRAINING, pretraining_recipe
+from tests.training.corpus import write_corpus
 
 
 def answer(capsys, *arguments: str) -> str:
@@ -75,8 +76,8 @@ def test_a_plan_fits_the_terminal(width: int, capsys, monkeypatch):
 
 
 def test_a_plan_tells_of_the_changes(capsys):
-    shown = answer(capsys, "wavlm_base", "data=corpus", "stages.mfcc.training.steps=25000", "--dry-run")
-    assert "corpus" in next(line for line in shown.splitlines() if line.startswith("data="))
+    shown = answer(capsys, "wavlm_base", "noise=noises", "stages.mfcc.training.steps=25000", "--dry-run")
+    assert "to be given" in next(line for line in shown.splitlines() if line.startswith("data="))
     first, second, total = (
         next(line for line in shown.splitlines() if line.startswith(name) and "e+" in line)
         for name in ("mfcc", "layer6", "all")
@@ -84,6 +85,42 @@ def test_a_plan_tells_of_the_changes(capsys):
     assert "19,444 h" in first
     assert "311,111 h" in second
     assert "330,556 h" in total
+
+
+FEW = ("stages.mfcc.training.steps=10", "stages.layer5.training.steps=10", "stages.mfcc.training.grad_accumulation=1")
+SMALL = ("model.num_layers=1", "model.feed_forward_dim=32", "stages.layer5.objective.targets.layer=1")
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch):
+    monkeypatch.setattr("sonant.training.step_time.REPETITIONS", 1)
+    return write_corpus(tmp_path / "speech", [160_000] * 12)
+
+
+def test_a_dry_run_with_data_looks_at_it_and_measures_steps(corpus, tmp_path, capsys):
+    arguments = ("wavlm_tiny", f"data={corpus}", f"output={tmp_path / 'runs'}", *FEW, *SMALL, "--dry-run")
+    shown = answer(capsys, *arguments)
+    assert "12, 0.0 h; 12 headers read" in shown
+    assert "measured on " in shown
+    assert shown.splitlines()[-1] == "The run can start. Nothing was written."
+    said = json.loads(answer(capsys, *arguments, "--json"))["inspection"]
+    assert said["problems"] == []
+    assert said["stages"][0]["step"]["lowest"] > 0
+    assert said["stages"][0]["hours"] > 0
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_of_a_run_with_problems_ends_with_1_and_of_a_wrong_one_with_2(corpus, capsys):
+    (corpus / "3.wav").write_bytes(b"no audio")
+    arguments = ["pretrain", "wavlm_tiny", f"data={corpus}", *FEW, *SMALL, "--dry-run"]
+    assert main(arguments) == 1
+    shown = capsys.readouterr().out
+    assert "problem: " in shown
+    assert shown.splitlines()[-1] == "Nothing was written."
+    assert main([*arguments, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["inspection"]["problems"]
+    assert main([*arguments, "stages.layer5.mixing.noise_probability=0.5"]) == 2
+    assert "noise=PATH" in capsys.readouterr().err
 
 
 def test_help_names_every_recipe(capsys):

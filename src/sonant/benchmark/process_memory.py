@@ -42,13 +42,6 @@ def go_first() -> None:
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
-def available() -> int:
-    """Return the available memory of the machine; 0 if unknown."""
-    info = Path("/proc/meminfo")
-    found = re.search(r"MemAvailable:\s+(\d+) kB", info.read_text(encoding="utf-8")) if info.exists() else None
-    return int(found[1]) * 1024 if found else 0
-
-
 def _status(field: str) -> int:
     found = re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))
     return int(found[1]) * 1024 if found else 0

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from sonant.benchmark import plan, process_memory, results
+from sonant.benchmark import plan, results
 from sonant.benchmark.cases import CASES, SPECIAL
 from sonant.benchmark.corpus import CorpusRow, write_corpus
 from sonant.benchmark.machine import Machine, as_limits
@@ -22,6 +22,7 @@ from sonant.benchmark.subjects import Subject, known, subject
 from sonant.benchmark.systems import Circumstances, System
 from sonant.data.settings import check_same_settings
 from sonant.errors import MeasurementError, UnknownName
+from sonant.models.devices import available_memory
 
 MEMORY_SHARE = 0.7  # of the available memory, for one process
 MEMORY_SECONDS = (1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
@@ -249,7 +250,7 @@ def default_threads() -> int:
 def _memory_cap(gib: float | None) -> int | None:
     if gib is not None:
         return round(gib * 2**30)
-    available = process_memory.available()
+    available = available_memory()
     return round(MEMORY_SHARE * available) if available else None
 
 

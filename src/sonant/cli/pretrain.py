@@ -19,7 +19,9 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, sources: bool 
         recipe (RECIPE): name of the run: {recipes}. adapt goes on with the model that model=MODEL names.
         overrides (KEY=VALUE): settings to change, such as data=PATH, device=cuda or stages.0.training.steps=1000.
             stages=NAME,... carries out these stages alone; model=MODEL takes over a checkpoint (hub id, folder, file).
-        dry_run: print what would be trained, for how long and at what cost, and stop.
+        dry_run: print what would be trained, for how long and at what cost, and stop. With data= the recordings are
+            looked at, batches planned, and some steps measured, in about a minute; nothing is written. The exit code is
+            1 if the run would fail, or lose recordings.
         sources: print where the value of every setting is from (paper, released code, our choice), and stop.
         json_: print the folder of the pretrained model as JSON; with --dry-run every setting, and the cost; with
             --sources every setting and its source.
@@ -44,12 +46,8 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, sources: bool 
         from sonant.cli.recipe_sources import print_sources
 
         print_sources(recipe, run, as_json=json_)
-    elif dry_run and json_:
-        print(json.dumps(plan(run), indent=2))
     elif dry_run:
-        from sonant.cli.run_plan import print_plan
-
-        print_plan(recipe, run)
+        return _dry_run(recipe, run, as_json=json_)
     else:
         with process_group(run.device):
             was_finished = is_finished(run)
@@ -61,6 +59,25 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, sources: bool 
 
 
 pretrain.__doc__ = (pretrain.__doc__ or "").replace("{recipes}", ", ".join(PRETRAINING))
+
+
+def _dry_run(recipe: str, run: "PretrainingRun", *, as_json: bool) -> int:
+    """Print the plan of a run, and if it has data what an inspection finds; return the exit code."""
+    import json
+
+    from sonant.cli.dry_run import as_data, print_inspection
+    from sonant.cli.run_plan import print_plan
+    from sonant.training.inspection import inspect
+
+    if not as_json:
+        print_plan(recipe, run)
+    inspection = inspect(run) if run.data else None
+    if as_json:
+        found = {} if inspection is None else {"inspection": as_data(inspection)}
+        print(json.dumps(plan(run) | found, indent=2))
+    elif inspection is not None:
+        print_inspection(inspection, run.device)
+    return 1 if inspection is not None and inspection.problems else 0
 
 
 def plan(run: "PretrainingRun") -> dict[str, Any]:

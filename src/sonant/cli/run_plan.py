@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Sequence
 from importlib import import_module
 
 from rich.console import RenderableType
@@ -26,15 +27,15 @@ def print_plan(recipe: str, run: PretrainingRun) -> None:
     parts: list[RenderableType] = [Text.assemble((recipe, "bold"), f"  {family_of(run.model).title}, {shape}"), ""]
     parts += [Text(inspect.getdoc(import_module(PRETRAINING[recipe])) or ""), ""]
     given = [(name, _given(run, name) or f"to be given: {wanted}") for name, wanted in needs(run)]
-    parts += [_table(("it needs", ""), [(f"{name}=", value) for name, value in given]), ""]
+    parts += [run_table(("it needs", ""), [(f"{name}=", value) for name, value in given]), ""]
     learned = ("stage", "learns", "starts", "masking", "mixing", "crops", "batch")
-    parts += [_table(learned, [_what(stage) for stage in run.stages]), ""]
+    parts += [run_table(learned, [_what(stage) for stage in run.stages]), ""]
     costs = [(stage, each) for stage, each in zip(run.stages, cost.stages, strict=True)]
     rows = [_how_long(stage, each) for stage, each in costs]
     if len(rows) > 1:
         rows.append(("all", "", "", "", *_amounts(cost.total)))
     columns = ("stage", "steps", "peak rate", "schedule", "audio", "operations", "one GPU", "one CPU core")
-    parts += [_table(columns, rows, right=(1, 2, 4, 5, 6, 7)), ""]
+    parts += [run_table(columns, rows, right=(1, 2, 4, 5, 6, 7)), ""]
     parts += [Text("Estimated:", style="dim"), *(Text(f"  {assumption}", style="dim") for assumption in ASSUMPTIONS)]
     parts += [Text("Every setting: --json.", style="dim")]
     print_parts(make_console(), parts)
@@ -68,7 +69,12 @@ def _how_long(stage: Stage, cost: StageCost) -> tuple[str, ...]:
 
 
 def _amounts(cost: StageCost) -> tuple[str, ...]:
-    return f"{cost.audio_hours:,.0f} h", f"{cost.flops:.1e}", _time(cost.gpu_hours), _time(cost.cpu_core_hours)
+    return (
+        f"{cost.audio_hours:,.0f} h",
+        f"{cost.flops:.1e}",
+        duration_text(cost.gpu_hours),
+        duration_text(cost.cpu_core_hours),
+    )
 
 
 def describe(objective: ObjectiveConfig) -> str:
@@ -104,7 +110,7 @@ def _schedule(schedule: Schedule) -> str:
     return f"{type(schedule).__name__.lower()}, {100 * schedule.warmup:.3g}% warm-up"
 
 
-def _time(hours: float) -> str:
+def duration_text(hours: float) -> str:
     """Format a time in the largest unit of years, h, min and s that gives at least 2."""
     for unit, length in (("years", 365 * 24.0), ("h", 1.0), ("min", 1 / 60)):
         if hours >= 2 * length:
@@ -112,7 +118,8 @@ def _time(hours: float) -> str:
     return f"{hours * 3600:,.0f} s"
 
 
-def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]], right: tuple[int, ...] = ()) -> Table:
+def run_table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> Table:
+    """Return a table; `right` are the numbers of the columns that are aligned to the right."""
     table = plain_table()
     for i, title in enumerate(titles):
         table.add_column(title, justify="right" if i in right else "left", overflow="fold")

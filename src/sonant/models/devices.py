@@ -1,6 +1,8 @@
 """Selection of devices."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -46,3 +48,12 @@ def _unusable(name: object, why: str) -> ConfigurationError:
     return ConfigurationError(
         f"The device {str(name)!r} cannot be used here: {why.rstrip('.')}. There are: {', '.join(['cpu', *gpus])}."
     )
+
+
+def available_memory(device: Device = "cpu") -> int:
+    """Return the available memory of a device in bytes; 0 if unknown."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    info = Path("/proc/meminfo")
+    found = re.search(r"MemAvailable:\s+(\d+) kB", info.read_text(encoding="utf-8")) if info.exists() else None
+    return int(found[1]) * 1024 if found and torch.device(device).type == "cpu" else 0

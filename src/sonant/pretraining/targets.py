@@ -73,6 +73,7 @@ class ResidualLayerTargets:
         return self.num_codebooks * self.num_clusters
 
 
+FIT_SHARE = 0.1
 ComputedTargets = MFCCTargets | LayerTargets | ResidualLayerTargets | RandomProjectionTargets
 Targets = ComputedTargets | FileTargets
 
@@ -83,7 +84,7 @@ def make_targets(
     folder: str | Path,
     *,
     previous: Backbone | None = None,
-    fit_share: float = 0.1,
+    fit_share: float = FIT_SHARE,
     device: torch.device | str = "cpu",
     seed: int = 0,
 ) -> LabelStore:
@@ -164,13 +165,18 @@ def _fitted(
     return replace(fit_kmeans(stream, targets.num_clusters, seed=seed), made_of=account)
 
 
+def num_drawn(num_clips: int, share: float) -> int:
+    """Return the number of recordings on which clusters are fitted."""
+    return min(num_clips, max(round(share * num_clips), 500))
+
+
 Features = Callable[[Iterable[int]], Iterator[Tensor]]
 
 
 def _drawn(num_clips: int, share: float, seed: int) -> list[int]:
     """Draw recordings; return their numbers in order."""
-    count = min(num_clips, max(round(share * num_clips), 500))
-    return np.sort(np.random.default_rng(seed).choice(num_clips, count, replace=False)).tolist()
+    chosen = np.random.default_rng(seed).choice(num_clips, num_drawn(num_clips, share), replace=False)
+    return np.sort(chosen).tolist()
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def _train_stage(
     if stage.start == "previous" and start is not None:
         check_weights(stage, start.backbone, backbone)
         backbone.load_state_dict(start.backbone.state_dict())
-    held_out = _held_out(run, len(inputs.waveforms))
+    held_out = held_out_numbers(run, len(inputs.waveforms))
     learned = [number for number in range(len(inputs.waveforms)) if number not in held_out] if held_out else None
 
     def batches(setup: Setup, inputs: StageInputs) -> Any:
@@ -179,7 +179,7 @@ def _save(run: PretrainingRun, stage: Stage, objective: Objective, backbone: Bac
         plot_curves({each.name: {run.name: folder / each.name} for each in done}, folder / "curves.png")
 
 
-def _held_out(run: PretrainingRun, num_recordings: int) -> list[int]:
+def held_out_numbers(run: PretrainingRun, num_recordings: int) -> list[int]:
     """Draw the numbers of the held-out recordings."""
     count = min(num_recordings - 1, max(1, round(run.held_out_share * num_recordings)))
     drawn = np.random.default_rng([run.seed, HELD_OUT]).permutation(num_recordings)
