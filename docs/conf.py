@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from api_pages import write_api_pages
 
 import sonant
+from recipes import write_tables
 
 project = "sonant"
 copyright = "The sonant developers"
@@ -72,4 +73,5 @@ def escape(line: str) -> str:
 
 def setup(app) -> None:
     write_api_pages(Path(__file__).parent / "api")
+    write_tables(Path(__file__).parent / "api" / "recipes.inc")
     app.connect("autodoc-process-docstring", plain_text_to_rest, priority=400)  # before napoleon

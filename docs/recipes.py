@@ -1,4 +1,4 @@
-"""Writes recipes.md, recipes with the sources of their settings.  `python docs/recipes.py`; a test holds it current."""
+"""Writes the tables of recipes.md, the sources of every setting, at every build: none can be out of date."""
 
 from pathlib import Path
 
@@ -7,59 +7,36 @@ from sonant.recipes import PRETRAINING, pretraining_recipe
 from sonant.recipes.sources import KINDS, SettingSource, SourcedSetting, grouped, sourced
 from sonant.training.runs import Stage
 
-PAGE = Path(__file__).parent / "recipes.md"
 
-INTRODUCTION = """\
-# Recipes and their sources
-
-Every setting of every recipe, and where its value is from, as `sonant pretrain RECIPE --sources` prints it. In the tables `*` stands for every stage, and a longer name counts before a shorter one: `stages.*.training.lr` is not of the source of `stages.*`.
-
-{kinds}
-
-*Otherwise* is what another source says, with the settings that make the recipe follow it, to be appended to the command:
-
-```console
-$ sonant pretrain wavlm_base data=recordings stages.layer6.training.grad_accumulation=128
-```
-
-What no setting can change, and differs from the originals in all recipes:
-
-- Label embeddings and code vectors start from a normal distribution; fairseq draws them from 0 to 1, where all lie close together.
-- There are as many classes as clusters; fairseq's dictionaries add four symbols, so that the published heads have 504 rows for 500 clusters.
-- Models that want normalized waveforms normalize each clip as they get it, after cropping and mixing; fairseq normalizes whole recordings before, and mixed clips again.
-
-None of the published runs has been repeated here.
-
-## Overview
-
-{overview}
-
-The small recipes (`*_tiny`) are ours in every setting: for a short run on a CPU.
-"""  # noqa: E501
+def write_tables(path: Path) -> None:
+    """Write the kinds of sources, an overview, and a table of sources for each recipe, for recipes.md to include."""
+    path.write_text(tables(), encoding="utf-8")
 
 
-def page() -> str:
-    """Write the page."""
+def tables() -> str:
+    """Return what `write_tables` writes."""
     published = [name for name in PRETRAINING if not name.endswith("_tiny")]
-    kinds = "\n".join(f"- **{kind}**: {means}" for kind, means in KINDS.items() if kind != "given")
-    parts = [INTRODUCTION.format(kinds=kinds, overview=overview(published))]
+    parts = ["## Overview", overview(published), "The small recipes (`*_tiny`) are ours in every setting."]
     for name in published:
-        run = pretraining_recipe(name)
-        rows = grouped(sourced(name, run))
-        parts.append(f"## `{name}`\n\n{table(rows)}\n")
-    return "\n".join(parts)
+        parts += [f"## `{name}`", table(grouped(sourced(name, pretraining_recipe(name))))]
+    return "\n\n".join(["## Kinds of sources", kinds(), *parts]) + "\n"
+
+
+def kinds() -> str:
+    """List the kinds of sources."""
+    return "\n".join(f"- **{kind}**: {means}" for kind, means in KINDS.items() if kind != "given")
 
 
 def overview(names: list[str]) -> str:
     """Write a table of the recipes: stages, batches, and how many settings are of each kind of source."""
-    kinds = [kind for kind in KINDS if kind != "given"]
+    names_of_kinds = [kind for kind in KINDS if kind != "given"]
     rows = [
-        f"| recipe | model | updates | speech an update | {' | '.join(kinds)} |",
-        f"|---|---|--:|--:|{'--:|' * len(kinds)}",
+        f"| recipe | model | updates | speech an update | {' | '.join(names_of_kinds)} |",
+        f"|---|---|--:|--:|{'--:|' * len(names_of_kinds)}",
     ]
     for name in names:
         run = pretraining_recipe(name)
-        counts = [sum(row.source.kind == kind for row in stage_rows(sourced(name, run))) for kind in kinds]
+        counts = [sum(row.source.kind == kind for row in stage_rows(sourced(name, run))) for kind in names_of_kinds]
         cells = [
             f"[`{name}`](#{name})",
             family_of(run.model).title,
@@ -97,7 +74,3 @@ def where(source: SettingSource) -> str:
     if source.changes:
         text += f" (`{' '.join(source.changes)}`)"
     return text
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

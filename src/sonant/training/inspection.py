@@ -16,8 +16,8 @@ from sonant.models import Backbone
 from sonant.training.checks import check, check_given
 from sonant.training.corpus_headers import CorpusHeaders, read_headers
 from sonant.training.disk_need import disk_free, disk_need
-from sonant.training.run_folder import MAY_DIFFER, folder_of
 from sonant.training.ranks import world
+from sonant.training.run_folder import MAY_DIFFER, folder_of
 from sonant.training.runs import PretrainingRun, completed
 from sonant.training.stage_forecast import Findings, StageForecast, forecast_stage
 from sonant.training.step_time import StepTime
