@@ -165,6 +165,13 @@ def _fitted(
     return replace(fit_kmeans(stream, targets.num_clusters, seed=seed), made_of=account)
 
 
+def fits_clusters(targets: Targets) -> bool:
+    """Return True if clusters are fitted on the recordings of the run."""
+    if isinstance(targets, LayerTargets):
+        return not targets.codebook
+    return isinstance(targets, MFCCTargets | ResidualLayerTargets)
+
+
 def num_drawn(num_clips: int, share: float) -> int:
     """Return the number of recordings on which clusters are fitted."""
     return min(num_clips, max(round(share * num_clips), 500))

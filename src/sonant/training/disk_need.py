@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sonant.checkpoints.checkpoint import meta_backbone
 from sonant.models import Backbone
 from sonant.pretraining.masked_prediction import MaskedPredictionConfig
-from sonant.pretraining.targets import FIT_SHARE, LayerTargets, MFCCTargets, num_drawn
+from sonant.pretraining.targets import FIT_SHARE, LayerTargets, ResidualLayerTargets, fits_clusters, num_drawn
 from sonant.training.run_folder import folder_of
 from sonant.training.runs import PretrainingRun
 
@@ -36,9 +36,9 @@ def disk_need(run: PretrainingRun, samples: NDArray[np.int64], extra: int, previ
         if isinstance(stage.objective, MaskedPredictionConfig):
             targets = stage.objective.targets
             labels += frames * (2 if targets.num_clusters <= 1 << 16 else 4)
-            if isinstance(targets, MFCCTargets | LayerTargets):
+            if fits_clusters(targets):
                 before = run.model if previous is None or stage is not run.stages[0] else previous.config
-                width = before.dim if isinstance(targets, LayerTargets) else MFCC_DIM
+                width = before.dim if isinstance(targets, LayerTargets | ResidualLayerTargets) else MFCC_DIM
                 fitted = frames * num_drawn(len(samples), FIT_SHARE) // len(samples)
                 features = max(features, 4 * fitted * width)
     kept = 4 * (3 + 1 + (1 if run.held_out_share else 0))  # state with two moments, model, best weights; float32

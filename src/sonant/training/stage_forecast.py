@@ -6,7 +6,7 @@ import numpy as np
 
 from sonant.errors import ConfigurationError
 from sonant.pretraining.masked_prediction import MaskedPredictionConfig
-from sonant.pretraining.targets import FIT_SHARE, LayerTargets, MFCCTargets, num_drawn
+from sonant.pretraining.targets import FIT_SHARE, LayerTargets, ResidualLayerTargets, fits_clusters, num_drawn
 from sonant.training.corpus_headers import CorpusHeaders
 from sonant.training.pretrain import held_out_numbers
 from sonant.training.ranks import world
@@ -109,7 +109,9 @@ def forecast_stage(
     if isinstance(result, str):
         return StageForecast(**vars(forecast) | {"not_measured": result})
     targets = 0.0
-    if isinstance(stage.objective, MaskedPredictionConfig) and isinstance(stage.objective.targets, LayerTargets):
+    if isinstance(stage.objective, MaskedPredictionConfig) and isinstance(
+        stage.objective.targets, LayerTargets | ResidualLayerTargets
+    ):
         speed = result.seconds / wanted / result.batch_audio / 3
         targets = (1 + FIT_SHARE) * headers.samples.sum() / model.sampling_rate * speed / 3600
     return StageForecast(**vars(forecast) | {"step": result, "target_hours": targets})
@@ -139,7 +141,7 @@ def _look_at_clusters(stage: Stage, headers: CorpusHeaders, stride: int, found: 
     if not isinstance(stage.objective, MaskedPredictionConfig):
         return
     targets = stage.objective.targets
-    if not isinstance(targets, MFCCTargets | LayerTargets):
+    if not fits_clusters(targets):
         return
     clips = num_drawn(len(headers), FIT_SHARE)
     frames = int(headers.samples.sum() / stride * clips / len(headers))

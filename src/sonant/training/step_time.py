@@ -17,6 +17,7 @@ from sonant.models import build as build_backbone
 from sonant.models.devices import available_memory
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.masked_prediction import MaskedPredictionConfig
+from sonant.pretraining.targets import ResidualLayerTargets
 from sonant.training.precision import autocast
 from sonant.training.runs import Stage
 from sonant.training.settings import Updates
@@ -150,7 +151,9 @@ def _noise(backbone: Backbone, stage: Stage, lengths: list[int]) -> SpeechBatch:
     mask = np.zeros(sum(frames), dtype=bool) if masking is None else masking.draw_batch(frames, rng)
     targets: Tensor | None = None
     if isinstance(stage.objective, MaskedPredictionConfig):
-        targets = torch.from_numpy(rng.integers(stage.objective.targets.num_clusters, size=sum(frames)))
+        labels = stage.objective.targets
+        shape = (sum(frames), labels.num_codebooks) if isinstance(labels, ResidualLayerTargets) else (sum(frames),)
+        targets = torch.from_numpy(rng.integers(labels.num_clusters, size=shape))
     clips = [torch.from_numpy(rng.standard_normal(length).astype(np.float32) * 0.1) for length in lengths]
     return SpeechBatch(Packed.pack(clips), torch.from_numpy(mask), targets)
 
