@@ -1,4 +1,4 @@
-"""What an inspection of a pretraining run found, printed."""
+"""Printing of what an inspection of a pretraining run found."""
 
 from dataclasses import asdict
 from typing import Any
@@ -53,7 +53,7 @@ def as_data(inspection: Inspection) -> dict[str, Any]:
         "disk": inspection.disk,
         "disk_free": inspection.disk_free,
         "stages": [
-            asdict(stage) | {"hours": stage.hours(stage.step.seconds) if stage.step else None}
+            asdict(stage) | {"hours": stage.hours(stage.step.expected) if stage.step else None}
             for stage in inspection.stages
         ],
         "problems": list(inspection.problems),
@@ -72,7 +72,7 @@ def _row(stage: StageForecast) -> tuple[str, ...]:
     return (
         stage.name,
         *batches,
-        f"{step.seconds:,.2f} s",
+        f"{step.expected:,.2f} s",
         f"{step.lowest:,.2f} to {step.highest:,.2f} s",
         f"{low} to {high}",
     )

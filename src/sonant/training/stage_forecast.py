@@ -112,7 +112,7 @@ def forecast_stage(
     if isinstance(stage.objective, MaskedPredictionConfig) and isinstance(
         stage.objective.targets, LayerTargets | ResidualLayerTargets
     ):
-        speed = result.seconds / wanted / result.batch_audio / 3
+        speed = result.expected / wanted / result.batch_audio / 3
         targets = (1 + FIT_SHARE) * headers.samples.sum() / model.sampling_rate * speed / 3600
     return StageForecast(**vars(forecast) | {"step": result, "target_hours": targets})
 

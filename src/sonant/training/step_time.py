@@ -33,11 +33,12 @@ class StepTime:
     """Duration of a step.
 
     Attributes:
-        seconds, lowest, highest: of a step; the range is that of the measured batches, and of two ways to extrapolate.
+        expected, lowest, highest: seconds of a step; the range is that of the measured batches, and of two ways to
+            extrapolate.
         measured_audio, batch_audio: seconds of audio in the largest measured batch, and in a batch of the stage.
     """
 
-    seconds: float
+    expected: float
     lowest: float
     highest: float
     measured_audio: float
