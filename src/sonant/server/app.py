@@ -18,7 +18,7 @@ from sonant.server.operations.body_limits import BodyLimits
 from sonant.server.operations.cross_origin import CrossOrigin
 from sonant.server.operations.field_limits import FieldLimits
 from sonant.server.operations.gzip_bodies import GzipBodies
-from sonant.server.operations.page_turns import PLACES, PageTurns
+from sonant.server.operations.page_turns import PLACES, REST, PageTurns
 from sonant.server.operations.proxies import ClientAddresses
 from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import (
@@ -88,7 +88,7 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     for module in (health, catalog, model_page, comparison, votes, theme, reference, playground, account, admin):
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(), name="static")
-    turns = FairTurns(PLACES)
+    turns = FairTurns(PLACES, rest=REST)
     app.add_middleware(PageTurns, turns=turns)  # innermost
     app.add_middleware(FieldLimits, turns=turns, page=error_page)
     app.add_middleware(BodyLimits, services=services)

@@ -1,5 +1,7 @@
 """One thread a device, and how fast a model is there."""
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,7 +10,7 @@ import torch
 
 from sonant.extraction.forward import Clip
 from sonant.models import WavLMConfig, build
-from sonant.server.hosting.devices import ComputeThreads, Lane, Worker
+from sonant.server.hosting.devices import NICENESS, ComputeThreads, Lane, Worker
 from tests.shapes import TINY
 
 
@@ -25,6 +27,16 @@ def test_all_models_on_a_device_share_its_lanes() -> None:
     threads.close()
     with pytest.raises(RuntimeError, match="stopping"):
         threads.lanes(torch.device("cpu"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_threads_for_long_recordings_give_way_to_the_others() -> None:
+    threads = ComputeThreads()
+    lane = threads.lanes(torch.device("cpu"))[0]
+    short, *longer = [thread.submit(lambda: os.getpriority(os.PRIO_PROCESS, 0)).result() for thread in lane.threads]
+    threads.close()
+    assert short == os.nice(0)
+    assert longer == [min(19, short + NICENESS)] * len(longer) != []
 
 
 @pytest.mark.parametrize(("cores", "lanes"), [(1, 1), (2, 2), (3, 3), (4, 4), (6, 4), (16, 4)])

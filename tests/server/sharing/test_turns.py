@@ -77,3 +77,16 @@ def test_an_error_ends_a_turn() -> None:
                     raise ValueError("inside")
 
     asyncio.run(work())
+
+
+def test_a_place_rests_after_a_turn_in_proportion_to_it() -> None:
+    async def work(seconds: float) -> float:
+        turns, loop = FairTurns(1, rest=2.0), asyncio.get_running_loop()
+        async with turns.turn("a"):
+            await asyncio.sleep(seconds)
+        ended = loop.time()
+        async with turns.turn("a"):
+            return loop.time() - ended
+
+    assert asyncio.run(work(0.01)) >= 0.018
+    assert 0.048 <= asyncio.run(work(0.1)) < 0.15

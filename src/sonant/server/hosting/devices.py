@@ -5,13 +5,16 @@ decoding or answering takes one of them. A lane uses all cores while the others 
 
 A pass cannot be interrupted, so on a CPU passes are short. A recording, or a window of one, that is longer than such a
 pass is computed on a further thread of the lane, between which and the short passes the operating system divides the
-cores.
+cores; on Linux such threads have a lower priority.
 
 OpenMP has worker threads for each thread that computes on several cores. If there are more of them than cores, they
 sleep between operations, and waking them costs a quarter of the speed.
 """
 
 import logging
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +35,7 @@ T = TypeVar("T")
 LANES = 4  # most lanes of a CPU
 CPU_PASS_SECONDS = 5.0  # of audio; longer passes compute no more audio a second
 LONGER_PASSES = 2  # further threads of a lane of a CPU
+NICENESS = 5  # of these threads, above that of the process
 TIMES_LONGER = 4  # that a pass on the next thread may be
 DECAY = 0.9  # of measured throughput with each batch, an average over about ten batches
 TRIAL_SECONDS = (1.0, 10.0)  # of audio, after loading: the first pass compiles and allocates, the second is timed
@@ -40,6 +44,17 @@ TRIAL_SECONDS = (1.0, 10.0)  # of audio, after loading: the first pass compiles 
 def torch_thread(name: str) -> ThreadPoolExecutor:
     """Make a thread on which torch uses one core, unless a lane sets more."""
     return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=torch.set_num_threads, initargs=(1,))
+
+
+def _background_thread(name: str) -> ThreadPoolExecutor:
+    """Make such a thread that gives way to others, where threads have priorities of their own."""
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + NICENESS)
+
+    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=begin)
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,7 @@ class ComputeThreads:
             cores = self._cores if is_cpu else 1
             number = min(cores, LANES)
             for name in (f"sonant-compute-{device}-{i}" for i in range(number)):
-                longer = [torch_thread(f"{name}-longer-{i}") for i in range(LONGER_PASSES if is_cpu else 0)]
+                longer = [_background_thread(f"{name}-longer-{i}") for i in range(LONGER_PASSES if is_cpu else 0)]
                 lanes.append(Lane(torch_thread(name), cores // number, cores, longer))
         return self._lanes[device]
 

@@ -8,7 +8,8 @@ from sonant.server.networks import network_of
 from sonant.server.operations.body_limits import API, POLLED
 from sonant.server.sharing.turns import FairTurns
 
-PLACES = 4  # pages that are made at a time; some wait for the database or for the hash of a password
+PLACES = 2  # pages that are made at a time; some wait for the database or for the hash of a password
+REST = 3.0  # times the making of a page, in which its place makes no other, so that the API gets most of the time
 
 
 class PageTurns:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sonant.server.sharing.fair_queue import FairQueue
 
+MOST_REST = 0.05  # seconds
+
 
 @dataclass(frozen=True, eq=False)
 class _Waiter:
@@ -21,10 +23,11 @@ class FairTurns:
 
     Args:
         places: number of turns at a time.
+        rest: a place is free again so many times later as its turn took, at most `MOST_REST` seconds.
     """
 
-    def __init__(self, places: int) -> None:
-        self._free = places
+    def __init__(self, places: int, *, rest: float = 0.0) -> None:
+        self._free, self._rest = places, rest
         self._queue: FairQueue[_Waiter] = FairQueue(1)
 
     def __len__(self) -> int:
@@ -45,10 +48,15 @@ class FairTurns:
             else:
                 self._end()
             raise
+        loop = asyncio.get_running_loop()
+        start = loop.time()
         try:
             yield
         finally:
-            self._end()
+            if self._rest:
+                loop.call_later(min(MOST_REST, self._rest * (loop.time() - start)), self._end)
+            else:
+                self._end()
 
     def _end(self) -> None:
         self._free += 1
