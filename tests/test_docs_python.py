@@ -33,6 +33,7 @@ from tests.shapes import SMALL
 from tests.test_docs import DOCS, Block, blocks, pages
 
 RATE = 16_000
+EMOTIONS = {"a": "calm", "b": "angry", "c": "calm"}
 RECORDINGS = (
     *("a.wav", "b.wav", "c.wav", "b.flac", "speech.wav", "talk.wav", "talk.flac"),
     *("yesterday.wav", "today.wav", "yes.wav", "discours.flac"),
@@ -121,6 +122,10 @@ def words_and_codes() -> dict[str, Any]:
     return {"words": WORDS, "codes": codes, "texts": [f"speech number {number} says little" for number in range(8)]}
 
 
+def labeled_list(path: Path) -> None:
+    path.write_text("path,emotion\n" + "".join(f"../{name}.wav,{label}\n" for name, label in EMOTIONS.items()))
+
+
 SERVED = Page(files={"recognizer/my-recognizer": write_ctc})
 
 PAGES = {
@@ -176,6 +181,9 @@ PAGES = {
             "unknown.wav": partial(speech, name="en-allison-welcome"),
             "meeting.wav": partial(speech, name="it-carlo-queue"),
         }
+    ),
+    "training.md": Page(
+        files={"calls/train.csv": labeled_list, "calls/dev.csv": labeled_list}, instead={"2_000": "2"}
     ),
     "transcription.md": Page(files={"facebook/wav2vec2-base-960h": write_ctc, "facebook/mms-1b-all": write_mms}),
     "units.md": Page(

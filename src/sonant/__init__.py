@@ -3,8 +3,8 @@
     encoder = sonant.load("sonant/wavlm-tiny")
     frames = encoder.encode("speech.wav")          # (frames, dim)
 
-The public names live in `sonant.api`. They, and the packages below this one (`sonant.audio`), are imported when first
-used, so that `import sonant` stays quick.
+The public names live in `sonant.api`, and `train` in `sonant.recipes.tasks`. They, and the packages below this one
+(`sonant.audio`), are imported when first used, so that `import sonant` stays quick.
 """
 
 from typing import TYPE_CHECKING
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         units,
         verify,
     )
+    from sonant.recipes.tasks import train
 
 __version__ = "0.1.0"
 
@@ -72,6 +73,7 @@ __all__ = [
     "classify",
     "diarize",
     "load",
+    "train",
     "transcribe",
     "units",
     "verify",
@@ -82,6 +84,10 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
     from importlib.util import find_spec
 
+    if name == "train":
+        from sonant.recipes.tasks import train
+
+        return train
     if name in __all__:
         from sonant import api
 

@@ -16,8 +16,9 @@ class Loss:
         sum: scalar with gradient, the sum of the loss over its terms (masked frames, utterances, ...).
         count: scalar, number of terms; the loop divides by the count over all ranks.
         metrics: name to (sum, count), scalars without gradient; reported as their ratio.
-        class_counts: name to the number of frames of each class, (classes,), as given by `count_classes`; reported as
-            the perplexity of their sum since the last report, the number of classes in use.
+        class_counts: name to counts by class, which are summed until the next report: the number of frames of each
+            class, (classes,), as given by `count_classes`, is reported as its perplexity, the number of classes in use;
+            (3, classes), as given by `count_predictions`, as macro F1.
     """
 
     sum: Tensor
@@ -45,6 +46,12 @@ def count_classes(classes: Tensor, num_classes: int) -> Tensor:
     """Count each class in int64 (rows,): float32 (num_classes,), without the synchronization of `torch.bincount`."""
     counts = torch.zeros(num_classes, device=classes.device)
     return counts.index_add_(0, classes, torch.ones_like(classes, dtype=counts.dtype))
+
+
+def count_predictions(predicted: Tensor, actual: Tensor, num_classes: int) -> Tensor:
+    """Count predictions by class from int64 (rows,) of both: float32 (3, classes) of correct, predicted, actual."""
+    correct = torch.zeros(num_classes, device=actual.device).index_add_(0, actual, (predicted == actual).float())
+    return torch.stack([correct, count_classes(predicted, num_classes), count_classes(actual, num_classes)])
 
 
 def _scalar(value: Tensor | float, like: Tensor) -> Tensor:

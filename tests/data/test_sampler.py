@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.data import SAMPLERS, BatchSampler, BucketSampler, Fill, PackingSampler
+from sonant.data import SAMPLERS, BatchSampler, BucketSampler, Fill, LengthSampler, PackingSampler
 from sonant.errors import ConfigurationError
 
 FRAME = {"stride": 320, "receptive_field": 400}
@@ -26,6 +26,16 @@ def test_an_epoch_holds_no_recording_twice(fill: Fill, lengths: list[int], seed:
     assert all(length <= min(lengths[member], LONGEST) for batch in batches for member, length in batch)
     assert all(lengths[member] >= SHORTEST for member in held)
     assert batches == sampler(fill, lengths, seed).epoch(epoch)
+
+
+@given(lengths=lengths, seed=st.integers(0, 1_000))
+def test_whole_recordings_are_never_cropped_and_fit_the_budget(lengths: list[int], seed: int) -> None:
+    made = LengthSampler(lengths, budget=BUDGET, max_length=LONGEST, min_length=SHORTEST, seed=seed, **FRAME)
+    batches = made.epoch(3)
+    assert all(0 < sum(length for _, length in batch) <= BUDGET for batch in batches)
+    assert all(length == lengths[member] for batch in batches for member, length in batch)
+    held = sorted(member for batch in batches for member, _ in batch)
+    assert held == [number for number, length in enumerate(lengths) if SHORTEST <= length <= LONGEST]
 
 
 @given(lengths=lengths, seed=st.integers(0, 1_000))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sonant.errors import ConfigurationError, MissingExtra, SonantWarning, UnknownName
-from sonant.loss import Loss, count_classes
+from sonant.loss import Loss, count_classes, count_predictions
 from sonant.training import Monitoring, train
 from sonant.training.log import LossSums
 from sonant.training.trackers import check_trackers, open_tracker
@@ -30,6 +30,17 @@ def test_classes_in_use_are_counted_over_all_batches() -> None:
         sums.add(loss)
     assert sums.averages()["in_use"] == pytest.approx(0.75**-0.75 * 0.25**-0.25)
     assert LossSums().averages() == {}
+
+
+def test_macro_f1_is_that_of_all_batches_together() -> None:
+    """Class 3 neither occurs nor is predicted; class 2 is predicted wrongly and does not occur, which counts as 0."""
+    predicted, actual = torch.tensor([0, 0, 1, 2, 1, 0]), torch.tensor([0, 1, 1, 0, 1, 0])
+    sums = LossSums()
+    for part in (slice(0, 2), slice(2, 6)):
+        counts = count_predictions(predicted[part], actual[part], 4)
+        sums.add(Loss(torch.zeros(()), 1, {"macro_f1": counts}))
+    first, second = 2 * 2 / (3 + 3), 2 * 2 / (2 + 3)
+    assert sums.averages()["macro_f1"] == pytest.approx((first + second + 0) / 3)
 
 
 def test_audio_is_counted_through_interruptions(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sonant.training import train
-from sonant.training.validation import load_best
+from sonant.training.validation import Criterion, load_best
 from tests.training.points import SHORT, Batches, Regression, points, same, trained, weights
 
 TRAINING = replace(SHORT, validate_every=2, log_every=12)
@@ -53,3 +53,16 @@ def test_a_resumed_run_knows_the_best_loss(tmp_path: Path) -> None:
     best = torch.load(tmp_path / "best.pt", weights_only=True)
     assert losses[best["step"]] == min(losses.values())
     assert best["step"] < max(losses)
+
+
+@pytest.mark.parametrize("higher_is_better", [False, True])
+def test_the_best_weights_are_those_of_the_criterion(higher_is_better: bool, tmp_path: Path) -> None:
+    """The squared error falls, so that the highest one is the first; after an interruption too."""
+    criterion = Criterion("error", higher_is_better=higher_is_better)
+    for stop in (5, None):
+        torch.manual_seed(1)
+        train(Regression(), points, TRAINING, tmp_path, held_out=HeldOut(), criterion=criterion, stop_at=stop)
+    losses = lines(tmp_path)
+    best = torch.load(tmp_path / "best.pt", weights_only=True)
+    wanted = max if higher_is_better else min
+    assert best["step"] == wanted(losses, key=losses.__getitem__)

@@ -43,6 +43,7 @@ VERBS: dict[str, Verb] = {
     "classify": Verb("sonant.cli.classify:classify", "say of whole recordings what a head was trained for"),
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "pretrain curves": Verb("sonant.cli.curves:curves", "plot the metrics of runs of pretraining"),
+    "train": Verb("sonant.cli.train:train", "train a model on labels of recordings"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "bench": Verb("sonant.cli.bench:bench", "measure speed and memory on this machine, beside other implementations"),
     "serve": Verb("sonant.cli.serve:serve", "serve models over HTTP, with accounts and a web catalog"),

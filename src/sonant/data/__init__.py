@@ -2,7 +2,7 @@
 
 from sonant.data.labels import LabelStore
 from sonant.data.manifest import ManifestEntry, read_manifest
-from sonant.data.sampler import SAMPLERS, BatchSampler, BucketSampler, Fill, PackingSampler
+from sonant.data.sampler import SAMPLERS, BatchSampler, BucketSampler, Fill, LengthSampler, PackingSampler
 from sonant.data.waveforms import WaveformStore
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "BucketSampler",
     "Fill",
     "LabelStore",
+    "LengthSampler",
     "ManifestEntry",
     "PackingSampler",
     "WaveformStore",

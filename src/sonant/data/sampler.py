@@ -1,4 +1,4 @@
-"""Samplers, which choose recordings and crop lengths of each batch: packed to a fixed size, or of similar length."""
+"""Samplers, which choose recordings and lengths of each batch: cropped to one size, or whole and of similar length."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -70,6 +70,11 @@ class BatchSampler(ABC):
         epoch = bisect_right(self._starts, number) - 1
         return self._epoch(epoch)[number - self._starts[epoch]]
 
+    def by_length(self, rng: np.random.Generator) -> list[int]:
+        """Return the recordings sorted by length with 10 % noise."""
+        keys = self.lengths[self.members] * rng.uniform(0.9, 1.1, len(self.members))
+        return self.members[np.argsort(keys, kind="stable")].tolist()
+
     def _epoch(self, number: int) -> list[Layout]:
         """Return the batches of an epoch; the last one is cached."""
         if self._current[0] != number:
@@ -135,11 +140,10 @@ class BucketSampler(BatchSampler):
 
     def epoch(self, number: int) -> list[Layout]:
         rng = np.random.default_rng([self.seed, number])
-        keys = self.lengths[self.members] * rng.uniform(0.9, 1.1, len(self.members))
         batches: list[Layout] = []
         batch: list[int] = []
         shortest = 0
-        for member in self.members[np.argsort(keys, kind="stable")].tolist():
+        for member in self.by_length(rng):
             length = int(self.lengths[member])
             if batch and min(shortest, length) * (len(batch) + 1) > self.budget:
                 batches.append([(each, shortest) for each in batch])
@@ -147,6 +151,30 @@ class BucketSampler(BatchSampler):
             shortest = min(shortest, length) if batch else length
             batch.append(member)
         batches.append([(each, shortest) for each in batch])
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+
+class LengthSampler(BatchSampler):
+    """Batches of whole recordings of similar length (sorted with 10 % noise), which together fit the budget.
+
+    Recordings longer than `max_length` are left out.
+    """
+
+    def __init__(self, lengths: Sequence[int] | NDArray[np.int64], *, max_length: int, **more: int) -> None:
+        whole = np.asarray(lengths, dtype=np.int64)
+        super().__init__(np.where(whole > max_length, -1, whole), max_length=max_length, **more)
+
+    def epoch(self, number: int) -> list[Layout]:
+        rng = np.random.default_rng([self.seed, number])
+        batches: list[Layout] = [[]]
+        size = 0
+        for member in self.by_length(rng):
+            length = int(self.lengths[member])
+            if size + length > self.budget:
+                batches.append([])
+                size = 0
+            batches[-1].append((member, length))
+            size += length
         return [batches[i] for i in rng.permutation(len(batches))]
 
 

@@ -120,16 +120,22 @@ class MaskableBackbone(Backbone):
         return self.encode(self.features(speech, statistics=statistics), layers=layers)
 
     def encode(
-        self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
+        self,
+        features: Packed,
+        *,
+        mask: Tensor | None = None,
+        masked_channels: Tensor | None = None,
+        layers: Collection[int | str] | None = None,
     ) -> Encoded:
         """Encode frames of the extractor (total_frames, channels).
 
         Args:
             features: the output of `extractor`.
             mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
+            masked_channels: bool (batch, dim); channels of each clip set to zero after that.
             layers: as in `forward`.
         """
-        return self._encode_normed(self._normed(features), mask, layers)
+        return self._encode_normed(self._normed(features), mask, layers, masked_channels)
 
     def encode_masked(
         self, speech: Packed, mask: Tensor, *, layers: Collection[int | str] | None, extractor_gradient: float = 1.0
@@ -151,11 +157,19 @@ class MaskableBackbone(Backbone):
         norm, values = self.projection.norm, features.values
         return features if isinstance(norm, nn.Identity) else features.with_values(norm(values.to(norm.weight.dtype)))
 
-    def _encode_normed(self, normed: Packed, mask: Tensor | None, layers: Collection[int | str] | None) -> Encoded:
+    def _encode_normed(
+        self,
+        normed: Packed,
+        mask: Tensor | None,
+        layers: Collection[int | str] | None,
+        masked_channels: Tensor | None = None,
+    ) -> Encoded:
         keep, last = self.wanted(layers)
         frames = self.projection(normed.values)  # (total_frames, dim)
         if mask is not None:
             frames = torch.where(mask[:, None], self.mask_embedding.to(frames.dtype), frames)
+        if masked_channels is not None:
+            frames = frames.masked_fill(masked_channels[normed.clip_of_step], 0.0)
         states, output = self.encoder(normed.with_values(frames), keep, last=last)
         return Encoded(states, output, normed.lengths, self.frame_rate)
 

@@ -1,4 +1,4 @@
-"""Named pretraining runs, one file each."""
+"""Named runs of pretraining and of training on labels, one file each."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ PRETRAINING = {
         "w2v_bert_tiny w2v_bert2 best_rq_base"
     ).split()
 }
+TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance",)}
 
 
 def pretraining_recipe(name: str) -> "PretrainingRun":

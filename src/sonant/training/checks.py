@@ -29,8 +29,7 @@ def check(run: PretrainingRun) -> None:
     """Raise ConfigurationError if a run cannot start with these settings."""
     if not run.data:
         raise ConfigurationError("The run has no data. Name a folder with a manifest.jsonl: data=PATH")
-    for name, value, default in numbers(run):
-        _check_number(name, value, default)
+    check_numbers(run)
     usable_devices(run.device)
     check_trackers(run.trackers)
     run.probes.check(run.model)
@@ -170,6 +169,12 @@ def _architecture(model: Backbone) -> dict[str, Any]:
     if not model.normalize:
         settings.pop("normalize_epsilon", None)
     return settings
+
+
+def check_numbers(run: Any) -> None:
+    """Raise ConfigurationError if a number in the settings of a run is out of its range."""
+    for name, value, default in numbers(run):
+        _check_number(name, value, default)
 
 
 def numbers(config: Any, inside: str = "", default: Any = MISSING) -> Iterator[tuple[str, float, Any]]:

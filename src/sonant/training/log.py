@@ -64,7 +64,7 @@ class LossSums:
             self._class_counts[name] = counts.double() if before is None else before + counts
 
     def averages(self) -> dict[str, float]:
-        """Return sum / count of every metric over all processes (0 for a count of 0), and perplexities of classes.
+        """Return sum / count of every metric over all processes (0 for a count of 0), and class counts as in `Loss`.
 
         Synchronizes with the device.
         """
@@ -79,13 +79,22 @@ class LossSums:
             for name, theirs in others_counts.items():
                 classes[name] = classes[name] + theirs if name in classes else theirs
         averages = {name: total / count if count else 0.0 for name, (total, count) in totals.items()}
-        return averages | {name: _perplexity(counts) for name, counts in classes.items()}
+        return averages | {
+            name: _macro_f1(counts) if counts.ndim == 2 else _perplexity(counts) for name, counts in classes.items()
+        }
 
 
 def _perplexity(counts: Tensor) -> float:
     """Number of classes in use: exp of the entropy of their shares; 0 without any."""
     shares = counts[counts > 0] / counts.sum()
     return math.exp(float(-(shares * shares.log()).sum())) if len(shares) else 0.0
+
+
+def _macro_f1(counts: Tensor) -> float:
+    """Mean of the F1 scores of classes that occur or were predicted, from (3, classes) of `count_predictions`."""
+    correct, predicted, actual = counts
+    either = predicted + actual
+    return float((2 * correct / either)[either > 0].mean()) if either.any() else 0.0
 
 
 class TrainingLog:

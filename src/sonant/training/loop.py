@@ -20,7 +20,7 @@ from sonant.training.ranks import data_parallel, on_first, summed, vary_random_n
 from sonant.training.settings import Training, Updates
 from sonant.training.state import load_state, save_state
 from sonant.training.throughput import Throughput
-from sonant.training.validation import HeldOut, evaluate, keep_best
+from sonant.training.validation import LOWEST_LOSS, Criterion, HeldOut, evaluate, keep_best
 
 MAX_BAD_STEPS = 20
 
@@ -36,6 +36,7 @@ def train(
     folder: str | Path,
     *,
     held_out: HeldOut[Batch] | None = None,
+    criterion: Criterion = LOWEST_LOSS,
     device: torch.device | str = "cpu",
     workers: int = 0,
     sampling_rate: int = 16_000,
@@ -51,6 +52,7 @@ def train(
         batches: batches by number, `grad_accumulation` for each step.
         folder: for `state.pt`, `metrics.jsonl` and files of trackers.
         held_out: batches to evaluate every `validate_every` steps; the best weights are saved as `best.pt`.
+        criterion: measure of the best weights.
         monitoring: reports beside `metrics.jsonl`.
         workers: processes that make batches; 0 makes them on a thread.
         stop_at: save the state after this step and return.
@@ -119,9 +121,9 @@ def train(
                 with throughput.paused():
                     metrics = evaluate(objective, held_out, device, precision=training.precision)
                 log.write(done, metrics)
-                if metrics["held_out_loss"] < progress.best_loss:
-                    progress.best_loss = metrics["held_out_loss"]
-                    keep_best(folder, objective, done, progress.best_loss)
+                if (cost := criterion.cost(metrics)) < progress.best_cost:
+                    progress.best_cost = cost
+                    keep_best(folder, objective, done, metrics)
             if saving and (done == last or not bad_steps):
                 progress.step, progress.num_samples = done, throughput.num_samples()
                 save_state(folder / "state.pt", progress, objective, updates.optimizer, json_values(training), device)

@@ -56,7 +56,7 @@ def open_run(run: PretrainingRun, teacher: Backbone | None, initial: Backbone | 
     """Lock the folder of a run, check or write its settings, and return its speech, noises and impulse responses."""
     folder, rate = folder_of(run), run.model.sampling_rate
     recordings = read_manifest(run.data)
-    lock.enter_context(_held(folder))
+    lock.enter_context(held_folder(folder))
     begun = any(entry.is_dir() and entry.name != WAVEFORMS for entry in folder.iterdir())
     noises = _stored(run.noise, folder / WAVEFORMS / "noise", rate)
     impulse_responses = _stored(run.impulse_responses, folder / WAVEFORMS / "impulse_responses", rate)
@@ -83,7 +83,7 @@ def folder_of(run: PretrainingRun) -> Path:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def held_folder(folder: Path) -> Iterator[None]:
     """Lock the folder of a run; remove a new one if the run fails before its first step."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     if any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):

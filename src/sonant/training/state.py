@@ -18,14 +18,15 @@ MAY_DIFFER = ("compile", "log_every", "save_every", "validate_every")  # setting
 
 @dataclass
 class TrainingProgress:
-    """Number of updates done, lowest held-out loss, and audio so far.
+    """Number of updates done, best evaluation, and audio so far.
 
     Attributes:
+        best_cost: lowest `Criterion.cost`.
         num_samples: of all processes; None for the state of an earlier version, which does not say.
     """
 
     step: int = 0
-    best_loss: float = inf
+    best_cost: float = inf
     num_samples: int | None = 0
 
 
@@ -42,7 +43,7 @@ def save_state(
     cuda_random = gathered(torch.cuda.get_rng_state(device) if device.type == "cuda" else None)
     state = {
         "step": progress.step,
-        "best_loss": progress.best_loss,
+        "best_loss": progress.best_cost,  # for every criterion; the name is that of earlier versions
         "num_samples": progress.num_samples,
         "settings": settings,
         "module": module.state_dict(),

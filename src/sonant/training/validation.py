@@ -1,5 +1,7 @@
-"""Evaluation on held-out recordings, and the weights of the lowest loss."""
+"""Evaluation on held-out recordings, and the best weights."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +16,28 @@ from sonant.training.ranks import on_first, rank, world
 from sonant.training.state import write
 
 BEST = "best.pt"
+PREFIX = "held_out_"  # of metrics in reports
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """Measure by which the best weights are chosen.
+
+    Attributes:
+        metric: loss, or a metric of the objective.
+        higher_is_better: choose the weights of the highest value.
+    """
+
+    metric: str = "loss"
+    higher_is_better: bool = False
+
+    def cost(self, metrics: Mapping[str, float]) -> float:
+        """Return a number, lower for better weights, from the metrics of `evaluate`."""
+        value = metrics[f"{PREFIX}{self.metric}"]
+        return -value if self.higher_is_better else value
+
+
+LOWEST_LOSS = Criterion()
 
 
 class HeldOut(Protocol[B_co]):
@@ -39,15 +63,15 @@ def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, 
             with autocast(device, precision):
                 sums.add(objective(batch))
         objective.train()
-    return {f"held_out_{name}": value for name, value in sums.averages().items()}
+    return {f"{PREFIX}{name}": value for name, value in sums.averages().items()}
 
 
-def keep_best(folder: Path, module: nn.Module, step: int, loss: float) -> None:
-    """Save the weights of the lowest loss so far."""
-    on_first(lambda: write(folder / BEST, {"step": step, "loss": loss, "module": module.state_dict()}))
+def keep_best(folder: Path, module: nn.Module, step: int, metrics: Mapping[str, float]) -> None:
+    """Save the best weights so far."""
+    on_first(lambda: write(folder / BEST, {"step": step, **metrics, "module": module.state_dict()}))
 
 
 def load_best(folder: Path, module: nn.Module) -> None:
-    """Load the weights of the lowest loss, if any were saved."""
+    """Load the best weights, if any were saved."""
     if (folder / BEST).exists():
         module.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True)["module"])

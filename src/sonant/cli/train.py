@@ -1,0 +1,40 @@
+"""`sonant train`: train a model on labels."""
+
+from sonant.recipes import TASKS
+
+
+def train(task: str, *overrides: str, json_: bool = False) -> int:
+    """Train a model on labels of recordings.
+
+    The head of the task is trained over the states of a model, which stays as it is or is trained too. The run goes on
+    where it left off when it is called again with the same settings. Settings are changed by dotted key=value pairs or
+    a YAML file of them. Several processes, such as one for each GPU, are started by torchrun --nproc-per-node N -m
+    sonant train ...
+
+    Args:
+        task (TASK): what to learn: {tasks}.
+        overrides (KEY=VALUE): settings to change. model=MODEL (hub id, folder, file) and data=MANIFEST are needed;
+            dev=MANIFEST chooses the best weights; label=FIELD names the labels.
+        json_: print the folder of the trained model as JSON.
+
+    Examples:
+        sonant train utterance model=microsoft/wavlm-base-plus data=train.jsonl dev=dev.jsonl label=emotion
+        sonant train utterance model=sonant/wavlm-tiny data=words.csv label=word frozen=extractor training.steps=5000
+    """
+    import json
+
+    from sonant.recipes.tasks import task_run
+    from sonant.training.ranks import on_first, process_group
+    from sonant.training.tasks.run import is_trained, train_task
+
+    run = task_run(task, overrides)
+    with process_group(run.device):
+        was_trained = is_trained(run)
+        folder = train_task(run)
+        done = "The run was finished before, with these settings; nothing was done. " if was_trained else ""
+        said = json.dumps({"model": str(folder)}) if json_ else f"{done}The trained model is in {folder}"
+        on_first(lambda: print(said))
+    return 0
+
+
+train.__doc__ = (train.__doc__ or "").replace("{tasks}", ", ".join(TASKS))

@@ -1,0 +1,27 @@
+"""Labels of whole recordings, such as keyword, language or emotion; needs model=MODEL and data=MANIFEST.
+
+The head reads a weighted sum of all states of the frozen model, as in SUPERB (arXiv 2105.01051), whose probes of whole
+recordings are alike; steps and rates are ours, for some thousand recordings. frozen=extractor trains the model too, at
+a twentieth of the head's rate.
+"""
+
+from sonant.training import Linear, PartSettings, Training
+from sonant.training.tasks import TaskRun, UtteranceTask
+
+
+def recipe() -> TaskRun:
+    """2,000 steps of 64 s of audio."""
+    return TaskRun(
+        name="utterance",
+        task=UtteranceTask(),
+        label="label",
+        training=Training(
+            steps=2_000,
+            lr=1e-3,
+            schedule=Linear(warmup=0.1),
+            clip_norm=1.0,
+            parts=(PartSettings(name="backbone", lr_factor=0.05),),
+            save_every=200,
+            validate_every=200,
+        ),
+    )

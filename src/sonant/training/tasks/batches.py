@@ -1,0 +1,168 @@
+"""Batches of whole labeled recordings, determined by seed, step, rank and world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sonant.audio.read import resample
+from sonant.data import LengthSampler, WaveformStore
+from sonant.errors import ConfigurationError
+from sonant.layers.masking import SpanMasking
+from sonant.layers.packed import Packed
+from sonant.models import Backbone
+from sonant.pretraining.batches import NumberedBatches, moved
+
+PERCENT = 100  # speeds are rounded to it, as ratios of sampling rates
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledBatch:
+    """A batch of labeled recordings.
+
+    Attributes:
+        speech: waveforms (total_samples,).
+        targets: units of the labels, int64 (total_units,).
+        mask: bool (total_frames,), frames to hide; None for none.
+        masked_channels: bool (batch, dim), channels to set to zero; None for none.
+    """
+
+    speech: Packed
+    targets: Packed
+    mask: Tensor | None = None
+    masked_channels: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> LabeledBatch:
+        return moved(self, device)
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.speech.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabeledBatching:
+    """Amount of speech in a batch.
+
+    Attributes:
+        batch_seconds: most audio in a batch, of recordings of similar length.
+        max_seconds: longer recordings are left out, with a warning: a part of them would not have their label.
+    """
+
+    batch_seconds: float = 64.0
+    max_seconds: float = 32.0
+
+    def __post_init__(self) -> None:
+        if self.max_seconds > self.batch_seconds:
+            raise ConfigurationError(
+                f"A batch of batch_seconds={self.batch_seconds:g} cannot hold a recording of "
+                f"max_seconds={self.max_seconds:g}. Raise the one, or lower the other."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Changes of the recordings during training; none by default.
+
+    Attributes:
+        speeds: one of these is drawn for each recording, which is resampled to become so many times as fast, with its
+            pitch (0.9, 1.0, 1.1 in Kaldi's recipes).
+        time_fraction: share of frames in masked spans, as in `SpanMasking`, which are replaced by the mask embedding.
+        time_length: frames of such a span.
+        channel_fraction: share of channels in masked spans, which are set to zero for a whole recording.
+        channel_length: channels of such a span.
+    """
+
+    speeds: tuple[float, ...] = (1.0,)
+    time_fraction: float = 0.0
+    time_length: int = 10
+    channel_fraction: float = 0.0
+    channel_length: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
+            raise ConfigurationError(f"speeds={self.speeds} was given; expected factors from 0.5 to 2, such as 0.9.")
+
+    @property
+    def masks(self) -> bool:
+        """True if anything is masked."""
+        return self.time_fraction > 0 or self.channel_fraction > 0
+
+    def changed_speed(self, waveform: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Resample a waveform by a factor that is drawn."""
+        speed = round(PERCENT * self.speeds[int(rng.integers(len(self.speeds)))])
+        return waveform if speed == PERCENT else resample(waveform, speed, PERCENT)
+
+    def draw_masks(
+        self, num_frames: Sequence[int], dim: int, rng: np.random.Generator
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Draw the masks of a batch: bool (total_frames,) or None, and bool (batch, dim) or None."""
+        time = channels = None
+        if self.masks:
+            spans = SpanMasking(fraction=self.time_fraction, length=self.time_length) if self.time_fraction else None
+            drawn = np.zeros(sum(num_frames), dtype=bool) if spans is None else spans.draw_batch(num_frames, rng)
+            time = torch.from_numpy(drawn)
+        if self.channel_fraction:
+            spans = SpanMasking(fraction=self.channel_fraction, length=self.channel_length, min_spans=0)
+            channels = torch.from_numpy(np.stack([spans.draw(dim, rng) for _ in num_frames]))
+        return time, channels
+
+
+class LabeledBatches(NumberedBatches):
+    """Batches of whole recordings of similar length, with their labels.
+
+    Args:
+        waveforms: of all recordings.
+        units: of the label of each recording.
+        backbone: gives sampling rate, stride, receptive field and width.
+        recordings: numbers of those to use.
+        seed, rank, world: as in `NumberedBatches`.
+    """
+
+    def __init__(
+        self,
+        waveforms: WaveformStore,
+        units: Sequence[Sequence[int]],
+        backbone: Backbone,
+        *,
+        batching: LabeledBatching,
+        recordings: Sequence[int],
+        augmentation: Augmentation = Augmentation(),
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        used = np.isin(np.arange(len(waveforms)), recordings)
+        sampler = LengthSampler(
+            np.where(used, waveforms.lengths, -1),
+            budget=round(batching.batch_seconds * backbone.sampling_rate),
+            max_length=round(batching.max_seconds * backbone.sampling_rate),
+            stride=backbone.stride,
+            receptive_field=backbone.receptive_field,
+            seed=seed,
+        )
+        super().__init__(sampler, seed=seed, rank=rank, world=world)
+        self.waveforms, self.units, self.augmentation, self.dim = waveforms, units, augmentation, backbone.dim
+
+    def __getitem__(self, step: int) -> LabeledBatch:
+        layout, rng = self.drawn(step)
+        clips = [self._clip(member, rng) for member, _ in layout]
+        frames = [self.sampler.num_frames(len(clip)) for clip in clips]
+        mask, channels = self.augmentation.draw_masks(frames, self.dim, rng)
+        return LabeledBatch(
+            Packed.pack(map(torch.from_numpy, clips)),
+            Packed.pack(torch.tensor(self.units[member], dtype=torch.int64) for member, _ in layout),
+            mask,
+            channels,
+        )
+
+    def _clip(self, member: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return a waveform, at another speed unless that would leave no frame of it."""
+        whole = self.waveforms[member]
+        changed = self.augmentation.changed_speed(whole, rng)
+        return changed if len(changed) >= self.sampler.receptive_field else whole

@@ -1,0 +1,89 @@
+"""Objective of a task: a backbone, the states that are read, and the head of the task."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError
+from sonant.layers.packed import Packed
+from sonant.loss import Loss, Objective
+from sonant.models import Backbone, MaskableBackbone
+from sonant.tasks import LayerMix
+from sonant.training.tasks.batches import LabeledBatch
+from sonant.training.tasks.task import Task
+
+Frozen = Literal["backbone", "extractor", "nothing"]
+
+
+class TaskObjective(Objective):
+    """Loss of a task on labeled speech.
+
+    Args:
+        backbone: the model; a frozen one is kept in evaluation mode.
+        task: settings of the task.
+        classes: of the head's outputs.
+        weighted: read a sum of all states with learned weights; False: the last state alone.
+        frozen: part that is not trained.
+        masks: batches have masks.
+
+    Raises:
+        ConfigurationError: the model has an adapter, or cannot be masked.
+    """
+
+    def __init__(
+        self, backbone: Backbone, task: Task, classes: Sequence[str], *, weighted: bool, frozen: Frozen, masks: bool
+    ) -> None:
+        super().__init__()
+        if getattr(backbone, "adapter", None) is not None:
+            raise ConfigurationError(
+                "This model has a convolutional adapter behind its encoder (adapter_layers), which heads are not "
+                "trained on. Take a model without one."
+            )
+        if masks and not isinstance(backbone, MaskableBackbone):
+            raise ConfigurationError(
+                f"Frames of a {type(backbone).__name__} cannot be masked. Set augmentation.time_fraction=0 and "
+                "augmentation.channel_fraction=0."
+            )
+        self.backbone, self.task, self.classes, self.frozen = backbone, task, classes, frozen
+        layers = backbone.num_layers
+        self.head: nn.Module = task.head(  # type: ignore[assignment]  # a protocol cannot say that it is a module
+            backbone.dim, classes, LayerMix(torch.zeros(layers + 1)) if weighted else LayerMix()
+        )
+        self._states: tuple[int | str, ...] = (*range(layers), "last") if weighted else ("last",)
+        if frozen != "nothing":
+            (backbone if frozen == "backbone" else backbone.extractor).requires_grad_(requires_grad=False)
+        if isinstance(backbone, MaskableBackbone) and not masks:
+            backbone.mask_embedding.requires_grad = False  # DistributedDataParallel would wait for its gradient
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - the signature of torch
+        super().train(mode)
+        if self.frozen == "backbone":
+            self.backbone.eval()
+        return self
+
+    def forward(self, batch: LabeledBatch) -> Loss:
+        """Return the loss of a batch, and the metrics of the task."""
+        outputs = self.head(self.states(batch))
+        return self.task.loss(outputs, batch.targets, self.classes, training=self.training)
+
+    def states(self, batch: LabeledBatch) -> Packed:
+        """Compute the states that the head reads: (total_frames, states, dim)."""
+        if batch.mask is None:
+            encoded = self.backbone(batch.speech, layers=self._states)
+        else:
+            assert isinstance(self.backbone, MaskableBackbone)
+            features = self.backbone.features(batch.speech)
+            encoded = self.backbone.encode(
+                features, mask=batch.mask, masked_channels=batch.masked_channels, layers=self._states
+            )
+        read = [encoded.last if layer == "last" else encoded.hidden_states[layer] for layer in self._states]
+        return Packed(torch.stack(read, dim=1), encoded.lengths)
+
+    def head_tensors(self) -> dict[str, Tensor]:
+        tensors: dict[str, Tensor] = self.head.tensors()  # type: ignore[operator]
+        return tensors
+
+    def head_notes(self) -> dict[str, Any]:
+        return dict(self.task.notes(self.classes))

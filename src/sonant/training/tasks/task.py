@@ -1,0 +1,70 @@
+"""Protocol of tasks: what is learned from the labels of recordings."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from sonant.layers.packed import Packed
+from sonant.loss import Loss
+from sonant.tasks import LayerMix
+from sonant.training.validation import Criterion
+
+
+class TaskHead(Protocol):
+    """Module over packed states, of a kind that checkpoints have a place for."""
+
+    def __call__(self, states: Packed) -> Any:
+        """Compute outputs of states (total_frames, states, dim)."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors to save."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """Settings of a task, which make its head, its loss and metrics, and read its labels.
+
+    A label is the text in one field of the manifest; its units are numbers of classes: one for a recording, or several
+    (characters). The training adds the backbone, batches, and everything else.
+
+    Attributes:
+        kind: of the head, as in `sonant.checkpoints.Head`.
+        criterion: measure on the development set by which the best weights are chosen.
+    """
+
+    kind: ClassVar[str]
+    criterion: ClassVar[Criterion]
+
+    def normalized(self, label: str) -> str:
+        """Return a label as it is learned; "" if there is nothing to learn."""
+        return label.strip()
+
+    @abstractmethod
+    def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Return the classes by number, from the normalized labels of the training set. Raises ManifestError."""
+
+    @abstractmethod
+    def units(self, label: str, classes: Sequence[str]) -> list[int]:
+        """Convert a normalized label to numbers of classes. Raises ManifestError for one outside of them."""
+
+    def min_frames(self, label: str) -> int:  # noqa: ARG002
+        """Return the least frames that a recording with this label must have."""
+        return 1
+
+    @abstractmethod
+    def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> TaskHead:
+        """Make the head, with fresh weights, over states of width `dim`. Raises ConfigurationError."""
+
+    @abstractmethod
+    def loss(self, outputs: Any, targets: Packed, classes: Sequence[str], *, training: bool) -> Loss:
+        """Compute loss and metrics from the head's outputs and units, int64 (total_units,).
+
+        Metrics that would make a training step slow are left out while `training`.
+        """
+
+    @abstractmethod
+    def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
+        """Return the metadata of the head in checkpoints."""

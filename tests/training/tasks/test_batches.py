@@ -1,0 +1,89 @@
+"""Batches of labeled recordings: whole, each once an epoch, changed only where that is asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sonant.data import WaveformStore, read_manifest
+from sonant.models import WavLMConfig, build
+from sonant.training.tasks.batches import Augmentation, LabeledBatches, LabeledBatching
+from tests.shapes import TINY
+from tests.training.tasks.tones import write_tones
+
+BACKBONE = build(WavLMConfig(**TINY))
+BATCHING = LabeledBatching(batch_seconds=1.5, max_seconds=1.0)
+
+
+@pytest.fixture(scope="module")
+def waveforms(tmp_path_factory: pytest.TempPathFactory) -> WaveformStore:
+    folder = tmp_path_factory.mktemp("tones")
+    return WaveformStore.build(read_manifest(write_tones(folder / "tones", 3)), folder / "waveforms")
+
+
+def batches(waveforms: WaveformStore, **more: Any) -> LabeledBatches:
+    units = [[number] * (1 + number % 3) for number in range(len(waveforms))]
+    settings = {"batching": BATCHING, "recordings": range(1, len(waveforms))} | more
+    return LabeledBatches(waveforms, units, BACKBONE, **settings)
+
+
+def test_each_recording_comes_once_an_epoch_with_its_label(waveforms: WaveformStore) -> None:
+    made = batches(waveforms)
+    seen = []
+    for step in range(len(made)):
+        batch = made[step]
+        assert batch.mask is None
+        assert batch.masked_channels is None
+        for clip, units in zip(batch.speech, batch.targets, strict=True):
+            number = int(units[0])
+            assert np.array_equal(clip.numpy(), waveforms[number])
+            assert units.tolist() == [number] * (1 + number % 3)
+            seen.append(number)
+    assert sorted(seen) == list(range(1, len(waveforms)))
+
+
+def test_ranks_share_the_batches_of_one(waveforms: WaveformStore) -> None:
+    alone, ranks = batches(waveforms), [batches(waveforms, rank=rank, world=2) for rank in range(2)]
+    for number in range(8):
+        ours, theirs = alone[number], ranks[number % 2][number // 2]
+        assert torch.equal(ours.speech.values, theirs.speech.values)
+
+
+def test_speed_changes_length_and_pitch(waveforms: WaveformStore) -> None:
+    plain, fast = batches(waveforms), batches(waveforms, augmentation=Augmentation(speeds=(1.25,)))
+    for clip, changed in zip(plain[0].speech, fast[0].speech, strict=True):
+        assert len(changed) == pytest.approx(len(clip) / 1.25, abs=1)
+        peaks = [float(np.abs(np.fft.rfft(each)).argmax() / len(each)) for each in (clip.numpy(), changed.numpy())]
+        assert peaks[1] == pytest.approx(1.25 * peaks[0], rel=0.02)
+
+
+def test_masks_cover_the_share_that_is_asked_for(waveforms: WaveformStore) -> None:
+    made = batches(waveforms, augmentation=Augmentation(time_fraction=0.5, time_length=2, channel_fraction=0.5, channel_length=2))
+    drawn = [made[step] for step in range(40)]
+    masks, channels = [batch.mask for batch in drawn], [batch.masked_channels for batch in drawn]
+    assert all(mask is not None and len(mask) == sum(map(BACKBONE.num_frames, batch.speech.sizes))
+               for mask, batch in zip(masks, drawn, strict=True))  # fmt: skip
+    assert 0.3 < float(torch.cat([mask for mask in masks if mask is not None]).float().mean()) < 0.5
+    assert all(each is not None and each.shape == (len(batch.speech), BACKBONE.dim)
+               for each, batch in zip(channels, drawn, strict=True))  # fmt: skip
+    assert 0.3 < float(torch.cat([each for each in channels if each is not None]).float().mean()) < 0.5
+    assert torch.equal(made[3].speech.values, drawn[3].speech.values)
+
+
+def test_masked_channels_are_zero_before_the_encoder(waveforms: WaveformStore) -> None:
+    backbone = build(WavLMConfig(**TINY)).eval()
+    speech = batches(waveforms)[0].speech
+    masked = torch.zeros(len(speech), backbone.dim, dtype=torch.bool)
+    masked[0, 3:6] = True
+    with torch.no_grad():
+        features = backbone.features(speech)
+        plain, found = backbone.encode(features), backbone.encode(features, masked_channels=masked)
+        backbone.projection.linear.weight[3:6] = 0.0
+        backbone.projection.linear.bias[3:6] = 0.0
+        expected = backbone.encode(features)
+    first = int(plain.lengths[0])
+    assert torch.allclose(found.last[:first], expected.last[:first], atol=1e-5)
+    assert torch.allclose(found.last[first:], plain.last[first:], atol=1e-5)
+    assert not torch.allclose(found.last[:first], plain.last[:first], atol=1e-3)

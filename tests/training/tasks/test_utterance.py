@@ -1,0 +1,227 @@
+"""Labels of whole recordings, from the command to a model that other toolkits load."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import sonant
+from sonant.checkpoints import load_backbone, load_checkpoint, save_pretrained
+from sonant.cli import main
+from sonant.data import read_manifest
+from sonant.errors import ConfigurationError, ManifestError, SonantWarning, UnknownName
+from sonant.models import BackboneConfig, Wav2Vec2Config, WavLMConfig, build
+from sonant.recipes.tasks import task_run
+from sonant.training.tasks import TaskRun, train_task
+from sonant.training.tasks import run as execution
+from tests.shapes import SMALL
+from tests.training.tasks.tones import PITCHES, write_tones
+
+SHORT = {"steps": 4, "validate_every": 2, "log_every": 2, "save_every": 2}
+
+
+def write_model(folder: Path, config: BackboneConfig) -> Path:
+    torch.manual_seed(0)
+    save_pretrained(build(config), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tones")
+    write_tones(folder / "train", 8)
+    write_tones(folder / "dev", 4, seed=1)
+    write_model(folder / "model", WavLMConfig(**SMALL, layerdrop=0.5))
+    return folder
+
+
+@pytest.fixture
+def run(tones: Path, tmp_path: Path) -> TaskRun:
+    return short_run(tones, tmp_path)
+
+
+def short_run(tones: Path, output: Path, **changes: Any) -> TaskRun:
+    settings = {
+        "model": str(tones / "model"),
+        "data": str(tones / "train"),
+        "dev": str(tones / "dev"),
+        "label": "pitch",
+        "output": str(output),
+        "batching": {"batch_seconds": 4, "max_seconds": 1},
+        "training": SHORT,
+        "trackers": [],
+    }
+    return task_run("utterance", [settings, changes])
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    checkpoint = load_checkpoint(folder)
+    return checkpoint.backbone_state | checkpoint.heads["sequence_classification"].tensors
+
+
+def same(left: Path, right: Path) -> bool:
+    ours, theirs = tensors(left), tensors(right)
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def reports(run: TaskRun) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_pitches_are_learned_and_named(tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = short_run(tones, tmp_path)
+    given = ["training.steps=60", "training.lr=0.01", "training.validate_every=20", "batching.max_seconds=1"]
+    paths = [f"{name}={getattr(run, name)}" for name in ("model", "data", "dev", "output")]
+    arguments = ["train", "utterance", *paths, *given, "label=pitch", "batching.batch_seconds=4", "trackers=", "--json"]
+    assert main(arguments) == 0
+    folder = json.loads(capsys.readouterr().out)["model"]
+    dev = read_manifest(tones / "dev")
+    scores = sonant.classify([entry.path for entry in dev], model=folder)
+    assert list(scores[0]) == sorted(PITCHES)
+    named = [max(each, key=each.__getitem__) for each in scores]
+    right = np.mean([name == entry.fields["pitch"] for name, entry in zip(named, dev, strict=True)])
+    best = max(each["held_out_accuracy"] for each in reports(run) if "held_out_accuracy" in each)
+    assert right == pytest.approx(best)
+    assert right > 0.7
+    assert all(torch.equal(tensor, load_backbone(run.model).state_dict()[name])
+               for name, tensor in load_backbone(folder).state_dict().items())  # fmt: skip
+
+
+@pytest.mark.parametrize("frozen", ["backbone", "extractor"])
+def test_an_interrupted_run_ends_with_the_same_bits(
+    frozen: str, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {
+        "frozen": frozen,
+        "augmentation": {"speeds": [0.9, 1.0, 1.1], "time_fraction": 0.5, "channel_fraction": 0.5, "channel_length": 8},
+    }
+    whole = train_task(short_run(tones, tmp_path / "whole", **changes))
+    run = short_run(tones, tmp_path / "interrupted", **changes)
+    train = execution.train
+
+    class Interruption(Exception):
+        pass
+
+    def stop(*arguments: Any, **options: Any) -> None:
+        train(*arguments, **options, stop_at=3)
+        raise Interruption
+
+    monkeypatch.setattr(execution, "train", stop)
+    with pytest.raises(Interruption):
+        train_task(run)
+    assert reports(run)[-1]["step"] < SHORT["steps"]
+    monkeypatch.undo()
+    torch.manual_seed(99)
+    assert same(train_task(run), whole)
+
+
+def test_a_part_is_trained_unless_it_is_frozen(run: TaskRun, tmp_path: Path) -> None:
+    before = load_backbone(run.model).state_dict()
+
+    def changed(frozen: str) -> set[str]:
+        folder = train_task(replace(run, frozen=frozen, output=str(tmp_path / frozen)))  # type: ignore[arg-type]
+        now = load_backbone(folder).state_dict()
+        return {name.partition(".")[0] for name, tensor in now.items() if not torch.equal(tensor, before[name])}
+
+    assert changed("backbone") == set()
+    assert changed("extractor") == {"projection", "encoder"}
+    assert changed("nothing") == {"extractor", "projection", "encoder"}
+
+
+@pytest.mark.parametrize(
+    ("config", "layer"),
+    [
+        (WavLMConfig(**SMALL), "weighted"),
+        (WavLMConfig(**SMALL), 2),
+        (Wav2Vec2Config(**SMALL, pre_norm=True, extractor_norm="layer", conv_bias=True), "weighted"),
+        (Wav2Vec2Config(**SMALL, pre_norm=True, extractor_norm="layer", conv_bias=True), "last"),
+    ],
+)
+def test_transformers_computes_the_same_logits(
+    config: BackboneConfig, layer: int | str, tones: Path, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    model = write_model(tmp_path / "model", config)
+    folder = train_task(short_run(tones, tmp_path, model=str(model), layer=layer, frozen="extractor"))
+    theirs = transformers.AutoModelForAudioClassification.from_pretrained(folder).eval()
+    clip = np.random.default_rng(0).normal(0, 0.1, 8_000).astype(np.float32)
+    with torch.no_grad():
+        logits = theirs(torch.from_numpy(clip)[None]).logits[0].double()
+    ours = sonant.load(folder).classify(clip)
+    assert [theirs.config.id2label[number] for number in range(4)] == list(ours)
+    torch.testing.assert_close(torch.tensor(list(ours.values())).double(), logits.softmax(0), atol=1e-5, rtol=0)
+    assert load_checkpoint(folder).config.num_layers == (layer if isinstance(layer, int) else config.num_layers)
+
+
+def test_a_run_goes_on_with_its_own_settings_only(run: TaskRun, tones: Path, tmp_path: Path) -> None:
+    folder = train_task(run)
+    assert train_task(replace(run, data=str(tones / "train" / "manifest.jsonl"))) == folder
+    with pytest.raises(ConfigurationError, match=r"training.lr: there 0.001, now 0.1"):
+        train_task(replace(run, training=replace(run.training, lr=0.1)))
+    other = write_tones(tmp_path / "other", 4, seed=2)
+    with pytest.raises(ConfigurationError, match="other settings"):
+        train_task(replace(run, dev=str(other)))
+
+
+def rewritten(manifest: Path, folder: Path, change: Any) -> Path:
+    """Write a manifest whose rows, with absolute paths, are changed; None leaves a row out."""
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    new = [change(row | {"path": str(manifest.parent / row["path"])}) for row in rows]
+    path = folder / "changed.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in new if row is not None))
+    return path
+
+
+@pytest.fixture
+def manifest(tones: Path) -> Iterator[Path]:
+    return tones / "train" / "manifest.jsonl"
+
+
+def test_labels_that_cannot_be_learned_are_refused(run: TaskRun, manifest: Path, tmp_path: Path) -> None:
+    without = rewritten(manifest, tmp_path, lambda row: row | ({"pitch": None} if row["pitch"] == "low" else {}))
+    with pytest.raises(ManifestError, match=r"8 of the 32 .* have no 'pitch'; the first is low0.wav, with 'speaker'"):
+        train_task(replace(run, data=str(without)))
+    alike = rewritten(manifest, tmp_path, lambda row: row | {"pitch": "low"})
+    with pytest.raises(ManifestError, match="All 32 recordings have the label 'low'"):
+        train_task(replace(run, data=str(alike)))
+    fewer = rewritten(manifest, tmp_path, lambda row: None if row["pitch"] == "top" else row)
+    with pytest.raises(ManifestError, match=r"top0.wav: The label 'top' does not occur in the training set.*high, low"):
+        train_task(replace(run, data=str(fewer)))
+    assert not run.folder.exists()
+
+
+def test_recordings_that_cannot_be_used_are_named(run: TaskRun, manifest: Path, tmp_path: Path) -> None:
+    missing = rewritten(manifest, tmp_path, lambda row: row | {"path": row["path"].replace("low0", "gone")})
+    with pytest.warns(SonantWarning, match=r"1 of the 32 .* are left out: gone.wav\. Of the first: .*gone.wav"):
+        train_task(replace(run, data=str(missing)))
+    short = replace(run, name="short", batching=replace(run.batching, max_seconds=0.3))
+    with pytest.warns(SonantWarning, match=r"are left out: .*s long, and batching.max_seconds=0.3"):
+        train_task(short)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"model": ""}, "model=microsoft"),
+        ({"data": ""}, "data=train.jsonl"),
+        ({"layer": 5}, "layer=5 was given; expected last, weighted, or the number"),
+        ({"layer": "first"}, "layer='first' does not fit"),
+        ({"batching": {"max_seconds": 9}}, "cannot hold a recording of max_seconds=9"),
+        ({"augmentation": {"speeds": [3.0]}}, "factors from 0.5 to 2"),
+        ({"augmentation": {"time_fraction": 2}}, "time_fraction=2"),
+    ],
+)
+def test_wrong_settings_say_what_is_expected(change: dict[str, Any], match: str, tones: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=match):
+        train_task(short_run(tones, tmp_path / "out", **change))
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_tasks_are_refused() -> None:
+    with pytest.raises(UnknownName, match="utterance"):
+        sonant.train("utterances", model="sonant/wavlm-tiny")
