@@ -5,9 +5,11 @@ from sonant.training.log import Monitoring, TrainingWarning
 from sonant.training.loop import DivergedError, train
 from sonant.training.schedules import Cosine, Linear, Schedule, TriStage
 from sonant.training.settings import PartSettings, Training
+from sonant.training.validation import Criterion
 
 __all__ = [
     "Cosine",
+    "Criterion",
     "DivergedError",
     "Linear",
     "Monitoring",

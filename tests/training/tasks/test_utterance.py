@@ -11,24 +11,18 @@ import pytest
 import torch
 
 import sonant
-from sonant.checkpoints import load_backbone, load_checkpoint, save_pretrained
+from sonant.checkpoints import load_backbone, load_checkpoint
 from sonant.cli import main
 from sonant.data import read_manifest
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning, UnknownName
-from sonant.models import BackboneConfig, Wav2Vec2Config, WavLMConfig, build
+from sonant.models import BackboneConfig, Wav2Vec2Config, WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.training.tasks import TaskRun, train_task
 from sonant.training.tasks import run as execution
 from tests.shapes import SMALL
-from tests.training.tasks.tones import PITCHES, write_tones
+from tests.training.tasks.tones import PITCHES, write_model, write_tones
 
 SHORT = {"steps": 4, "validate_every": 2, "log_every": 2, "save_every": 2}
-
-
-def write_model(folder: Path, config: BackboneConfig) -> Path:
-    torch.manual_seed(0)
-    save_pretrained(build(config), folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,14 @@
-"""Labeled recordings: noisy tones, whose pitch is the label."""
+"""Labeled recordings, noisy tones whose pitch is the label, and models with random weights."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
+
+from sonant.checkpoints import save_pretrained
+from sonant.models import BackboneConfig, build
 
 PITCHES = {"low": 200.0, "middle": 500.0, "high": 1200.0, "top": 3000.0}
 
@@ -23,3 +27,10 @@ def write_tones(folder: Path, number: int, *, seed: int = 0) -> Path:
     manifest = folder / "manifest.jsonl"
     manifest.write_text("\n".join(rows) + "\n")
     return manifest
+
+
+def write_model(folder: Path, config: BackboneConfig) -> Path:
+    """Write a model with random weights."""
+    torch.manual_seed(0)
+    save_pretrained(build(config), folder)
+    return folder
