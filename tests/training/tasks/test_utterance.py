@@ -1,7 +1,7 @@
 """Labels of whole recordings, from the command to a model that other toolkits load."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,16 @@ import pytest
 import torch
 
 import sonant
-from sonant.checkpoints import load_backbone, load_checkpoint
+from sonant.checkpoints import load_backbone, load_checkpoint, save_pretrained
 from sonant.cli import main
 from sonant.data import read_manifest
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning, UnknownName
-from sonant.models import BackboneConfig, Wav2Vec2Config, WavLMConfig
+from sonant.models import Backbone, BackboneConfig, Wav2Vec2Config, WavLMConfig, build
 from sonant.recipes.tasks import task_run
 from sonant.training.tasks import TaskRun, train_task
 from sonant.training.tasks import run as execution
-from tests.shapes import SMALL
+from tests.codes import discrete_bert, vq_wav2vec
+from tests.shapes import SMALL, sew, w2v_bert2
 from tests.training.tasks.tones import PITCHES, write_model, write_tones
 
 SHORT = {"steps": 4, "validate_every": 2, "log_every": 2, "save_every": 2}
@@ -150,6 +151,26 @@ def test_transformers_computes_the_same_logits(
     assert [theirs.config.id2label[number] for number in range(4)] == list(ours)
     torch.testing.assert_close(torch.tensor(list(ours.values())).double(), logits.softmax(0), atol=1e-5, rtol=0)
     assert load_checkpoint(folder).config.num_layers == (layer if isinstance(layer, int) else config.num_layers)
+
+
+@pytest.mark.parametrize("make", [vq_wav2vec, discrete_bert, lambda: build(w2v_bert2()), lambda: build(sew())])
+def test_models_of_any_family_are_trained_and_served(make: Callable[[], Backbone], tones: Path, tmp_path: Path) -> None:
+    save_pretrained(make(), tmp_path / "model")
+    run = short_run(tones, tmp_path, model=str(tmp_path / "model"), dev="")
+    scores = sonant.classify(tones / "dev" / "low0.wav", model=train_task(run))
+    assert list(scores) == sorted(PITCHES)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [(vq_wav2vec, "VQWav2Vec cannot be masked"), (lambda: build(w2v_bert2(adapter_layers=1)), "convolutional adapter")],
+)
+def test_models_that_cannot_be_trained_so_are_refused(
+    make: Callable[[], Backbone], match: str, tones: Path, tmp_path: Path
+) -> None:
+    save_pretrained(make(), tmp_path / "model")
+    with pytest.raises(ConfigurationError, match=match):
+        train_task(short_run(tones, tmp_path, model=str(tmp_path / "model"), augmentation={"time_fraction": 0.5}))
 
 
 def test_a_run_goes_on_with_its_own_settings_only(run: TaskRun, tones: Path, tmp_path: Path) -> None:
