@@ -110,6 +110,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     with pytest.raises(Interruption):
         train_task(run)
     assert reports(run)[-1]["step"] < SHORT["steps"]
+    saved = torch.load(run.folder / "state.pt", weights_only=True)["module"]
+    assert any(name.startswith("backbone.") for name in saved) is (frozen != "backbone")
     monkeypatch.undo()
     torch.manual_seed(99)
     assert same(train_task(run), whole)

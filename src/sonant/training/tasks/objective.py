@@ -21,7 +21,7 @@ class TaskObjective(Objective):
     """Loss of a task on labeled speech.
 
     Args:
-        backbone: the model; a frozen one is kept in evaluation mode.
+        backbone: the model; a frozen one is kept in evaluation mode, and left out of `state_dict`.
         task: settings of the task.
         classes: of the head's outputs.
         weighted: read a sum of all states with learned weights; False: the last state alone.
@@ -54,6 +54,9 @@ class TaskObjective(Objective):
         self._states: tuple[int | str, ...] = (*range(layers), "last") if weighted else ("last",)
         if frozen != "nothing":
             (backbone if frozen == "backbone" else backbone.extractor).requires_grad_(requires_grad=False)
+        if frozen == "backbone":
+            self.register_state_dict_post_hook(_leave_out_backbone)
+            self.register_load_state_dict_post_hook(_keep_backbone)
         if isinstance(backbone, MaskableBackbone) and not masks:
             backbone.mask_embedding.requires_grad = False  # DistributedDataParallel would wait for its gradient
 
@@ -87,3 +90,14 @@ class TaskObjective(Objective):
 
     def head_notes(self) -> dict[str, Any]:
         return dict(self.task.notes(self.classes))
+
+
+def _leave_out_backbone(_: nn.Module, state: dict[str, Tensor], prefix: str, __: Any) -> None:
+    for name in [name for name in state if name.startswith(f"{prefix}backbone.")]:
+        del state[name]
+
+
+def _keep_backbone(_: nn.Module, incompatible: Any) -> None:
+    """Allow a state without a backbone."""
+    missing = incompatible.missing_keys
+    missing[:] = [name for name in missing if not name.startswith("backbone.")]
