@@ -182,9 +182,7 @@ PAGES = {
             "meeting.wav": partial(speech, name="it-carlo-queue"),
         }
     ),
-    "training.md": Page(
-        files={"calls/train.csv": labeled_list, "calls/dev.csv": labeled_list}, instead={"2_000": "2"}
-    ),
+    "training.md": Page(files={"calls/train.csv": labeled_list, "calls/dev.csv": labeled_list}, instead={"2_000": "2"}),
     "transcription.md": Page(files={"facebook/wav2vec2-base-960h": write_ctc, "facebook/mms-1b-all": write_mms}),
     "units.md": Page(
         files={

@@ -211,6 +211,10 @@ def _head_settings(kind: str, head: Head) -> dict[str, Any]:
                 "proj_codevector_dim": t["target_projection.weight"].shape[0],
             }
     settings: dict[str, Any] = {"use_weighted_layer_sum": "layer_weights" in t}
+    if settings["use_weighted_layer_sum"]:
+        # The last of the states that are summed is behind the final norm, as it was in transformers 4. Version 5 takes
+        # it before that norm unless the configuration says otherwise.
+        settings["tie_last_hidden_states"] = True
     if kind == "xvector":
         widths = [
             t[f"time_delay.{i}.weight"].shape[0]

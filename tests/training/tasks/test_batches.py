@@ -1,6 +1,5 @@
 """Batches of labeled recordings: whole, each once an epoch, changed only where that is asked for."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,9 @@ def test_speed_changes_length_and_pitch(waveforms: WaveformStore) -> None:
 
 
 def test_masks_cover_the_share_that_is_asked_for(waveforms: WaveformStore) -> None:
-    made = batches(waveforms, augmentation=Augmentation(time_fraction=0.5, time_length=2, channel_fraction=0.5, channel_length=2))
+    made = batches(
+        waveforms, augmentation=Augmentation(time_fraction=0.5, time_length=2, channel_fraction=0.5, channel_length=2)
+    )
     drawn = [made[step] for step in range(40)]
     masks, channels = [batch.mask for batch in drawn], [batch.masked_channels for batch in drawn]
     assert all(mask is not None and len(mask) == sum(map(BACKBONE.num_frames, batch.speech.sizes))

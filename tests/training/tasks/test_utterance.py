@@ -155,17 +155,31 @@ def test_transformers_computes_the_same_logits(
     assert load_checkpoint(folder).config.num_layers == (layer if isinstance(layer, int) else config.num_layers)
 
 
-@pytest.mark.parametrize("make", [vq_wav2vec, discrete_bert, lambda: build(w2v_bert2()), lambda: build(sew())])
-def test_models_of_any_family_are_trained_and_served(make: Callable[[], Backbone], tones: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "layer"),
+    [
+        (vq_wav2vec, "weighted"),
+        (discrete_bert, 2),
+        (lambda: build(w2v_bert2()), "weighted"),
+        (lambda: build(sew()), "last"),
+    ],
+)
+def test_models_of_any_family_are_trained_and_served(
+    make: Callable[[], Backbone], layer: int | str, tones: Path, tmp_path: Path
+) -> None:
     save_pretrained(make(), tmp_path / "model")
-    run = short_run(tones, tmp_path, model=str(tmp_path / "model"), dev="")
+    run = short_run(tones, tmp_path, model=str(tmp_path / "model"), dev="", layer=layer)
     scores = sonant.classify(tones / "dev" / "low0.wav", model=train_task(run))
     assert list(scores) == sorted(PITCHES)
 
 
 @pytest.mark.parametrize(
     ("make", "match"),
-    [(vq_wav2vec, "VQWav2Vec cannot be masked"), (lambda: build(w2v_bert2(adapter_layers=1)), "convolutional adapter")],
+    [
+        (vq_wav2vec, "VQWav2Vec cannot be masked"),
+        (lambda: build(w2v_bert2(adapter_layers=1)), "convolutional adapter"),
+        (lambda: build(sew()), "squeezed frames"),
+    ],
 )
 def test_models_that_cannot_be_trained_so_are_refused(
     make: Callable[[], Backbone], match: str, tones: Path, tmp_path: Path

@@ -29,7 +29,7 @@ class TaskObjective(Objective):
         masks: batches have masks.
 
     Raises:
-        ConfigurationError: the model has an adapter, or cannot be masked.
+        ConfigurationError: the model has an adapter, cannot be masked, or its states cannot be mixed.
     """
 
     def __init__(
@@ -40,6 +40,11 @@ class TaskObjective(Objective):
             raise ConfigurationError(
                 "This model has a convolutional adapter behind its encoder (adapter_layers), which heads are not "
                 "trained on. Take a model without one."
+            )
+        if weighted and getattr(backbone.config, "squeeze_factor", 1) > 1:
+            raise ConfigurationError(
+                "layer=weighted was given, and checkpoints have no place for a sum of the states of a model with "
+                "squeezed frames (SEW). Set layer=last, or the number of layers to keep."
             )
         if masks and not isinstance(backbone, MaskableBackbone):
             raise ConfigurationError(
