@@ -9,6 +9,7 @@
     │   ├── TooShortAudio                less than one frame of the model
     │   ├── OversizedAudio               more than the reader was told to take
     │   ├── MissingChannel               it has no channel of the number that was asked for
+    │   ├── MissingSegment               it ends before the segment that was asked for
     │   ├── NonFiniteAudio               NaN or infinite samples
     │   ├── NoSpeech                     nothing in it is loud enough to be speech
     │   ├── TooLittleSpeech              too little speech to enroll a voice
@@ -106,6 +107,10 @@ class OversizedAudio(AudioError):
 
 class MissingChannel(AudioError):
     """The recording has no channel of the number that was asked for."""
+
+
+class MissingSegment(AudioError):
+    """The recording ends before the segment that was asked for."""
 
 
 class NonFiniteAudio(AudioError):

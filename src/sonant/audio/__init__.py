@@ -1,7 +1,7 @@
 """Audio input: recordings of any kind as float32, channels, durations, and long recordings in blocks and windows.
 
-Public functions: `read`, `stream` (blocks), `duration`, `channels`, `ceiling` (limits for untrusted files), `windows`
-(overlapping windows of long recordings).
+Public functions: `read`, `stream` (blocks), `duration`, `channels`, `ceiling` (limits for untrusted files), `segments`
+(parts of recordings), `windows` (overlapping windows of long recordings).
 
 The steps of decoding, in order:
 
@@ -14,21 +14,25 @@ Beside it, for training and features: `activity`, `augment`, `mel`.
 
 from sonant.audio.ceiling import Ceiling
 from sonant.audio.channels import Channel
-from sonant.audio.duration import duration
+from sonant.audio.duration import AudioInfo, duration, info
 from sonant.audio.open_recording import num_channels
 from sonant.audio.read import read, resample
+from sonant.audio.segments import Segment
 from sonant.audio.stream import AudioStream, blocks, open_stream
 from sonant.audio.windows import Window, Windowing, cut, keep
 
 __all__ = [
+    "AudioInfo",
     "AudioStream",
     "Ceiling",
     "Channel",
+    "Segment",
     "Window",
     "Windowing",
     "blocks",
     "cut",
     "duration",
+    "info",
     "keep",
     "num_channels",
     "open_stream",

@@ -21,17 +21,20 @@ class Ceiling:
     seconds: float
     decoded_bytes: int
 
-    def guard(self, decoder: FileDecoder) -> Iterator[Frames]:
+    def guard(self, decoder: FileDecoder, first: int = 0, stop: int | None = None) -> Iterator[Frames]:
         """Return the blocks of a decoder (samples, channels) up to the limits; OversizedAudio is raised beyond.
+
+        Args:
+            first, stop: as in `FileDecoder.blocks`; the limits are those of the whole recording.
 
         Raises OversizedAudio: the header announces more.
         """
         self._check(decoder, decoder.frames or 0, "its header promises")
-        return self._limited(decoder)
+        return self._limited(decoder, first, stop)
 
-    def _limited(self, decoder: FileDecoder) -> Iterator[Frames]:
-        frames = 0
-        for block in decoder.blocks():
+    def _limited(self, decoder: FileDecoder, first: int, stop: int | None) -> Iterator[Frames]:
+        frames = first
+        for block in decoder.blocks(first, stop):
             frames += len(block)
             self._check(decoder, frames, "it goes on after")
             yield block

@@ -9,8 +9,9 @@ from sonant.audio.arrays import is_wide, layout, shape_of, to_frames
 from sonant.audio.ceiling import Ceiling
 from sonant.audio.channels import Block, Channel, ChannelSelection, check_channel
 from sonant.audio.formats.decode import HIGHEST_RATE, LOWEST_RATE, open_decoder
-from sonant.audio.formats.decoder import BLOCK_FRAMES, Frames
+from sonant.audio.formats.decoder import BLOCK_FRAMES, FileDecoder, Frames
 from sonant.audio.input_forms import Samples, unwrap
+from sonant.audio.segments import Segment
 from sonant.errors import ConfigurationError, UndecodableAudio
 
 SAMPLES = "the given samples"
@@ -24,6 +25,7 @@ class OpenRecording:
         name: in messages.
         rate: in hertz.
         channels: number of selected channels, those that are mixed counted as one.
+        first: number of the first sample in the recording.
         frames: samples per channel according to the header; None if unknown.
         blocks: float32 (samples,), or (samples, channels) for all channels; an iterator, which at its end warns of
             channels that cancel or samples of the wrong scale.
@@ -32,6 +34,7 @@ class OpenRecording:
     name: str
     rate: int
     channels: int
+    first: int
     frames: int | None
     blocks: Iterator[Block]
 
@@ -44,23 +47,46 @@ def open_recording(
     source_rate: int | None,
     sampling_rate: int,
     ceiling: Ceiling | None = None,
+    segment: Segment | None = None,
 ) -> Iterator[OpenRecording]:
-    """Open a recording; arguments and errors as in `read` and `blocks`."""
+    """Open a recording or a segment of it; arguments and errors as in `read` and `blocks`."""
     check_channel(channel)
     source = unwrap(source)
     if isinstance(source, Samples):
         rate = array_rate(source, source_rate, sampling_rate)
-        frames = to_frames(source.values, is_one=source.is_one or channel is not None)
-        choice = ChannelSelection(channel, frames.shape[1], SAMPLES, is_wide=is_wide(source.values))
-        pieces: Iterator[Frames] = (frames[at : at + BLOCK_FRAMES] for at in range(0, len(frames), BLOCK_FRAMES))
-        channels = frames.shape[1] if channel == "all" else 1
-        yield OpenRecording(SAMPLES, rate, channels, len(frames), _chosen(pieces, choice))
+        samples = to_frames(source.values, is_one=source.is_one or channel is not None)
+        choice = ChannelSelection(channel, samples.shape[1], SAMPLES, is_wide=is_wide(source.values))
+        first, stop, name = _bounds(segment, rate, len(samples), SAMPLES)
+        samples = samples[first:stop]
+        blocks = _chosen((samples[at : at + BLOCK_FRAMES] for at in range(0, len(samples), BLOCK_FRAMES)), choice)
+        channels = samples.shape[1] if channel == "all" else 1
+        yield OpenRecording(name, rate, channels, first, len(samples), blocks)
         return
     with open_decoder(source) as decoder:
         choice = ChannelSelection(channel, decoder.channels, decoder.name, is_wide=decoder.is_wide)
-        pieces = decoder.blocks() if ceiling is None else ceiling.guard(decoder)
+        first, stop, name = _bounds(segment, decoder.rate, decoder.frames, decoder.name)
+        pieces = decoder.blocks(first, stop) if ceiling is None else ceiling.guard(decoder, first, stop)
+        if segment is not None and decoder.frames is None:
+            pieces = _complete(pieces, segment, decoder)
+        frames = decoder.frames if stop is None or decoder.frames is None else stop - first
         channels = decoder.channels if channel == "all" else 1
-        yield OpenRecording(decoder.name, decoder.rate, channels, decoder.frames, _chosen(pieces, choice))
+        yield OpenRecording(name, decoder.rate, channels, first, frames, _chosen(pieces, choice))
+
+
+def _bounds(segment: Segment | None, rate: int, frames: int | None, name: str) -> tuple[int, int | None, str]:
+    """Return the first sample to read, the one after the last (None: to the end), and the name in messages."""
+    if segment is None:
+        return 0, None, name
+    return *segment.samples(rate, frames, name), f"{name}, {segment}"
+
+
+def _complete(pieces: Iterable[Frames], segment: Segment, decoder: FileDecoder) -> Iterator[Frames]:
+    """Yield the blocks of a segment; raise MissingSegment at the end if the recording ended before it."""
+    done = 0
+    for frames in pieces:
+        done += len(frames)
+        yield frames
+    segment.check_complete(done, decoder.rate, decoder.name)
 
 
 def _chosen(pieces: Iterable[Frames], choice: ChannelSelection) -> Iterator[Block]:

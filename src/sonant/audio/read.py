@@ -8,6 +8,7 @@ import soxr
 from sonant.audio.arrays import Waveform, check_finite
 from sonant.audio.channels import Channel
 from sonant.audio.open_recording import check_rate, open_recording
+from sonant.audio.segments import Segment
 from sonant.errors import EmptyAudio, TooShortAudio
 
 QUALITY = "HQ"  # of soxr, everywhere, since features depend on it
@@ -20,6 +21,7 @@ def read(
     source_rate: int | None = None,
     min_samples: int = 400,
     channel: Channel | None = None,
+    segment: Segment | None = None,
 ) -> Waveform:
     """Read a recording as a new float32 array (samples,) at `sampling_rate`.
 
@@ -31,18 +33,21 @@ def read(
         min_samples: the shortest result allowed. Digital silence is valid.
         channel: None or "mix" takes the mean of the channels, a number one of them, counted from 0, "all" returns
             (channels, samples). Required for a bare array that may be a batch, (several, samples).
+        segment: part of the recording to read, cut at its own rate; None: all of it.
 
     Raises AudioNotFound, EmptyAudio, TooShortAudio, NonFiniteAudio, TruncatedAudio, UndecodableAudio; MissingChannel;
-    MissingExtra for a format that needs PyAV; ConfigurationError for an invalid rate or channel. Warns
+    MissingSegment; MissingExtra for a format that needs PyAV; ConfigurationError for an invalid rate or channel. Warns
     (AudioWarning) of channels that cancel in their mean, and of samples far beyond full scale.
     """
     check_rate(sampling_rate, "sampling_rate")
-    with open_recording(source, channel=channel, source_rate=source_rate, sampling_rate=sampling_rate) as recording:
-        name, rate = recording.name, recording.rate
+    with open_recording(
+        source, channel=channel, source_rate=source_rate, sampling_rate=sampling_rate, segment=segment
+    ) as recording:
+        name, rate, first = recording.name, recording.rate, recording.first
         blocks = list(recording.blocks)
     check_not_empty(sum(map(len, blocks)), name)
     samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    check_finite(samples, rate, name)
+    check_finite(samples, rate, name, first=first)
     samples = resample(samples, rate, sampling_rate)
     check_finite(samples, sampling_rate, name)
     check_long_enough(len(samples), min_samples, sampling_rate, name)

@@ -13,6 +13,7 @@ from sonant.audio.ceiling import Ceiling
 from sonant.audio.channels import Channel
 from sonant.audio.open_recording import OpenRecording, check_rate, open_recording
 from sonant.audio.read import QUALITY, check_long_enough, check_not_empty
+from sonant.audio.segments import Segment
 
 
 def blocks(
@@ -23,6 +24,7 @@ def blocks(
     min_samples: int = 400,
     ceiling: Ceiling | None = None,
     channel: Channel | None = None,
+    segment: Segment | None = None,
 ) -> Iterator[Waveform]:
     """Read a recording block by block: float32 arrays (samples,) whose concatenation equals the result of `read`.
 
@@ -38,6 +40,7 @@ def blocks(
         min_samples=min_samples,
         ceiling=ceiling,
         channel=channel,
+        segment=segment,
     ) as stream:
         yield from stream.blocks
 
@@ -67,11 +70,17 @@ def open_stream(
     min_samples: int = 400,
     ceiling: Ceiling | None = None,
     channel: Channel | None = None,
+    segment: Segment | None = None,
 ) -> Iterator[AudioStream]:
     """Open a recording to read it as `blocks` does, with its length according to the header; see there."""
     check_rate(sampling_rate, "sampling_rate")
     with open_recording(
-        source, channel=channel, source_rate=source_rate, sampling_rate=sampling_rate, ceiling=ceiling
+        source,
+        channel=channel,
+        source_rate=source_rate,
+        sampling_rate=sampling_rate,
+        ceiling=ceiling,
+        segment=segment,
     ) as recording:
         frames = recording.frames
         samples = None if frames is None else frames * sampling_rate // recording.rate
@@ -86,7 +95,7 @@ def _finish(recording: OpenRecording, sampling_rate: int, min_samples: int) -> I
     resampler: soxr.ResampleStream | None = None
     piece = np.empty(0, np.float32)
     for piece in recording.blocks:
-        check_finite(piece, rate, name, first=seen)
+        check_finite(piece, rate, name, first=recording.first + seen)
         seen += len(piece)
         if resampler is None and rate != sampling_rate:
             channels = piece.reshape(len(piece), -1).shape[1]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import soundfile
 
-from sonant.audio.formats.decoder import FileDecoder, Frames
+from sonant.audio.formats.decoder import FileDecoder, Frames, part_of
 from sonant.audio.formats.ffmpeg import open_with_ffmpeg
 from sonant.audio.formats.file_layout import FileLayout, Part
 from sonant.audio.formats.libsndfile import decode_sound_file, open_sound_file
@@ -35,11 +35,11 @@ def open_mp3(encoded: EncodedAudio, mp3: Mp3) -> Iterator[FileDecoder]:
     """Open an MP3, which is walked through only when it is decoded, or measured and its tag does not suffice."""
     rate, channels = mp3.kind.rate, mp3.kind.channels
 
-    def blocks() -> Iterator[Frames]:
+    def blocks(first: int = 0, stop: int | None = None) -> Iterator[Frames]:
         layout = mp3.layout()
         if layout.parts:
             with open_all(encoded, layout) as decoder:
-                yield from decoder.blocks()
+                yield from decoder.blocks(first, stop)
 
     def measure() -> float:
         return sum(part.samples or 0 for part in mp3.layout().parts) / rate
@@ -67,8 +67,11 @@ def open_all(encoded: EncodedAudio, layout: FileLayout) -> Iterator[FileDecoder]
                         )
                     yield decoder
 
-        def blocks() -> Iterator[Frames]:
+        def blocks(begin: int = 0, stop: int | None = None) -> Iterator[Frames]:
             layout.warn(encoded.name)
+            return first.blocks(begin, stop) if len(layout.parts) == 1 else part_of(joined(), begin, stop)
+
+        def joined() -> Iterator[Frames]:
             for part in parts():
                 for frames in part.blocks():
                     yield _with_channels(frames, first.channels)

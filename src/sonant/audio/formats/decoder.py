@@ -1,7 +1,8 @@
 """Interface of both decoders, and the error of a truncated recording."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,15 @@ from sonant.errors import TruncatedAudio
 
 Frames = NDArray[np.float32]  # (samples, channels)
 BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz; over all channels
+
+
+class DecodeBlocks(Protocol):
+    """A function that decodes the samples from `first` to before `stop`, None: to the end.
+
+    It yields float32 blocks (samples, channels), in order; new arrays.
+    """
+
+    def __call__(self, first: int = 0, stop: int | None = None) -> Iterator[Frames]: ...
 
 
 @dataclass(frozen=True)
@@ -21,7 +31,8 @@ class FileDecoder:
         rate: samples a second, per channel.
         channels: number of channels.
         frames: samples per channel according to the header; None if unknown.
-        blocks: decodes float32 blocks (samples, channels), in order; new arrays.
+        blocks: decodes the samples, or part of them. Uncompressed files, FLAC and Ogg are sought through, others
+            decoded from their beginning.
         measure: computes the duration in seconds by parsing the whole file.
         is_wide: whether samples are stored as 32-bit integers, which sometimes hold 16-bit values by mistake.
     """
@@ -30,9 +41,21 @@ class FileDecoder:
     rate: int
     channels: int
     frames: int | None
-    blocks: Callable[[], Iterator[Frames]]
+    blocks: DecodeBlocks
     measure: Callable[[], float]
     is_wide: bool = False
+
+
+def part_of(blocks: Iterable[Frames], first: int, stop: int | None) -> Iterator[Frames]:
+    """Yield the samples from `first` to before `stop` of blocks (samples, channels)."""
+    done = 0
+    for block in blocks:
+        begin, end = max(first - done, 0), len(block) if stop is None else min(stop - done, len(block))
+        done += len(block)
+        if begin < end:
+            yield block if end - begin == len(block) else block[begin:end]
+        if stop is not None and done >= stop:
+            return
 
 
 def broken_off(name: str, done: float, frames: int | None, rate: int, why: object) -> TruncatedAudio:

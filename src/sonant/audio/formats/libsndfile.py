@@ -6,13 +6,17 @@ from contextlib import contextmanager
 
 import soundfile
 
-from sonant.audio.formats.decoder import BLOCK_FRAMES, FileDecoder, Frames, broken_off
+from sonant.audio.formats.decoder import BLOCK_FRAMES, FileDecoder, Frames, broken_off, part_of
 from sonant.audio.formats.sources import EncodedAudio
 from sonant.audio.formats.spliced import splice
 
 _UNKNOWN_FRAMES = 1 << 62  # 2^63 - 1 for a FLAC stream of unknown length
 _SOFT_LENGTHS = ("MP3", "OGG")  # found by scanning the file, not stated by a header
 _SOFT_FRAMES = 1152  # tolerance of these: a frame of an MP3
+# Formats and sample types in which libsndfile finds a sample without decoding those before it. It does so in an MP3
+# too, but then complains on stderr of frames that refer to earlier ones.
+_SOUGHT_FORMATS = ("FLAC", "OGG")
+_SOUGHT_TYPES = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 
 
 def open_sound_file(encoded: EncodedAudio) -> soundfile.SoundFile:
@@ -47,10 +51,17 @@ def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None)
     frames = file.frames if samples is None and not is_unknown else samples
     promised = None if is_soft else frames
 
-    def blocks() -> Iterator[Frames]:
-        done, longest = 0, max(1024, BLOCK_FRAMES // file.channels)
-        while promised is None or done < promised:
-            wanted = longest if promised is None else min(longest, promised - done)
+    can_seek = frames is not None and (file.format in _SOUGHT_FORMATS or file.subtype in _SOUGHT_TYPES)
+
+    def blocks(first: int = 0, stop: int | None = None) -> Iterator[Frames]:
+        done = file.seek(first) if can_seek and frames is not None and 0 < first < frames else 0
+        return part_of(decoded(done, stop), first - done, None)
+
+    def decoded(done: int, stop: int | None) -> Iterator[Frames]:
+        longest = max(1024, BLOCK_FRAMES // file.channels)
+        end = min((each for each in (promised, stop) if each is not None), default=None)
+        while end is None or done < end:
+            wanted = longest if end is None else min(longest, end - done)
             try:
                 block = file.read(wanted, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
@@ -59,7 +70,8 @@ def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None)
                 break
             done += len(block)
             yield block if len(block) == wanted else block.copy()  # otherwise the view keeps a whole block in memory
-        if frames is not None and done < frames - (_SOFT_FRAMES if is_soft else 0):
+        expected = frames if frames is None or stop is None else min(frames, stop)
+        if expected is not None and done < expected - (_SOFT_FRAMES if is_soft else 0):
             raise broken_off(name, done / file.samplerate, frames, file.samplerate, "the data ends")
 
     def measure() -> float:
