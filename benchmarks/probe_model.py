@@ -26,7 +26,7 @@ from tqdm import tqdm
 from sonant.analysis import Curve, Estimate, Measure, layer_table, plot_layers
 from sonant.audio import read
 from sonant.audio.mel import mfcc_with_deltas
-from sonant.data.manifest import ManifestEntry, read_manifest
+from sonant.data import ManifestEntry, read_manifest
 from sonant.errors import ManifestError
 from sonant.evaluation import (
     Split,

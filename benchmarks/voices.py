@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 import sonant
 from sonant.audio import read
-from sonant.data.manifest import ManifestEntry, read_manifest
+from sonant.data import ManifestEntry, read_manifest
 from sonant.decoding.known_voices import EnrolledRecording, KnownVoices, Person
 from sonant.decoding.voice_calibration import VoiceCalibration, comparable
 from sonant.evaluation import calibrate_voices, eer, speaker_bootstrap

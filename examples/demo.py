@@ -20,7 +20,7 @@ from rich.text import Text
 import sonant
 from sonant import audio
 from sonant.audio.mel import fbank
-from sonant.data.manifest import ManifestEntry, read_manifest
+from sonant.data import ManifestEntry, read_manifest
 
 SPEECH = Path(__file__).parent / "speech"
 DRAWN = "es-allison-queue.flac"

@@ -138,6 +138,14 @@ PAGES = {
             "upload": "speech.wav",
         },
     ),
+    "manifests.md": Page(
+        files={
+            "recordings/ann/1.wav": partial(speech, name="en-allison-busy"),
+            "recordings/ann/1.txt": lambda path: path.write_text("BUSY"),
+            "recordings/bob/2.wav": partial(speech, name="en-allison-queue"),
+        },
+        names=lambda: {"encoder": sonant.load("sonant/wavlm-tiny")},
+    ),
     "checkpoints.md": Page(
         files={
             "microsoft/wavlm-base-plus": partial(model, WavLMConfig(**SMALL)),

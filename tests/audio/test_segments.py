@@ -65,9 +65,7 @@ def test_a_segment_outside_its_recording_is_named(encode, speechlike, kind):
 def test_a_stream_of_unknown_length_has_segments_too(encode_av, speechlike):
     data = encode_av(speechlike(3.0, 48000)[:, 0], 48000, "flac", "flac", piped=True)
     whole = audio.read(data, sampling_rate=48000)
-    np.testing.assert_array_equal(
-        audio.read(data, sampling_rate=48000, segment=Segment(1.0, 2.0)), whole[48000:96000]
-    )
+    np.testing.assert_array_equal(audio.read(data, sampling_rate=48000, segment=Segment(1.0, 2.0)), whole[48000:96000])
     for segment in (Segment(2.0, 4.0), Segment(4.0)):
         with pytest.raises(MissingSegment, match=str(segment)):
             audio.read(data, segment=segment)

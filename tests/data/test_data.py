@@ -12,6 +12,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sonant import audio
+from sonant.audio import Segment
 from sonant.data import LabelStore, ManifestEntry, WaveformStore, read_manifest
 from sonant.errors import ConfigurationError, ManifestError
 
@@ -42,7 +44,7 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
 
 
 def test_missing_and_empty_manifests_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="no manifest"):
+    with pytest.raises(ManifestError, match="no audio.*manifest"):
         read_manifest(tmp_path)
     (tmp_path / "manifest.jsonl").write_text("\n")
     with pytest.raises(ManifestError, match="lists no recordings"):
@@ -176,3 +178,27 @@ def test_labels_take_as_many_bytes_as_they_need(tmp_path: Path) -> None:
         assert four[number].tolist() == (row + 65_536).tolist()
     assert two.all().tolist() == [0, 65_535, 7, 12]
     assert (two.all().itemsize, four.all().itemsize) == (2, 4)
+
+
+def test_segments_and_channels_are_decoded_by_themselves(tmp_path: Path) -> None:
+    samples = 0.1 * np.random.default_rng(0).standard_normal((32_000, 2))
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    path = tmp_path / "a.wav"
+    rows = [
+        ManifestEntry(path, segment=Segment(0.5, 1.0)),
+        ManifestEntry(path, segment=Segment(1.0, 9.0)),
+        ManifestEntry(path, segment=Segment(0.5, 1.0), channel=1),
+        ManifestEntry(path),
+        ManifestEntry(tmp_path / "b.wav", data=path.read_bytes()),
+    ]
+    store = WaveformStore.build(rows, tmp_path / "store")
+    whole, right = audio.read(path), audio.read(path, channel=1)
+    expected = [whole[8000:16000], right[8000:16000], whole, whole]
+    for number, waveform in enumerate(expected):
+        np.testing.assert_allclose(store[number], waveform, atol=1e-4)
+    assert list(store.rows) == [0, 2, 3, 4]
+    assert list(store.skipped) == [f"{path}, 1 to 9 s"]
+    assert WaveformStore.build(rows, tmp_path / "store").fingerprint == store.fingerprint
+    for other in (Segment(0.5, 1.5), None):
+        with pytest.raises(ConfigurationError):
+            WaveformStore.build([replace(rows[0], segment=other), *rows[1:]], tmp_path / "store")

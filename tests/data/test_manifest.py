@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from sonant.audio import Segment
 from sonant.data import ManifestEntry, read_manifest
 from sonant.data.manifest import OTHER_LISTS, is_manifest
-from sonant.errors import AudioWarning, ManifestError
+from sonant.errors import ManifestError
 
 ROWS: list[dict[str, Any]] = [
     {"path": "a.wav", "duration": 2.5, "text": "one, two"},
@@ -64,7 +66,7 @@ def test_line_ends_and_byte_order_marks_change_nothing(end: str, mark: str, tmp_
 
 def test_the_names_of_other_toolkits(tmp_path: Path) -> None:
     nemo = put(tmp_path, "train.json", '{"audio_filepath": "a.wav", "duration": 1.5, "text": "hi", "offset": 0}\n')
-    assert read_manifest(nemo) == [ManifestEntry(tmp_path / "a.wav", 1.5, {"text": "hi", "offset": 0})]
+    assert read_manifest(nemo) == [ManifestEntry(tmp_path / "a.wav", 1.5, {"text": "hi"}, Segment(0.0, 1.5))]
     folder = put(tmp_path, "metadata.csv", "file_name,label\na.wav,dog\n")
     assert read_manifest(folder) == [ManifestEntry(tmp_path / "a.wav", None, {"label": "dog"})]
     fairseq = put(tmp_path, "train.tsv", "/data/speech\na/b.flac\t16000\nc d.flac\t320\n")
@@ -105,7 +107,12 @@ def test_the_names_of_other_toolkits(tmp_path: Path) -> None:
         ("a.csv", "path\n", "lists no recordings"),
         ("a.jsonl", '[{"path": "a.wav"}]', "one a line"),
         ("a.jsonl", '{"path": "a.wav", "duration": true}', "expected seconds"),
-        ("a.json", '{"audio_filepath": "a.wav", "offset": 1.5}', "offset=1.5 asks for a part"),
+        ("a.json", '{"audio_filepath": "a.wav", "offset": 1.5, "start": 1}', "'start' and 'offset' both"),
+        ("a.csv", "path,start,end\na.wav,2,1.5\n", "ends at 1.5 s, and begins at 2 s"),
+        ("a.csv", "path,start,end,duration\na.wav,1,2,60\n", "has a 'duration' of 60 s.*whole recording"),
+        ("a.csv", "path,start\na.wav,soon\n", "'start' is 'soon'; expected seconds"),
+        ("a.csv", "path,channel\na.wav,left\n", "'channel' is 'left'; expected the number"),
+        ("a.csv", "path,channel\na.wav,-1\n", "expected the number"),
         ("a.tsv", "/root\na.wav\t100\nb.wav\n", r"a\.tsv:3: expected a path, a tab and a number of samples"),
         ("a.csv", "path,text\na.wav,zwölf\n".encode("latin-1"), r"a\.csv:2: 'text' is not UTF-8"),
         ("a.csv", "path\nmüller.wav\n".encode("latin-1"), r"a\.csv:2: 'path' is not UTF-8"),
@@ -115,7 +122,7 @@ def test_the_names_of_other_toolkits(tmp_path: Path) -> None:
         ("wav.scp", "utt raw.ark:17\n", "place in an archive"),
         ("wav.scp", "utt\n", "expected a name and the path"),
         ("wav.scp", "utt a.wav\nutt b.wav\n", r"wav\.scp:2: 'utt' stands here a second time"),
-        ("segments", "utt1 rec1 0.0 1.5\n", "list of parts of recordings.*wav.scp"),
+        ("segments", "utt1 rec1 0.0 1.5\n", r"cuts the recordings of a wav\.scp.*none beside it"),
         ("list.txt", "a.wav\n", r"no list of recordings.*\.jsonl.*\.csv.*\.parquet.*wav\.scp"),
         ("some.flac", b"fLaC", "single recording is listed"),
     ],
@@ -137,11 +144,86 @@ def test_a_file_name_that_is_not_utf8_is_read_where_it_exists(tmp_path: Path) ->
     assert len(read_manifest(put(tmp_path / "\udcfc", "list.csv", "path\nmissing.wav\n"))) == 1
 
 
-def test_segments_beside_a_wav_scp_are_not_ignored_in_silence(tmp_path: Path) -> None:
-    put(tmp_path, "segments", "utt1 rec1 0.0 1.5\n")
-    put(tmp_path, "text", "utt1 HELLO\n")
-    with pytest.warns(AudioWarning, match="segments cuts the recordings"):
-        assert len(read_manifest(put(tmp_path, "wav.scp", "rec1 a.wav\n"))) == 1
+SEGMENTS = [
+    ManifestEntry(Path("a.wav"), 1.5, {"id": "one", "text": "HI"}, Segment(0.5, 2.0)),
+    ManifestEntry(Path("a.wav"), 4.25, {"id": "two", "text": "YOU"}, Segment(2.0, 6.25), channel=1),
+]
+NEMO = (
+    '{"audio_filepath": "a.wav", "offset": 0.5, "duration": 1.5, "id": "one", "text": "HI"}\n'
+    '{"audio_filepath": "a.wav", "offset": 2, "duration": 4.25, "channel": 1, "id": "two", "text": "YOU"}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "path,start,end,channel,id,text\na.wav,0.5,2,,one,HI\na.wav,2,6.25,1,two,YOU\n"),
+        ("a.tsv", "path\toffset\tduration\tchannel\tid\ttext\na.wav\t.5\t1.5\t\tone\tHI\na.wav\t2\t4.25\t1\ttwo\tYOU"),
+        ("nemo.json", NEMO),
+    ],
+)
+def test_every_format_has_segments_and_channels(name: str, content: str, tmp_path: Path) -> None:
+    expected = [replace(entry, path=tmp_path / "a.wav") for entry in SEGMENTS]
+    assert read_manifest(put(tmp_path, name, content)) == expected
+
+
+def test_a_folder_of_kaldi_with_segments(tmp_path: Path) -> None:
+    scp = put(tmp_path, "wav.scp", "talk a.wav\nunused b.wav\n")
+    put(tmp_path, "segments", "one talk 0.5 2.0\ntwo talk 2.0 6.25 1\nrest talk 6.25 -1\n")
+    put(tmp_path, "text", "one HI\ntwo YOU\n")
+    put(tmp_path, "utt2spk", "one ann\nrest bob\n")
+    put(tmp_path, "utt2dur", "one 1.4999\n")
+    expected = [
+        *(replace(e, path=tmp_path / "a.wav", fields={**e.fields, "recording": "talk"}) for e in SEGMENTS),
+        ManifestEntry(tmp_path / "a.wav", None, {"id": "rest", "recording": "talk", "speaker": "bob"}, Segment(6.25)),
+    ]
+    expected[0] = replace(expected[0], fields={**expected[0].fields, "speaker": "ann"})
+    assert read_manifest(scp) == read_manifest(tmp_path / "segments") == read_manifest(tmp_path) == expected
+    for lines, message in [
+        ("one other 0 1\n", r"segments:1: there is no recording 'other'"),
+        ("one talk 0\n", "expected the names of an utterance"),
+        ("one talk 0 1\none talk 1 2\n", "'one' stands here a second time"),
+        ("one talk 3 2\n", r"segments:1: the segment ends at 2 s"),
+    ]:
+        put(tmp_path, "segments", lines)
+        with pytest.raises(ManifestError, match=message):
+            read_manifest(scp)
+
+
+def test_labels_beside_a_list_of_fairseq(tmp_path: Path) -> None:
+    listed = put(tmp_path, "train.tsv", "/data\na.flac\t16000\nb.flac\t320\n")
+    put(tmp_path, "train.ltr", "H I | Y O U |\n\n")
+    put(tmp_path, "train.phn", "HH AY\nY UW\n")
+    assert [entry.fields.get("text") for entry in read_manifest(listed)] == ["HI YOU", ""]
+    put(tmp_path, "train.wrd", "HI YOU\nTHERE\n")
+    first, second = (entry.fields for entry in read_manifest(listed))
+    assert (first["text"], second["text"], first["phones"]) == ("HI YOU", "THERE", "HH AY")
+    put(tmp_path, "train.wrd", "HI YOU\n")
+    with pytest.raises(ManifestError, match="has 1 lines, and .* lists 2 recordings"):
+        read_manifest(listed)
+
+
+def test_a_table_of_hugging_face_holds_the_recordings(tmp_path: Path) -> None:
+    rows = [
+        {"audio": {"bytes": b"RIFF", "path": "a.wav"}, "label": 3},
+        {"audio": {"bytes": b"fLaC", "path": None}, "label": 4},
+        {"audio": {"bytes": None, "path": "there/c.wav"}, "label": 5},
+    ]
+    pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    first, second, third = read_manifest(tmp_path / "t.parquet")
+    assert first == ManifestEntry(tmp_path / "a.wav", None, {"label": 3}, data=b"RIFF")
+    assert (second.audio, second.path.name, second.fields) == (b"fLaC", "t_parquet_row_2", {"label": 4})
+    assert third == ManifestEntry(tmp_path / "there/c.wav", None, {"label": 5})
+
+
+def test_the_list_of_a_folder(tmp_path: Path) -> None:
+    put(tmp_path, "metadata.csv", "file_name,label\na.wav,dog\n")
+    assert read_manifest(tmp_path) == [ManifestEntry(tmp_path / "a.wav", None, {"label": "dog"})]
+    put(tmp_path, "wav.scp", "one b.wav\n")
+    with pytest.raises(ManifestError, match=r"several lists of recordings: wav\.scp, metadata\.csv"):
+        read_manifest(tmp_path)
+    put(tmp_path, "manifest.jsonl", '{"path": "c.wav"}\n')
+    assert read_manifest(tmp_path) == [ManifestEntry(tmp_path / "c.wav")]
 
 
 def test_names_of_lists() -> None:

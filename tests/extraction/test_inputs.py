@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sonant.errors import AudioNotFound, ManifestError, UndecodableAudio
+from sonant.errors import AudioNotFound, ConfigurationError, ManifestError, UndecodableAudio
 from sonant.extraction import inputs
+from sonant.extraction.names import key_of
 from sonant.extraction.sources import AudioSource
 from sonant.extraction.special_files import Unusable
 
@@ -65,6 +66,35 @@ def test_a_recording_named_twice_is_refused(tmp_path: Path) -> None:
     manifest.write_text('{"path": "a.wav"}\n{"path": "a.wav"}\n')
     with pytest.raises(ManifestError, match=r"'a\.wav'"):
         gather(manifest)
+
+
+def test_segments_and_channels_of_a_manifest_are_entries_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,start,end,channel\na.wav,0.5,2,\na.wav,0.5,2,1\na.wav,3,,\na.wav,,,\n")
+    entries = gather(tmp_path / "list.csv")
+    assert [entry.facts for entry in entries] == [
+        {"path": "a.wav", "offset": 0.5, "duration": 1.5},
+        {"path": "a.wav", "channel": 1, "offset": 0.5, "duration": 1.5},
+        {"path": "a.wav", "offset": 3.0},
+        {"path": "a.wav"},
+    ]
+    assert len({entry.key for entry in entries}) == 4
+    assert [entry.key for entry in entries] == [key_of(entry.facts) for entry in entries]
+    names = ["a.0.5-2s.wav", "a.channel1.0.5-2s.wav", "a.3-s.wav", "a.wav"]
+    assert [entry.file_name for entry in entries] == names
+    assert entries[0].name == "a.wav, 0.5 to 2 s"
+    with pytest.raises(ConfigurationError, match=r"channel=0 was given, and the manifest itself names channels"):
+        gather(tmp_path / "list.csv", channel=0)
+    with (tmp_path / "list.csv").open("a") as file:
+        file.write("a.wav,0.5,2.0,1\n")
+    with pytest.raises(ManifestError, match=r"1 recordings more than once.*'a\.wav, 0\.5 to 2 s'"):
+        gather(tmp_path / "list.csv")
+
+
+def test_a_folder_of_lists_without_audio_is_read_by_its_list(tmp_path: Path) -> None:
+    (tmp_path / "wav.scp").write_text("one /else/a.wav\n")
+    assert [entry.label for entry in gather(tmp_path)] == ["/else/a.wav"]
+    touch(tmp_path, "b.wav")
+    assert [entry.label for entry in gather(tmp_path)] == ["b.wav"]
 
 
 def test_bytes_come_from_standard_input() -> None:

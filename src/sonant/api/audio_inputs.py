@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sonant.data import ManifestEntry
+
 Answer = TypeVar("Answer")
 
 
@@ -34,6 +36,7 @@ Container: TypeAlias = (  # a recording with its sampling rate
     | tuple[Samples, int]
     | tuple[int, Samples]
     | Mapping[str, Any]
+    | ManifestEntry
 )
 AudioInput: TypeAlias = Container | Samples
 """One recording: path, bytes, file object, array, tensor, `(array, rate)` or `{"array", "sampling_rate"}`."""

@@ -5,10 +5,11 @@ from typing import Any
 
 from sonant.api.audio_inputs import AudioInput, AudioInputs
 from sonant.audio import Channel
+from sonant.data import ManifestEntry
 from sonant.errors import ConfigurationError
 from sonant.extraction.channels import by_channel
 from sonant.extraction.engine import Outcome
-from sonant.extraction.sources import AudioSource, is_many, rewound
+from sonant.extraction.sources import AudioSource, channel_of, is_many, rewound
 
 
 class Recordings:
@@ -38,16 +39,22 @@ class Recordings:
             twice_at_once: whether two readers use a recording at the same time.
         """
         self._is_many, self._by_channel = is_many(audio), channel == "all"
-        whole = [
-            AudioSource(
-                rewound(item, twice_at_once=twice_at_once or self._by_channel),
-                sampling_rate,
-                min_samples,
-                source_rate=source_rate,
-                channel=channel,
-            )
-            for item in listed(audio)
-        ]
+
+        def source(item: Any) -> AudioSource:
+            if isinstance(item, ManifestEntry):
+                return AudioSource(
+                    rewound(item.audio),
+                    sampling_rate,
+                    min_samples,
+                    known_seconds=item.duration,
+                    label=str(item.path),
+                    channel=channel_of(item, channel),
+                    segment=item.segment,
+                )
+            given = rewound(item, twice_at_once=twice_at_once or self._by_channel)
+            return AudioSource(given, sampling_rate, min_samples, source_rate=source_rate, channel=channel)
+
+        whole = [source(item) for item in listed(audio)]
         self.count = len(whole)
         self._groups = by_channel(whole)
         self.sources = [source for group in self._groups for source in group]

@@ -43,7 +43,8 @@ class Segment:
         return None if self.end is None else self.end - self.start
 
     def __str__(self) -> str:
-        return f"from {number(self.start)} s" if self.end is None else f"{number(self.start)} to {number(self.end)} s"
+        start = seconds_text(self.start)
+        return f"from {start} s" if self.end is None else f"{start} to {seconds_text(self.end)} s"
 
     def samples(self, rate: int, frames: int | None, name: str) -> tuple[int, int | None]:
         """Return the numbers of the first sample and of the one after the last; None for an unknown end.
@@ -77,6 +78,6 @@ class Segment:
         )
 
 
-def number(seconds: float) -> str:
+def seconds_text(seconds: float) -> str:
     """Return seconds as text, to the microsecond, without trailing zeros."""
     return f"{seconds:.6f}".rstrip("0").rstrip(".")

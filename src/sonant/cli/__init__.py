@@ -41,6 +41,7 @@ VERBS: dict[str, Verb] = {
     "voices export": Verb("sonant.cli.voices:export", "print all that is stored, as JSON"),
     "voices calibrate": Verb("sonant.cli.voices:calibrate", "calibrate comparisons on recordings of known speakers"),
     "classify": Verb("sonant.cli.classify:classify", "say of whole recordings what a head was trained for"),
+    "manifest": Verb("sonant.cli.manifest:manifest", "list a folder of recordings, with durations and labels"),
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "pretrain curves": Verb("sonant.cli.curves:curves", "plot the metrics of runs of pretraining"),
     "train": Verb("sonant.cli.train:train", "train a model on labels of recordings"),

@@ -61,8 +61,8 @@ def _announce(what: str, estimate: "WorkEstimate") -> None:
     gone = f", {estimate.gone} gone since" if estimate.gone else ""
     unreadable = f", {estimate.unreadable} cannot be read" if estimate.unreadable else ""
     print(
-        f"{_recordings(estimate.recordings)}, {_time(estimate.seconds)} of audio, about {_size(estimate.num_bytes)} of "
-        f"{what}{kept}{changed}{gone}{unreadable}",
+        f"{recordings_text(estimate.recordings)}, {time_text(estimate.seconds)} of audio, about "
+        f"{_size(estimate.num_bytes)} of {what}{kept}{changed}{gone}{unreadable}",
         file=sys.stderr,
     )
 
@@ -73,8 +73,8 @@ def _print(summary: "Summary", what: str) -> None:
     changed = f", {summary.changed} had changed" if summary.changed else ""
     gone = f", {summary.gone} gone and dropped" if summary.gone else ""
     print(
-        f"{_recordings(summary.computed)} turned into {what}, {_time(summary.seconds)} of audio in "
-        f"{_time(summary.wall_seconds)}{speed}{kept}{changed}{gone}"
+        f"{recordings_text(summary.computed)} turned into {what}, {time_text(summary.seconds)} of audio in "
+        f"{time_text(summary.wall_seconds)}{speed}{kept}{changed}{gone}"
     )
     print(f"{summary.output}  {_size(summary.num_bytes)}")
     if summary.errors is not None:
@@ -102,11 +102,13 @@ def _print_json(summary: "Summary") -> None:
     print_json(asdict(summary), default=str)
 
 
-def _recordings(number: int) -> str:
+def recordings_text(number: int) -> str:
+    """Return a number of recordings as text."""
     return "1 recording" if number == 1 else f"{number} recordings"
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """Return a time in s, min or h."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.2f} h"

@@ -259,7 +259,8 @@ def calibrate(
     voice_calibrations take; voices.json beside a checkpoint is used with it by itself.
 
     Args:
-        manifest: lists the recordings, with a column for the speaker.
+        manifest (MANIFEST|FOLDER): lists the recordings, with a column for the speaker; or a folder of recordings,
+            with a folder for each speaker (--label label).
         false_accept: share of the pairs of two speakers that the threshold takes for one.
         label: name of the column.
         output (-o FILE): of the calibration, in place of the file of voices; calibrations of other models in it are
@@ -271,7 +272,7 @@ def calibrate(
         sonant voices calibrate speakers.csv --label who --false-accept 0.001 --voices office.voices
         sonant voices calibrate speakers.jsonl -m checkpoints/mine -o checkpoints/mine/voices.json
     """
-    from sonant.data.manifest import read_manifest
+    from sonant.data import read_manifest
     from sonant.errors import ManifestError
 
     entries = read_manifest(manifest)
@@ -287,7 +288,7 @@ def calibrate(
         "on_error": "skip",
         "on_failure": lambda number, error: failures.append((number, error)),
     }
-    recordings, speakers = zip(*((str(entry.path), str(entry.fields[label])) for entry in entries), strict=True)
+    recordings, speakers = zip(*((entry, str(entry.fields[label])) for entry in entries), strict=True)
     if output is None:
         calibration = options.opened(default=DEFAULT).calibrate(recordings, speakers, **how)
     else:
@@ -297,7 +298,7 @@ def calibrate(
         calibration = encoder.calibrate_voices(recordings, speakers, **how)
         write_calibration(output, encoder.voice_fingerprint, calibration)
     for number, error in failures:
-        _print_error(str(entries[number].path), error)
+        _print_error(entries[number].name, error)
     if json:
         print_json(calibration.as_data(), indent=2)
     else:

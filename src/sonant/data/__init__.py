@@ -1,7 +1,9 @@
 """Corpora: manifests, decoded waveforms and frame labels on disk, and samplers of batches."""
 
+from sonant.data.entries import ManifestEntry
 from sonant.data.labels import LabelStore
-from sonant.data.manifest import ManifestEntry, read_manifest
+from sonant.data.manifest import read_manifest
+from sonant.data.manifest_writer import MadeManifest, make_manifest, write_manifest
 from sonant.data.sampler import SAMPLERS, BatchSampler, BucketSampler, Fill, LengthSampler, PackingSampler
 from sonant.data.waveforms import WaveformStore
 
@@ -12,8 +14,11 @@ __all__ = [
     "Fill",
     "LabelStore",
     "LengthSampler",
+    "MadeManifest",
     "ManifestEntry",
     "PackingSampler",
     "WaveformStore",
+    "make_manifest",
     "read_manifest",
+    "write_manifest",
 ]

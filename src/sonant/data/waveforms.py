@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonant import audio
+from sonant.data.entries import ManifestEntry
 from sonant.data.files import atomic
-from sonant.data.manifest import ManifestEntry
 from sonant.data.progress import Progress
 from sonant.data.settings import write_or_check_settings
 from sonant.errors import AudioError, ManifestError, some_of
@@ -38,7 +38,7 @@ class WaveformStore:
         rows: int64 (recordings,), row of each in its manifest, in which unreadable recordings count too.
         num_rows: of the manifest.
         lengths: int64 (recordings,), in samples.
-        skipped: error message of each unreadable recording, by path.
+        skipped: error message of each unreadable recording, by name (`ManifestEntry.identity`).
         fingerprint: short hash of all waveforms.
     """
 
@@ -53,7 +53,7 @@ class WaveformStore:
         self.num_rows = len(entries)
         self.rows = np.flatnonzero(["error" not in entry for entry in entries])
         self.lengths: NDArray[np.int64] = np.array([entry["samples"] for entry in kept], dtype=np.int64)
-        self.skipped = {entry["path"]: entry["error"] for entry in entries if "error" in entry}
+        self.skipped = {entry.get("part", entry["path"]): entry["error"] for entry in entries if "error" in entry}
         said = [[entry["samples"], entry.get("crc32")] for entry in kept]
         self.fingerprint = f"sha256:{sha256(json.dumps(said).encode()).hexdigest()[:16]}"
         self._ends = np.cumsum(self.lengths)
@@ -83,10 +83,10 @@ class WaveformStore:
         """
         folder = Path(folder)
         index_path, samples_path = folder / "index.jsonl", folder / FILES[sample_type]
-        paths = [str(recording.path.resolve()) for recording in recordings]
+        names = [recording.identity for recording in recordings]
         done = _read_index(index_path) if index_path.exists() else []
         folder.mkdir(parents=True, exist_ok=True)
-        listed = {"recordings": len(paths), "manifest": f"sha256:{sha256(json.dumps(paths).encode()).hexdigest()[:16]}"}
+        listed = {"recordings": len(names), "manifest": f"sha256:{sha256(json.dumps(names).encode()).hexdigest()[:16]}"}
         kind = {} if sample_type == "int16" else {"sample_type": sample_type}  # earlier versions knew no other
         write_or_check_settings(
             folder / "settings.json", {"sampling_rate": sampling_rate, **listed, **kind}, has_results=bool(done)
@@ -157,7 +157,7 @@ class WaveformStore:
 
 def _decode(recording: ManifestEntry, sampling_rate: int, sample_type: SampleType) -> Samples | AudioError:
     try:
-        waveform = audio.read(recording.path, sampling_rate=sampling_rate)
+        waveform = audio.read(recording.audio, sampling_rate=sampling_rate, **recording.part)
     except AudioError as error:
         return error
     if sample_type == "float32":
@@ -184,17 +184,22 @@ def _holds_bytes(value: object) -> bool:
 
 
 def _entry(recording: ManifestEntry, result: Samples | AudioError) -> dict[str, Any]:
-    """Make the index entry of a recording: its file, and its length and checksum or error."""
-    about: dict[str, Any] = {"path": str(recording.path.resolve()), "file": _state_of(recording.path)}
+    """Make the index entry of a recording: its file, its part of it, and its length and checksum or error."""
+    path, identity = str(recording.path.resolve()), recording.identity
+    about: dict[str, Any] = {"path": path, "file": _state_of(recording)} | (
+        {} if identity == path else {"part": identity}
+    )
     if isinstance(result, AudioError):
         return about | {"error": str(result)}
     return about | {"samples": len(result), "crc32": crc32(result.tobytes())}
 
 
-def _state_of(path: Path) -> list[int] | None:
-    """Return size and modification time of a file; None if it is missing."""
+def _state_of(recording: ManifestEntry) -> list[int] | None:
+    """Return size and modification time of a file, size and checksum of bytes in a table; None if it is missing."""
+    if recording.data is not None:
+        return [len(recording.data), crc32(recording.data)]
     try:
-        found = path.stat()
+        found = recording.path.stat()
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns]
@@ -204,12 +209,12 @@ def _check_unchanged(done: Sequence[Mapping[str, Any]], recordings: Sequence[Man
     """Raise ManifestError if samples of recordings have changed since decoding; missing files are accepted."""
     changed = []
     for entry, recording in zip(done, recordings, strict=False):
-        state = _state_of(recording.path)
+        state = _state_of(recording)
         if state is None or state == entry.get("file"):
             continue
         now = _entry(recording, decode(recording))
         if [now.get(key) for key in ("samples", "crc32")] != [entry.get(key) for key in ("samples", "crc32")]:
-            changed.append(str(recording.path))
+            changed.append(recording.name)
     if changed:
         raise ManifestError(
             f"Recordings have changed since they were decoded: {some_of(changed, 5)}. What was made of them "

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar, get_args
 
 from sonant.data.files import as_path
+from sonant.data.folders import AUDIO_SUFFIXES
 from sonant.data.lock import output_lock
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.inputs import AUDIO_SUFFIXES, check_source
+from sonant.extraction.inputs import check_source
 from sonant.extraction.vector_files import VECTOR_FORMATS, VectorFormat
 
 UnitFormat = Literal["text", "jsonl", "npy"]

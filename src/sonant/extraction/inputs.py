@@ -2,21 +2,23 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from sonant.audio import Channel
 from sonant.audio.channels import check_channel
+from sonant.audio.segments import seconds_text
+from sonant.data.entries import ManifestEntry
 from sonant.data.files import as_path
-from sonant.data.manifest import is_manifest, read_manifest
+from sonant.data.folders import AUDIO_SUFFIXES, is_audio, search
+from sonant.data.manifest import is_manifest, list_in, read_manifest
 from sonant.errors import AudioNotFound, ConfigurationError, ManifestError
 from sonant.extraction.channels import by_channel
-from sonant.extraction.folders import search
 from sonant.extraction.names import key_of, readable_name, without_ending
-from sonant.extraction.sources import AudioSource
+from sonant.extraction.sources import AudioSource, channel_of
 from sonant.extraction.special_files import (
     Stamp,
     Unusable,
@@ -26,11 +28,6 @@ from sonant.extraction.special_files import (
     stamp_of_bytes,
     unlisted,
 )
-
-# Formats of soundfile; below, those of the extra `audio`.
-_SOUNDFILE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph"
-_PYAV = "m4a mp4 aac webm mka mkv wma amr 3gp"
-AUDIO_SUFFIXES = frozenset(f".{name}" for name in f"{_SOUNDFILE} {_PYAV}".split())
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,16 @@ class Entry(AudioSource):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The first fields of its lines in results: the path, and the channel if one was chosen."""
-        return {"path": self.label} if self.channel is None else {"path": self.label, "channel": self.channel}
+        """The first fields of its lines in results: the path, the channel if one was chosen, and the segment.
+
+        The segment has NeMo's names, `offset` and `duration`.
+        """
+        facts: dict[str, Any] = {"path": self.label} | ({} if self.channel is None else {"channel": self.channel})
+        if self.segment is not None:
+            facts["offset"] = round(self.segment.start, 6)
+            if self.segment.duration is not None:
+                facts["duration"] = round(self.segment.duration, 6)
+        return facts
 
     @property
     def key(self) -> str:
@@ -57,14 +62,29 @@ class Entry(AudioSource):
 
     @property
     def file_name(self) -> str:
-        """The name that output files are derived from, with the channel before the ending if one was chosen."""
-        if self.channel is None:
-            return self.label
-        stem = without_ending(self.label)
-        return f"{stem}.channel{self.channel}{self.label[len(stem) :]}"
+        """The name that output files are derived from, with the channel and the segment before the ending, if any."""
+        of_channel = "" if self.channel is None else f".channel{self.channel}"
+        return _before_ending(self.label, of_channel + self._times)
+
+    @property
+    def segment_name(self) -> str:
+        """The name with the segment before the ending, if it is one."""
+        return _before_ending(self.label, self._times)
+
+    @property
+    def _times(self) -> str:
+        if self.segment is None:
+            return ""
+        end = "" if self.segment.end is None else seconds_text(self.segment.end)
+        return f".{seconds_text(self.segment.start)}-{end}s"
 
 
-Make = Callable[..., Entry]  # audio, label, stamp, known_seconds to an entry
+Make = Callable[..., Entry]  # audio, label, stamp and further fields to an entry
+
+
+def _before_ending(name: str, text: str) -> str:
+    stem = without_ending(name)
+    return f"{stem}{text}{name[len(stem) :]}" if text else name
 
 
 def gather(
@@ -79,10 +99,11 @@ def gather(
     """Return the recordings of a source, each once, in a fixed order.
 
     Args:
-        source: a folder (searched recursively, without hidden files), a manifest (see `sonant.data.read_manifest`),
-            "-", or a recording, which may be a pipe.
+        source: a folder (searched recursively, without hidden files; one without audio may hold a list, such as
+            Kaldi's), a manifest (see `sonant.data.read_manifest`), "-", or a recording, which may be a pipe.
         sampling_rate, min_samples: as in `AudioSource`.
-        channel: None or "mix": mean of the channels; a number: one of them; "all": an entry for each.
+        channel: None or "mix": mean of the channels; a number: one of them; "all": an entry for each. Not for a
+            manifest that names channels itself.
         stdin: the file that "-" reads.
         leave_out: a folder not to search, such as the output.
 
@@ -141,10 +162,12 @@ def origin(source: str | PathLike[str]) -> str:
 
 
 def _folder(folder: Path, make: Make, leave_out: Path | None) -> list[Entry]:
-    files, failures = search(folder, _is_audio, leave_out=leave_out)
+    files, failures = search(folder, is_audio, leave_out=leave_out)
     if folder in failures:
         raise AudioNotFound(f"The folder {str(folder)!r} could not be listed: {failures[folder].strerror}.")
     if not files and not failures:
+        if (listed := list_in(folder)) is not None:
+            return _manifest(listed, make)
         raise AudioNotFound(
             f"The folder {str(folder)!r} holds no audio. Looked, in its subfolders too, for files that end in: "
             f"{' '.join(sorted(AUDIO_SUFFIXES))}. Files with other names can be listed in a manifest."
@@ -157,10 +180,6 @@ def _folder(folder: Path, make: Make, leave_out: Path | None) -> list[Entry]:
     return [entries[path] for path in sorted(entries, key=str)]
 
 
-def _is_audio(name: str) -> bool:
-    return PurePath(name).suffix.lower() in AUDIO_SUFFIXES
-
-
 def _name(path: Path, folder: Path) -> str:
     return readable_name((path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix())
 
@@ -168,15 +187,26 @@ def _name(path: Path, folder: Path) -> str:
 def _manifest(path: Path, make: Make) -> list[Entry]:
     recordings = read_manifest(path)
     entries = [
-        make(audio, label=_name(recording.path, path.parent), known_seconds=recording.duration, stamp=stamp)
-        for recording, (audio, stamp) in zip(
-            recordings, look_at_all([recording.path for recording in recordings]), strict=True
-        )
+        _listed(recording, path.parent, make, *looked)
+        for recording, looked in zip(recordings, look_at_all([recording.path for recording in recordings]), strict=True)
     ]
-    double = [name for name, times in Counter(entry.label for entry in entries).items() if times > 1]
+    times = Counter(entry.key for entry in entries)
+    double = [entry.name for entry in {entry.key: entry for entry in entries}.values() if times[entry.key] > 1]
     if double:
         raise ManifestError(
             f"{path} names {len(double)} recordings more than once, the first of them {double[0]!r}. "
             "Every recording gives one result: keep one line of each."
         )
     return entries
+
+
+def _listed(recording: ManifestEntry, folder: Path, make: Make, audio: Path | Unusable, stamp: Stamp) -> Entry:
+    """Make the entry of a row, from what is at its path."""
+    entry = make(
+        audio if recording.data is None else recording.data,
+        label=_name(recording.path, folder),
+        known_seconds=recording.duration,
+        stamp=stamp if recording.data is None else stamp_of_bytes(recording.data),
+        segment=recording.segment,
+    )
+    return replace(entry, channel=channel_of(recording, entry.channel))

@@ -41,9 +41,11 @@ def complaint(name: str, error: Exception | str) -> str:
 
 
 def key_of(row: Mapping[str, Any]) -> str:
-    """Return the key of an index line: the path, and the channel if one was chosen."""
-    path = str(row["path"])
-    return path if row.get("channel") is None else f"{path}\0{row['channel']}"
+    """Return the key of an index line: the path, the channel if one was chosen, and the segment if it is one."""
+    parts = [row.get(name) for name in ("path", "channel", "offset", "duration")]
+    while parts[-1] is None:
+        parts.pop()
+    return "\0".join("" if part is None else str(part) for part in parts)
 
 
 def output_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = ()) -> list[str]:

@@ -13,10 +13,11 @@ import numpy as np
 from torch import Tensor
 
 from sonant import audio
-from sonant.audio import Channel
+from sonant.audio import Channel, Segment
 from sonant.audio.formats.file_objects import can_seek, read_all
 from sonant.audio.input_forms import is_pair, unwrap
-from sonant.errors import AudioError, MissingExtra, UndecodableAudio
+from sonant.data.entries import ManifestEntry, part_name
+from sonant.errors import AudioError, ConfigurationError, MissingExtra, UndecodableAudio
 from sonant.extraction.recording_warnings import attributed_to
 from sonant.extraction.special_files import Unusable, is_pipe
 
@@ -41,10 +42,11 @@ class AudioSource:
         audio: an input of `sonant.audio.read`; or `Unusable`, whose error every method raises.
         sampling_rate: the model's.
         source_rate: of an array without a sampling rate; None: the model's.
-        known_seconds: duration from a manifest, to avoid reading the header.
+        known_seconds: duration of the recording or segment from a manifest, to avoid reading the header.
         label: name in messages and files.
         channel: a number; None or "mix" for the mean; "all": only the sources from `channels` can be read.
         number: index of the recording that this is a channel of; None: a whole recording.
+        segment: part of the recording; None: all of it.
     """
 
     audio: Any
@@ -55,6 +57,7 @@ class AudioSource:
     label: str | None = None
     channel: Channel | None = None
     number: int | None = None
+    segment: Segment | None = None
 
     @property
     def name(self) -> str:
@@ -63,7 +66,7 @@ class AudioSource:
             name = "a file object"
         elif not name:
             name = fsdecode(self.audio) if isinstance(self.audio, str | PathLike) else type(self.audio).__name__
-        return name if self.number is None else f"{name}, channel {self.channel}"
+        return part_name(name, self.segment, None if self.number is None else int(self.channel or 0))
 
     def channels(self, number: int) -> list[Self]:
         """Return a source per channel if `channel` is "all", else this one; `number` is the recording's index.
@@ -84,7 +87,9 @@ class AudioSource:
         if self.known_seconds is not None:
             return self.known_seconds
         with self._reading():
-            return audio.duration(self.audio, source_rate=self.source_rate, sampling_rate=self.sampling_rate)
+            return audio.duration(
+                self.audio, source_rate=self.source_rate, sampling_rate=self.sampling_rate, segment=self.segment
+            )
 
     def read(self) -> np.ndarray:
         """Return the whole recording, float32 (samples,)."""
@@ -103,6 +108,7 @@ class AudioSource:
             "source_rate": self.source_rate,
             "min_samples": self.min_samples,
             "channel": self.channel,
+            "segment": self.segment,
         }
 
     @contextmanager
@@ -117,6 +123,22 @@ class AudioSource:
             raise UndecodableAudio(
                 f"{self.name} could not be read: {error}. Check the disk or the connection."
             ) from error
+
+
+def channel_of(recording: ManifestEntry, channel: Channel | None) -> Channel | None:
+    """Return the channel to read of a manifest's recording: its own, or the one given for all.
+
+    Raises:
+        ConfigurationError: there are both.
+    """
+    if recording.channel is None:
+        return channel
+    if channel not in (None, "mix"):
+        raise ConfigurationError(
+            f"channel={channel!r} was given, and the manifest itself names channels: {recording.name}. Leave one of "
+            "them out."
+        )
+    return recording.channel
 
 
 def is_many(audio: Any) -> bool:

@@ -43,10 +43,10 @@ def turns_as_json(result: Result) -> str:
 
 def turns_as_rttm(entries: Sequence[Entry]) -> Render:
     """Return a function from the result of one of these recordings to RTTM."""
-    names = rttm_names([entry.label for entry in entries])
+    names = rttm_names([entry.segment_name for entry in entries])
 
     def render(result: Result) -> str:
-        return rttm(_turns(result), names[result[0].label], channel=int(result[0].channel or 0))
+        return rttm(_turns(result), names[result[0].segment_name], channel=int(result[0].channel or 0))
 
     return render
 
@@ -73,4 +73,4 @@ def labels_as_json(result: Result) -> str:
 def line_of(entry: Entry, text: str) -> str:
     """Return a line: name of a recording, channel if one was chosen, and text, separated by tabs."""
     of_channel = "" if entry.channel is None else f"\t{entry.channel}"
-    return f"{one_line(entry.label)}{of_channel}\t{text}\n"
+    return f"{one_line(entry.segment_name)}{of_channel}\t{text}\n"

@@ -74,7 +74,8 @@ class VectorWriter(Writer):
 
     def write_vectors(self, path: Path, layers: Sequence[Rows], index: Sequence[Mapping[str, Any]]) -> None:
         """Write a table: a matrix (recordings, dim) per layer, and columns from the index lines."""
-        named = [name for name in ("path", "channel", "seconds") if any(name in row for row in index)]
+        names = ("path", "channel", "offset", "duration", "seconds")
+        named = [name for name in names if any(name in row for row in index)]
         self._write(path, layers, {name: [row.get(name) for row in index] for name in named})
 
     def _write(self, path: Path, layers: Sequence[Rows], columns: Mapping[str, Sequence[Any]]) -> None:

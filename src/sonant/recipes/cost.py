@@ -73,7 +73,7 @@ def count_parameters(config: BackboneConfig) -> int:
 
 def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
     """Yield the required settings of a run: name, and description of the value."""
-    yield "data", "recordings: a folder with a manifest.jsonl, or a manifest"
+    yield "data", "recordings: a folder of them, or a manifest"
     if any(stage.mixing.probability > 0 and stage.mixing.noise_probability > 0 for stage in run.stages):
         yield "noise", "a manifest of noises"
     if any(stage.batching.reverb_probability > 0 for stage in run.stages):

@@ -28,7 +28,7 @@ IN_TRAINING_ALONE = ("type", "*dropout", "*layerdrop")  # model settings without
 def check(run: PretrainingRun) -> None:
     """Raise ConfigurationError if a run cannot start with these settings."""
     if not run.data:
-        raise ConfigurationError("The run has no data. Name a folder with a manifest.jsonl: data=PATH")
+        raise ConfigurationError("The run has no data. Name a folder of recordings, or a manifest: data=PATH")
     check_numbers(run)
     usable_devices(run.device)
     check_trackers(run.trackers)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonant import audio
-from sonant.data.manifest import ManifestEntry
+from sonant.data import ManifestEntry
 from sonant.errors import AudioError
 
 MOST_READ = 1000
@@ -24,8 +24,8 @@ class CorpusHeaders:
         samples: int64 (recordings,), by the header, else the manifest, else drawn from the lengths of those read.
         num_read: recordings whose header was looked at.
         num_unknown: recordings whose length is neither in the manifest nor read.
-        unreadable: message of each recording whose header could not be read, by path.
-        mislabeled: recordings whose duration in the manifest is not that of the header, by path.
+        unreadable: message of each recording whose header could not be read, by name.
+        mislabeled: recordings whose duration in the manifest is not that of the header, by name.
     """
 
     samples: NDArray[np.int64]
@@ -57,15 +57,15 @@ def read_headers(recordings: Sequence[ManifestEntry], sampling_rate: int, *, see
         if num_read and time.monotonic() - began > MOST_SECONDS:
             break
         num_read += 1
-        path = recordings[number].path
+        entry = recordings[number]
         try:
-            found = audio.duration(path)
+            found = audio.duration(entry.audio, segment=entry.segment)
         except AudioError as error:
-            unreadable[str(path)] = str(error)
+            unreadable[entry.name] = str(error)
             seconds[number] = 0.0
             continue
         if abs(seconds[number] - found) > max(TOLERANCE * found, 0.05):
-            mislabeled.append(str(path))
+            mislabeled.append(entry.name)
         seconds[number] = found
     unknown = np.flatnonzero(np.isnan(seconds))
     known = seconds[~np.isnan(seconds)]

@@ -8,8 +8,7 @@ import numpy as np
 
 from sonant import audio
 from sonant.checkpoints import load_checkpoint, make_backbone
-from sonant.data import read_manifest
-from sonant.data.manifest import ManifestEntry
+from sonant.data import ManifestEntry, read_manifest
 from sonant.data.settings import check_same_settings, json_values, read_settings
 from sonant.errors import AudioError, CheckpointUnavailable, some_of
 from sonant.models import Backbone
@@ -146,7 +145,8 @@ def _decoding_speed(recordings: list[ManifestEntry], sampling_rate: int, seed: i
     began, decoded = time.monotonic(), 0.0
     for number in np.random.default_rng(seed).permutation(len(recordings))[:DECODED].tolist():
         try:
-            decoded += len(audio.read(recordings[number].path, sampling_rate=sampling_rate)) / sampling_rate
+            entry = recordings[number]
+            decoded += len(audio.read(entry.audio, sampling_rate=sampling_rate, **entry.part)) / sampling_rate
         except AudioError:
             continue
         if time.monotonic() - began > DECODING_SECONDS:

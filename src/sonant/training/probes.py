@@ -3,14 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from sonant.audio import blocks
-from sonant.data import read_manifest
+from sonant.data import ManifestEntry, read_manifest
 from sonant.errors import AudioError, ConfigurationError, ManifestError, MeasurementError
 from sonant.evaluation.probes import cross_validate, folds_of
 from sonant.evaluation.vectors import Standardizer, speaker_eer
@@ -79,7 +78,7 @@ class ProbeClips:
         begin = partial(_beginning, sampling_rate=sampling_rate, num_samples=round(max_seconds * sampling_rate))
         try:
             with ThreadPoolExecutor() as pool:
-                waveforms = list(pool.map(begin, [recording.path for recording in recordings]))
+                waveforms = list(pool.map(begin, recordings))
         except AudioError as error:
             raise ManifestError(f"A recording of the probe {manifest} cannot be read: {error}") from error
         named = {
@@ -88,10 +87,10 @@ class ProbeClips:
         return cls(waveforms, *(values if all(values) else None for values in named.values()))
 
 
-def _beginning(path: Path, *, sampling_rate: int, num_samples: int) -> np.ndarray:
+def _beginning(recording: ManifestEntry, *, sampling_rate: int, num_samples: int) -> np.ndarray:
     """Read the first samples of a recording."""
     read: list[np.ndarray] = []
-    for block in blocks(path, sampling_rate=sampling_rate):
+    for block in blocks(recording.audio, sampling_rate=sampling_rate, **recording.part):
         read.append(block)
         if sum(map(len, read)) >= num_samples:
             break

@@ -54,7 +54,7 @@ class PretrainingRun:
     Attributes:
         name: also of its folder under `output`.
         model: configuration of the backbone.
-        data: folder with a manifest.jsonl, or a manifest.
+        data: folder of recordings, or a manifest, see `sonant.data.read_manifest`.
         noise: manifest of noises, for stages with `mixing.noise_probability` above 0.
         impulse_responses: manifest of impulse responses, for stages with `batching.reverb_probability` above 0.
         teacher: model (hub id, folder or file) that gives the targets of the first stage.

@@ -19,7 +19,7 @@ class DecodeBlocks(Protocol):
     It yields float32 blocks (samples, channels), in order; new arrays.
     """
 
-    def __call__(self, first: int = 0, stop: int | None = None) -> Iterator[Frames]: ...
+    def __call__(self, first: int = 0, stop: int | None = None, /) -> Iterator[Frames]: ...
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,15 @@ def part_of(blocks: Iterable[Frames], first: int, stop: int | None) -> Iterator[
             yield block if end - begin == len(block) else block[begin:end]
         if stop is not None and done >= stop:
             return
+
+
+def without_seeking(blocks: Callable[[], Iterator[Frames]]) -> DecodeBlocks:
+    """Make a function for parts of a recording that is always decoded from its beginning."""
+
+    def part(first: int = 0, stop: int | None = None, /) -> Iterator[Frames]:
+        return part_of(blocks(), first, stop)
+
+    return part
 
 
 def broken_off(name: str, done: float, frames: int | None, rate: int, why: object) -> TruncatedAudio:

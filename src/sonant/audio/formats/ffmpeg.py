@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, BinaryIO
 
 from sonant.audio.formats.clock import SLACK_SECONDS, Clock, header_seconds, packet_seconds, sound_seconds
-from sonant.audio.formats.decoder import FileDecoder, Frames, broken_off, part_of
+from sonant.audio.formats.decoder import FileDecoder, Frames, broken_off, without_seeking
 from sonant.audio.formats.sources import EncodedAudio
 from sonant.audio.formats.spliced import splice
 from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio, pip_install
@@ -94,10 +94,7 @@ def _av_decoder(av: Any, container: Any, encoded: EncodedAudio) -> FileDecoder:
     seconds = sound_seconds(promised, stream, container, first)
     frames = None if seconds is None else round(seconds * rate)
 
-    def blocks(begin: int = 0, stop: int | None = None) -> Iterator[Frames]:
-        return part_of(decoded_blocks(), begin, stop)
-
-    def decoded_blocks() -> Iterator[Frames]:
+    def blocks() -> Iterator[Frames]:
         frame, done, clock = first, 0, Clock()
         while frame is not None:
             clock.pass_over(frame)
@@ -126,7 +123,7 @@ def _av_decoder(av: Any, container: Any, encoded: EncodedAudio) -> FileDecoder:
             raise broken_off(name, 0.0, frames, rate, error) from error
         return sum(map(len, blocks())) / rate if seconds is None or first is None else seconds
 
-    return FileDecoder(name, rate, channels, frames, blocks, measure)
+    return FileDecoder(name, rate, channels, frames, without_seeking(blocks), measure)
 
 
 def _convert(av: Any, resampler: Any, frame: Any, kind: tuple[int, int], name: str) -> Iterator[Frames]:

@@ -3,7 +3,17 @@
 import os
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
+
+# Formats of soundfile; below, those of the extra `audio`.
+_SOUNDFILE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph"
+_PYAV = "m4a mp4 aac webm mka mkv wma amr 3gp"
+AUDIO_SUFFIXES = frozenset(f".{name}" for name in f"{_SOUNDFILE} {_PYAV}".split())
+
+
+def is_audio(name: str) -> bool:
+    """Return True if a file name has the ending of an audio format."""
+    return PurePath(name).suffix.lower() in AUDIO_SUFFIXES
 
 
 def search(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sonant.extraction.folders import search
+from sonant.data.folders import search
 
 
 def touch(folder: Path, *names: str) -> None:
