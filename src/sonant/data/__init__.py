@@ -1,6 +1,7 @@
 """Corpora: manifests, decoded waveforms and frame labels on disk, and samplers of batches."""
 
 from sonant.data.entries import ManifestEntry
+from sonant.data.label_problems import CheckedLabels, LabelNeeds, LabelProblem, check_labels, ctc_frames
 from sonant.data.labels import LabelStore
 from sonant.data.manifest import read_manifest
 from sonant.data.manifest_writer import MadeManifest, make_manifest, write_manifest
@@ -11,13 +12,18 @@ __all__ = [
     "SAMPLERS",
     "BatchSampler",
     "BucketSampler",
+    "CheckedLabels",
     "Fill",
+    "LabelNeeds",
+    "LabelProblem",
     "LabelStore",
     "LengthSampler",
     "MadeManifest",
     "ManifestEntry",
     "PackingSampler",
     "WaveformStore",
+    "check_labels",
+    "ctc_frames",
     "make_manifest",
     "read_manifest",
     "write_manifest",

@@ -1,0 +1,225 @@
+"""Problems of the labels of a corpus, found before training."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from sonant import audio
+from sonant.data.entries import ManifestEntry
+from sonant.errors import AudioError, ManifestError, MissingExtra
+
+EXAMPLES = 3  # of each problem
+MOST_UNITS = 12  # in a message
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelNeeds:
+    """Needs of a task that rows of a corpus have to meet.
+
+    Attributes:
+        column: of the label.
+        normalize: maps the label of a row to what is learned; "" if there is nothing to learn.
+        outside: returns the units of a normalized label that the vocabulary or the classes lack; None: not checked.
+        min_frames: least number of frames for a normalized label; for CTC, `ctc_frames` of its units.
+        num_frames: number of frames that the model computes from this many seconds; None: not checked.
+        speaker: column of the speaker.
+    """
+
+    column: str = "text"
+    normalize: Callable[[str], str] = str.strip
+    outside: Callable[[str], Iterable[str]] | None = None
+    min_frames: Callable[[str], int] = lambda _: 1
+    num_frames: Callable[[float], int] | None = None
+    speaker: str = "speaker"
+
+    def label(self, entry: ManifestEntry) -> str:
+        """Return the normalized label of a row; "" if it has none."""
+        value = entry.fields.get(self.column)
+        return "" if value is None else self.normalize(str(value))
+
+
+def ctc_frames(units: Sequence[object]) -> int:
+    """Return the least number of frames for CTC: one for each unit, and a blank between equal ones."""
+    return len(units) + sum(left == right for left, right in pairwise(units))
+
+
+@dataclass(frozen=True)
+class LabelProblem:
+    """One kind of problem in one part of a corpus.
+
+    Attributes:
+        part: "train" or "dev".
+        rows: numbers of the rows that have it.
+        total: number of rows of the part.
+        message: description, with the cure.
+        examples: the first rows, with details.
+        severity: rows with an error cannot be trained on.
+    """
+
+    part: str
+    rows: tuple[int, ...]
+    total: int
+    message: str
+    examples: tuple[str, ...]
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        counted = f"{self.severity}: {len(self.rows)} of {self.total} rows of {self.part} {self.message}"
+        more = len(self.rows) - len(self.examples)
+        return f"{counted}. {'; '.join(self.examples)}{f'; and {more} more' if more > 0 else ''}"
+
+
+@dataclass(frozen=True)
+class CheckedLabels:
+    """Rows that can be trained on, and the problems that were found.
+
+    Attributes:
+        train, dev: the rows without errors, with their durations.
+        problems: errors first.
+    """
+
+    train: list[ManifestEntry]
+    dev: list[ManifestEntry]
+    problems: tuple[LabelProblem, ...]
+
+    @property
+    def report(self) -> str:
+        """A line for each problem; empty if there are none."""
+        return "\n".join(map(str, self.problems))
+
+
+def check_labels(
+    train: Sequence[ManifestEntry],
+    dev: Sequence[ManifestEntry] = (),
+    *,
+    needs: LabelNeeds,
+    on_error: Literal["raise", "skip"] = "raise",
+) -> CheckedLabels:
+    """Find the problems of a corpus with labels; nothing is decoded.
+
+    Errors, whose rows cannot be used: no readable audio; listed twice; an `id` of two recordings; no label; units
+    outside of the vocabulary; more units than frames. Warnings: the same recordings or speakers in both parts.
+
+    Args:
+        on_error: "skip" leaves out the rows with errors; of rows that are double all but the first.
+
+    Raises:
+        ManifestError: errors, all of which are listed; or no rows are left.
+    """
+    with ThreadPoolExecutor() as pool:
+        rows = {"train": list(pool.map(_look, train)), "dev": list(pool.map(_look, dev))}
+    errors = [problem for part, of_part in rows.items() for problem in _errors(part, of_part, needs)]
+    problems = (*errors, *_shared(rows["train"], rows["dev"], needs.speaker))
+
+    def usable(part: str) -> list[ManifestEntry]:
+        bad = {number for problem in errors if problem.part == part for number in problem.rows}
+        return [row.entry for number, row in enumerate(rows[part]) if number not in bad]
+
+    checked = CheckedLabels(usable("train"), usable("dev"), problems)
+    if errors and on_error == "raise":
+        raise ManifestError(
+            "The labels have problems:\n" + checked.report + "\nCorrect the rows, or leave them out (on_error=skip)."
+        )
+    if not checked.train or (dev and not checked.dev):
+        raise ManifestError(
+            f"No row of {'dev' if checked.train else 'train'} can be used:\n{checked.report or 'there are none.'}"
+        )
+    return checked
+
+
+class _Row(NamedTuple):
+    """A row with its duration, its identity, and the reason for unreadable audio."""
+
+    entry: ManifestEntry
+    identity: str
+    error: Exception | None = None
+
+
+def _look(entry: ManifestEntry) -> _Row:
+    """Add the duration where the manifest has none; for a segment look whether it is there."""
+    if entry.duration is not None and entry.segment is None and (entry.data is not None or entry.path.is_file()):
+        return _Row(entry, entry.identity)
+    try:
+        seconds = audio.duration(entry.audio, segment=entry.segment)
+    except (AudioError, MissingExtra) as error:
+        return _Row(entry, entry.identity, error)
+    return _Row(replace(entry, duration=seconds), entry.identity)
+
+
+def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[LabelProblem]:
+    """Yield the errors of one part; a row is counted for the first that it has."""
+    found: dict[str, dict[int, str]] = defaultdict(dict)
+    outside: Counter[str] = Counter()
+    seen: set[str] = set()
+    ids: set[object] = set()
+    for number, (entry, identity, error) in enumerate(rows):
+        label, name = needs.label(entry), entry.fields.get("id")
+        unknown = [] if needs.outside is None else list(dict.fromkeys(needs.outside(label)))
+        if error is not None:
+            found["audio"][number] = str(error)
+        elif identity in seen:
+            found["twice"][number] = entry.name
+        elif name not in (None, "") and name in ids:
+            found["id"][number] = f"{name!r}: {entry.name}"
+        elif not label:
+            found["empty"][number] = entry.name
+        elif unknown:
+            outside.update(unknown)
+            found["outside"][number] = f"{entry.name}: {' '.join(map(repr, unknown))}"
+        elif lacking := _lacking(entry, label, needs):
+            found["short"][number] = f"{entry.name}: {lacking}"
+        seen.add(identity)
+        ids.add(name)
+    common = ", ".join(f"{unit!r} in {count}" for unit, count in outside.most_common(MOST_UNITS))
+    messages = {
+        "audio": "have no audio that can be read: correct their paths",
+        "twice": "list a recording a second time: keep one row of each",
+        "id": "have an id that another recording has too: ids must be unique",
+        "empty": f"have no {needs.column!r}: add it, or take them out",
+        "outside": f"have {needs.column!r} outside of the vocabulary, {common}: correct it, or use another vocabulary",
+        "short": f"are too short for their {needs.column!r}, which may be that of another recording",
+    }
+    for kind, message in messages.items():
+        if kind in found:
+            yield LabelProblem(part, tuple(found[kind]), len(rows), message, tuple(found[kind].values())[:EXAMPLES])
+
+
+def _lacking(entry: ManifestEntry, label: str, needs: LabelNeeds) -> str:
+    """Describe the lack of frames; "" if there are enough."""
+    if needs.num_frames is None or entry.duration is None:
+        return ""
+    needed, frames = needs.min_frames(label), max(0, needs.num_frames(entry.duration))
+    return f"{needed} frames needed, {frames} in {entry.duration:.2f} s" if needed > frames else ""
+
+
+def _shared(train: Sequence[_Row], dev: Sequence[_Row], speaker: str) -> Iterator[LabelProblem]:
+    """Yield warnings of recordings and speakers of `dev` that are in `train` too."""
+    recordings = {row.identity for row in train}
+    again = [number for number, row in enumerate(dev) if row.identity in recordings]
+    if again:
+        yield LabelProblem(
+            "dev",
+            tuple(again),
+            len(dev),
+            "are recordings of train too: what is measured on them says nothing about others",
+            tuple(dev[number].entry.name for number in again[:EXAMPLES]),
+            "warning",
+        )
+    speakers = {str(row.entry.fields.get(speaker) or "") for row in train} - {""}
+    heard = {
+        number: name for number, row in enumerate(dev) if (name := str(row.entry.fields.get(speaker) or "")) in speakers
+    }
+    if heard:
+        names = list(dict.fromkeys(heard.values()))
+        yield LabelProblem(
+            "dev",
+            tuple(heard),
+            len(dev),
+            f"are of {len(names)} speakers of train: new voices may be recognized less well than what is measured",
+            tuple(names[:EXAMPLES]),
+            "warning",
+        )
