@@ -18,7 +18,7 @@ NEARLY = ("file", "filename", "filepath", "audio", "audio_path", "audio_file", "
 TOLERANCE_SECONDS = 0.1  # between a duration, and an end minus a start
 
 
-class Part(TypedDict):
+class PartOfRecording(TypedDict):
     """Arguments of `sonant.audio` for a part of a recording."""
 
     segment: Segment | None
@@ -51,7 +51,7 @@ class ManifestEntry:
         return self.path if self.data is None else self.data
 
     @property
-    def part(self) -> Part:
+    def part(self) -> PartOfRecording:
         """Segment and channel, as keyword arguments of `sonant.audio`."""
         return {"segment": self.segment, "channel": self.channel}
 

@@ -13,7 +13,7 @@ SHORTEST_PAUSE_SECONDS = 0.2  # between words, at which a long segment is prefer
 
 
 @dataclass(frozen=True)
-class Segment:
+class Subtitle:
     """One subtitle.
 
     Attributes:
@@ -40,7 +40,7 @@ class Segment:
         return sum(word.confidence for word in self.words) / len(self.words)
 
 
-def segments(words: Sequence[Word]) -> list[Segment]:
+def segments(words: Sequence[Word]) -> list[Subtitle]:
     """Group words into segments: a new one begins after a pause, and a long one is split at its widest gap.
 
     A single word may be longer than the limits.
@@ -51,7 +51,7 @@ def segments(words: Sequence[Word]) -> list[Segment]:
             groups[-1].append(word)
         else:
             groups.append([word])
-    return [Segment(join_words(part), tuple(part)) for group in groups for part in _cut(group)]
+    return [Subtitle(join_words(part), tuple(part)) for group in groups for part in _cut(group)]
 
 
 def _cut(words: list[Word]) -> Iterable[list[Word]]:
@@ -81,7 +81,7 @@ def _columns(text: str) -> int:
     return sum(0 if combining(each) else 2 if east_asian_width(each) in "WF" else 1 for each in text)
 
 
-def srt(segments: Iterable[Segment]) -> str:
+def srt(segments: Iterable[Subtitle]) -> str:
     """Format segments as SubRip: numbered titles, times with a comma."""
     return "".join(
         f"{number}\n{_clock(each.start_seconds, ',')} --> {_clock(each.end_seconds, ',')}\n{each.text}\n\n"
@@ -89,7 +89,7 @@ def srt(segments: Iterable[Segment]) -> str:
     )
 
 
-def vtt(segments: Iterable[Segment]) -> str:
+def vtt(segments: Iterable[Subtitle]) -> str:
     """Format segments as WebVTT; `&`, `<` and `>` are escaped."""
     cues = (
         f"{_clock(each.start_seconds, '.')} --> {_clock(each.end_seconds, '.')}\n{_escaped(each.text)}\n\n"

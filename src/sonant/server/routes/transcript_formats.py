@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from sonant.decoding.results import SpeakerTurn, Transcript, Word
-from sonant.decoding.subtitles import Segment, segments
+from sonant.decoding.subtitles import Subtitle, segments
 from sonant.server.routes.documentation import UsedSeconds
 from sonant.server.routes.finite_json import finite_json
 
@@ -141,7 +141,7 @@ def _word(word: Word) -> dict[str, Any]:
     return {"word": word.text, "start": _time(word.start_seconds), "end": _time(word.end_seconds)}
 
 
-def _segment(number: int, segment: Segment) -> dict[str, Any]:
+def _segment(number: int, segment: Subtitle) -> dict[str, Any]:
     text = segment.text.encode()
     return {
         "id": number,
