@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonant.data.manifest import ManifestEntry
+from sonant.data import ManifestEntry
 from sonant.training import corpus_headers
 from sonant.training.corpus_headers import read_headers
 from tests.training.corpus import write_corpus
