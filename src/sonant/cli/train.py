@@ -19,6 +19,7 @@ def train(task: str, *overrides: str, json_: bool = False) -> int:
 
     Examples:
         sonant train utterance model=microsoft/wavlm-base-plus data=train.jsonl dev=dev.jsonl label=emotion
+        sonant train ctc model=facebook/wav2vec2-base data=train.jsonl dev=dev.jsonl label=text device=cuda
         sonant train utterance model=sonant/wavlm-tiny data=words.csv label=word frozen=extractor training.steps=5000
     """
     import json

@@ -1,10 +1,11 @@
-"""Evaluation metrics: linear probes, speaker verification, calibration of its scores, diarization.
+"""Evaluation metrics: linear probes, speaker verification, calibration of its scores, diarization, edit distance.
 
 Functions of arrays, independent of models.
 """
 
 from sonant.evaluation.calibration import LikelihoodRatio, calibrate_voices, likelihood_ratio
 from sonant.evaluation.diarization import DiarizationError, diarization_error
+from sonant.evaluation.edits import edit_distance
 from sonant.evaluation.probes import (
     LinearProbe,
     ProbeResult,
@@ -35,6 +36,7 @@ __all__ = [
     "cross_validate",
     "detection_curve",
     "diarization_error",
+    "edit_distance",
     "eer",
     "fit_probe",
     "folds_of",

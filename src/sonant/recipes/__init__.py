@@ -21,7 +21,7 @@ PRETRAINING = {
         "w2v_bert_tiny w2v_bert2 best_rq_base"
     ).split()
 }
-TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance",)}
+TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc")}
 
 
 def pretraining_recipe(name: str) -> "PretrainingRun":

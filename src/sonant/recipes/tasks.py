@@ -31,7 +31,7 @@ def train(task: str, /, **settings: Any) -> Path:
     A run that was interrupted goes on when it is called again with the same settings; a finished one is not repeated.
 
     Args:
-        task: "utterance", labels of whole recordings.
+        task: "utterance", labels of whole recordings, or "ctc", transcripts.
         **settings: those of `sonant.training.tasks.TaskRun`, in place of the recipe's; nested ones as mappings:
             `training={"steps": 500}`.
 

@@ -1,8 +1,9 @@
 """Training on labels: tasks, batches of labeled recordings, and runs. A task is one file with a class of settings."""
 
 from sonant.training.tasks.batches import Augmentation, LabeledBatching
+from sonant.training.tasks.ctc import CTCTask
 from sonant.training.tasks.run import TaskRun, train_task
 from sonant.training.tasks.task import Task
 from sonant.training.tasks.utterance import UtteranceTask
 
-__all__ = ["Augmentation", "LabeledBatching", "Task", "TaskRun", "UtteranceTask", "train_task"]
+__all__ = ["Augmentation", "CTCTask", "LabeledBatching", "Task", "TaskRun", "UtteranceTask", "train_task"]

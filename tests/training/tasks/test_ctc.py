@@ -1,0 +1,152 @@
+"""Recognition of characters: the loss, error rates, and a model that transcribes as transformers does."""
+
+import json
+from itertools import groupby, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import sonant
+from sonant.data import read_manifest
+from sonant.errors import ConfigurationError, ManifestError, SonantWarning
+from sonant.evaluation.edits import edit_distance
+from sonant.layers.packed import Packed
+from sonant.models import Wav2Vec2Config, WavLMConfig
+from sonant.recipes.tasks import task_run
+from sonant.training.tasks import CTCTask, TaskRun, train_task
+from tests.shapes import SMALL
+from tests.training.tasks.tones import write_model
+
+CLASSES = ("<pad>", "<unk>", "|", "a", "b")
+LETTERS = dict(zip("abcd", (300.0, 700.0, 1500.0, 3000.0), strict=True))
+
+
+def write_words(folder: Path, number: int, *, seed: int = 0) -> Path:
+    """Write recordings of two words of tones, and their manifest."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    time = np.arange(1_920) / 16_000
+    rows = []
+    for each in range(number):
+        words = ["".join(rng.choice(list(LETTERS), rng.integers(1, 4))) for _ in range(2)]
+        sounds = [np.zeros(1_600)]
+        for letter in " ".join(words):
+            sounds += [np.zeros(2_560 if letter == " " else 480)]
+            sounds += [0.3 * np.sin(2 * np.pi * LETTERS[letter] * time)] if letter in LETTERS else []
+        wave = np.concatenate([*sounds, np.zeros(1_600)])
+        soundfile.write(folder / f"{each}.wav", wave + rng.normal(0, 0.01, len(wave)), 16_000)
+        rows.append(json.dumps({"path": f"{each}.wav", "text": f" {'  '.join(words)}\n"}))
+    manifest = folder / "manifest.jsonl"
+    manifest.write_text("\n".join(rows) + "\n")
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("words")
+    write_words(folder / "train", 20)
+    write_words(folder / "dev", 5, seed=1)
+    write_model(folder / "model", WavLMConfig(**SMALL))
+    return folder
+
+
+def short_run(words: Path, output: Path, **changes: Any) -> TaskRun:
+    settings = {
+        "model": str(words / "model"),
+        "data": str(words / "train"),
+        "dev": str(words / "dev"),
+        "output": str(output),
+        "batching": {"batch_seconds": 8, "max_seconds": 4},
+        "training": {"steps": 2, "validate_every": 2},
+        "trackers": [],
+    }
+    return task_run("ctc", [settings, changes])
+
+
+def test_the_loss_is_the_sum_over_all_paths() -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits = Packed.pack([torch.randn(frames, 4, generator=draw) for frames in (5, 3)])
+    targets = [[3, 3], [2]]
+    expected = 0.0
+    for clip, wanted in zip(logits, targets, strict=True):
+        chances = clip.double().softmax(-1)
+        paths = product(range(4), repeat=len(clip))
+        matching = [path for path in paths if [token for token, _ in groupby(path) if token] == wanted]
+        expected -= float(torch.stack([chances[range(len(clip)), path].prod() for path in matching]).sum().log())
+    loss = CTCTask().loss(logits, Packed.pack(map(torch.tensor, targets)), CLASSES[:4], training=True)
+    assert float(loss.sum) == pytest.approx(expected, rel=1e-5)
+    assert int(loss.count) == 3
+    assert loss.metrics == {}
+
+
+def test_error_rates_are_those_of_greedy_transcripts() -> None:
+    tokens, said = [3, 3, 0, 2, 4, 0, 4], "a bb"  # each frame's token, and what they are
+    logits = 9.0 * torch.nn.functional.one_hot(torch.tensor(tokens), 5).float()
+    task = CTCTask()
+    for reference, words, characters in ((said, 0, 0), ("a b", 1, 1), ("ab bb a", 2, 3)):
+        targets = Packed.pack([torch.tensor(task.units(reference, CLASSES))])
+        metrics = task.loss(Packed.pack([logits]), targets, CLASSES, training=False).metrics
+        assert tuple(map(float, metrics["wer"])) == (words, len(reference.split()))
+        assert tuple(map(float, metrics["cer"])) == (characters, len(reference))
+
+
+def test_the_vocabulary_is_that_of_the_transcripts() -> None:
+    task = CTCTask()
+    classes = task.classes([task.normalized(" Zoë's\tan "), "n"])
+    assert classes == ("<pad>", "<unk>", "|", *sorted("Zoë'san"))
+    assert task.units("a n", classes) == [classes.index(each) for each in ("a", "|", "n")]
+    with pytest.raises(ManifestError, match="contains b z, which the training set does not"):
+        task.units("zab", classes)
+    with pytest.raises(ManifestError, match=r"contains '\|'"):
+        task.classes(["a|b"])
+    assert task.min_frames("aab a") == 6
+
+
+def test_a_mix_of_states_is_refused(words: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="a CTC head reads one state"):
+        train_task(short_run(words, tmp_path, layer="weighted"))
+
+
+def test_transcripts_longer_than_their_frames_are_left_out(words: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (words / "train/manifest.jsonl").read_text().splitlines()]
+    rows = [row | {"path": str(words / "train" / row["path"])} for row in rows]
+    rows[3]["text"] = "ab" * 200
+    (tmp_path / "long.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.warns(SonantWarning, match=r"1 of the 20 .*left out: 3\.wav\. .* frames; its label takes 400"):
+        train_task(short_run(words, tmp_path, data=str(tmp_path / "long.jsonl")))
+
+
+@pytest.mark.parametrize("config", [WavLMConfig(**SMALL), Wav2Vec2Config(**SMALL, normalize=True)])
+def test_transformers_computes_the_same_logits_and_text(config: Any, words: Path, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    model = write_model(tmp_path / "model", config)
+    folder = train_task(short_run(words, tmp_path, model=str(model), layer=3))
+    theirs = transformers.AutoModelForCTC.from_pretrained(folder).eval()
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    clip = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+    with torch.no_grad():
+        logits = theirs(**extractor(clip, sampling_rate=16_000, return_tensors="pt")).logits[0]
+    encoder = sonant.load(folder)
+    states = torch.from_numpy(encoder.encode(clip))
+    ours = encoder.heads["ctc"](Packed.pack([states[:, None]])).values
+    torch.testing.assert_close(ours, logits, atol=1e-5, rtol=1e-4)
+    assert len(tokenizer) == logits.shape[1]
+    assert encoder.transcribe(clip).text == tokenizer.decode(logits.argmax(-1))
+
+
+@pytest.mark.slow
+def test_twenty_recordings_are_learned_without_an_error(words: Path, tmp_path: Path) -> None:
+    without_dropout = dict.fromkeys(("dropout", "attention_dropout", "input_dropout", "layerdrop"), 0.0)
+    model = write_model(tmp_path / "model", WavLMConfig(**SMALL, **without_dropout))
+    training = {"steps": 200, "lr": 5e-3, "validate_every": 200, "parts": []}
+    run = short_run(words, tmp_path, model=str(model), frozen="nothing", training=training)
+    folder = train_task(run)
+    entries = read_manifest(words / "train")
+    transcripts = sonant.transcribe([entry.path for entry in entries], model=folder)
+    wanted = [entry.fields["text"].split() for entry in entries]
+    assert sum(edit_distance(each, found.text.split()) for each, found in zip(wanted, transcripts, strict=True)) == 0
