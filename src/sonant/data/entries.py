@@ -13,6 +13,7 @@ from sonant.data.rows import ManifestRow
 from sonant.errors import ManifestError
 
 PATHS = ("path", "audio_filepath", "file_name")  # ours, NeMo's, Hugging Face's for audio folders
+PARTS = frozenset(("start", "end", "offset", "channel"))  # of a recording
 EMBEDDED = "audio"  # Hugging Face's column of recordings in a table: bytes and path
 NEARLY = ("file", "filename", "filepath", "audio", "audio_path", "audio_file", "wav", "wav_path", "paths")
 TOLERANCE_SECONDS = 0.1  # between a duration, and an end minus a start
@@ -83,6 +84,8 @@ def entry_of(row: ManifestRow, folder: Path) -> ManifestEntry:
     path = folder / given
     _refuse_other_encodings(row, given, path, fields, has_file=data is None)
     seconds = _seconds(row, "duration", fields.pop("duration", None))
+    if not fields.keys() & PARTS:
+        return ManifestEntry(path, seconds, fields, data=data)
     segment, duration = _segment(row, fields, seconds)
     return ManifestEntry(path, duration, fields, segment, _channel(row, fields.pop("channel", None)), data)
 
