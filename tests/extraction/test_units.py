@@ -74,7 +74,7 @@ def test_what_is_missing_is_said(wavlm: SpeechEncoder, coder: SpeechEncoder, clu
             wavlm.units(noise(0.5), **how)
     with pytest.raises(ConfigurationError, match="codes of its own"):
         coder.units(noise(0.5), kmeans=clusters, layer=1)
-    with pytest.raises(ConfigurationError, match="39 numbers, the hidden states of wavlm 32"):
+    with pytest.raises(ConfigurationError, match="39 numbers, the hidden states of the model 32"):
         wavlm.units(noise(0.5), kmeans=KMeans(torch.zeros(4, 39)), layer=1)
     with pytest.raises(ConfigurationError, match="no file .* with cluster centers"):
         wavlm.units(noise(0.5), kmeans=tmp_path / "none.safetensors", layer=1)

@@ -58,7 +58,7 @@ def test_pretraining_head(name: str, tmp_path: Path) -> None:
         projection_dim=len(head.tensors["projection.bias"]),
     )
     objective = MaskedContrast(make_backbone(checkpoint), config).eval()
-    objective.load_head(head.tensors)
+    objective.load_head(head.tensors, {})
     contrast, speech = objective.contrast, Packed.pack(case.clips)
     with torch.no_grad():
         frames = objective.backbone.projection.norm(objective.backbone.features(speech).values)

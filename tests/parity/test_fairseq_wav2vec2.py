@@ -38,7 +38,7 @@ def make(case: Case, folder: Path) -> MaskedContrast:
     backbone = build(checkpoint.config)
     backbone.load_state_dict(checkpoint.backbone_state)
     objective = MaskedContrast(backbone, config)
-    objective.load_head(checkpoint.heads["pretraining"].tensors)
+    objective.load_head(checkpoint.heads["pretraining"].tensors, {})
     objective.anneal(settings.get("num_updates", 0))
     return objective.train()
 

@@ -215,7 +215,9 @@ class ConvExtractor(StridedExtractor):
 
     def _takes_rows(self, samples: Tensor) -> bool:
         """Return whether clips are computed one by one from rows of channels: on a CPU, whose products are faster."""
-        return samples.device.type == "cpu" and self.norm != "clip" and not (samples.requires_grad or is_traced())
+        if samples.device.type != "cpu" or self.norm == "clip" or samples.requires_grad or is_traced():
+            return False
+        return all(map(_runs_its_own_forward, self.layers.modules()))
 
     def _of_clip(self, samples: Tensor) -> Tensor:
         """Compute the frames (frames, channels) of a clip (samples,)."""
@@ -223,6 +225,18 @@ class ConvExtractor(StridedExtractor):
         for layer in self.layers:
             rows = layer.of_rows(rows)  # type: ignore[operator]
         return rows
+
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def _runs_its_own_forward(module: nn.Module) -> bool:
+    """Return False for a module that is not one of ours, such as an adapter, or that has hooks."""
+    known = type(module) in (nn.ModuleList, nn.Conv1d, ConvLayer, ClipNorm, ChannelNorm) or not [
+        *module.parameters(recurse=False)
+    ]
+    own = vars(module)
+    return known and "forward" not in own and not any(own[name] for name in HOOKS)
 
 
 def as_rows(speech: Packed) -> bool:
