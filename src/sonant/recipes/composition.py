@@ -26,11 +26,11 @@ def compose(recipe: str, changes: Iterable[str]) -> PretrainingRun:
         CheckpointError: the checkpoint cannot be read.
         ManifestError: label files cannot be read.
     """
-    nested, chosen, source = [], None, ""
+    nested, chosen, source = [], list[Any](), ""
     for change in map(read_change, changes):
         rest = dict(change)
         if "stages" in rest and not isinstance(rest["stages"], Mapping):
-            chosen = rest.pop("stages")
+            chosen = [rest.pop("stages")]
         if isinstance(rest.get("model"), str):
             source = rest.pop("model")
         nested.append(rest)
@@ -40,8 +40,8 @@ def compose(recipe: str, changes: Iterable[str]) -> PretrainingRun:
         if recipe == "adapt":
             run = adapt.recipe(checkpoint.config, checkpoint.heads.get("pretraining"))
         run = replace(run, model=checkpoint.config, initial_model=source)
-    if chosen is not None:
-        run = replace(run, stages=tuple(_stage(run, name) for name in _names(chosen)))
+    for names in chosen:  # those of the last change, if any
+        run = replace(run, stages=tuple(_stage(run, name) for name in _names(names)))
     return completed(override(run, nested))
 
 
