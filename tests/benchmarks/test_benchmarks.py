@@ -24,7 +24,7 @@ def test_packed_law(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_int8_values(capsys: pytest.CaptureFixture[str]) -> None:
     speech = Path(__file__).parents[2] / "examples" / "speech"
-    int8_values.main(["--model", "tiny:outliers", "--audio", str(speech), "--seconds", "0.5"])
+    int8_values.main(["--model", "tiny:outliers", "--audio", str(speech), "--seconds", "1"])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
     equalized = {row[1].split(",")[0]: float(row[3]) for row in rows}
     assert equalized["beside integers"] >= equalized["int8"] > equalized["int8 without smoothing"]
