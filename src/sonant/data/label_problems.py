@@ -166,7 +166,8 @@ def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[Labe
         elif name not in (None, "") and name in ids:
             found["id"][number] = f"{name!r}: {entry.name}"
         elif not label:
-            found["empty"][number] = entry.name
+            there = [name for name, value in entry.fields.items() if value not in (None, "")]
+            found["empty"][number] = f"{entry.name} has {', '.join(map(repr, there)) or 'no column'}"
         elif unknown:
             outside.update(unknown)
             found["outside"][number] = f"{entry.name}: {' '.join(map(repr, unknown))}"
@@ -179,7 +180,7 @@ def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[Labe
         "audio": "have no audio that can be read: correct their paths",
         "twice": "list a recording a second time: keep one row of each",
         "id": "have an id that another recording has too: ids must be unique",
-        "empty": f"have no {needs.column!r}: add it, or take them out",
+        "empty": f"have no {needs.column!r}: add it, name another column, or take them out",
         "outside": f"have {needs.column!r} outside of the vocabulary, {common}: correct it, or use another vocabulary",
         "short": f"are too short for their {needs.column!r}, which may be that of another recording",
     }

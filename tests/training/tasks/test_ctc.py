@@ -1,6 +1,7 @@
 """Recognition of characters: the loss, error rates, and a model that transcribes as transformers does."""
 
 import json
+from dataclasses import replace
 from itertools import groupby, product
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def test_error_rates_are_those_of_greedy_transcripts() -> None:
     logits = 9.0 * torch.nn.functional.one_hot(torch.tensor(tokens), 5).float()
     task = CTCTask()
     for reference, words, characters in ((said, 0, 0), ("a b", 1, 1), ("ab bb a", 2, 3)):
-        targets = Packed.pack([torch.tensor(task.units(reference, CLASSES))])
+        targets = Packed.pack([torch.tensor([CLASSES.index(unit) for unit in task.units(reference)])])
         metrics = task.loss(Packed.pack([logits]), targets, CLASSES, training=False).metrics
         assert tuple(map(float, metrics["wer"])) == (words, len(reference.split()))
         assert tuple(map(float, metrics["cer"])) == (characters, len(reference))
@@ -98,9 +99,7 @@ def test_the_vocabulary_is_that_of_the_transcripts() -> None:
     task = CTCTask()
     classes = task.classes([task.normalized(" Zoë's\tan "), "n"])
     assert classes == ("<pad>", "<unk>", "|", *sorted("Zoë'san"))
-    assert task.units("a n", classes) == [classes.index(each) for each in ("a", "|", "n")]
-    with pytest.raises(ManifestError, match="contains b z, which the training set does not"):
-        task.units("zab", classes)
+    assert task.units("a n") == ["a", "|", "n"]
     with pytest.raises(ManifestError, match=r"contains '\|'"):
         task.classes(["a|b"])
     assert task.min_frames("aab a") == 6
@@ -111,13 +110,26 @@ def test_a_mix_of_states_is_refused(words: Path, tmp_path: Path) -> None:
         train_task(short_run(words, tmp_path, layer="weighted"))
 
 
-def test_transcripts_longer_than_their_frames_are_left_out(words: Path, tmp_path: Path) -> None:
+def test_transcripts_longer_than_their_frames_stop_a_run_or_are_left_out(words: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (words / "train/manifest.jsonl").read_text().splitlines()]
     rows = [row | {"path": str(words / "train" / row["path"])} for row in rows]
     rows[3]["text"] = "ab" * 200
     (tmp_path / "long.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.warns(SonantWarning, match=r"1 of the 20 .*left out: 3\.wav\. .* frames; its label takes 400"):
-        train_task(short_run(words, tmp_path, data=str(tmp_path / "long.jsonl")))
+    run = short_run(words, tmp_path, data=str(tmp_path / "long.jsonl"))
+    told = r"1 of 20 rows of train are too short for their 'text'.*3\.wav: 400 frames needed"
+    with pytest.raises(ManifestError, match=told):
+        train_task(run)
+    assert not run.folder.exists()
+    with pytest.warns(SonantWarning, match=told):
+        assert train_task(replace(run, on_error="skip")).is_dir()
+
+
+def test_characters_of_dev_that_no_transcript_of_train_has_are_listed(words: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (words / "dev/manifest.jsonl").read_text().splitlines()]
+    rows = [row | {"path": str(words / "dev" / row["path"]), "text": row["text"] + "ß"} for row in rows]
+    (tmp_path / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ManifestError, match=f"rows of dev have 'text' outside of the vocabulary, 'ß' in {len(rows)}"):
+        train_task(short_run(words, tmp_path, dev=str(tmp_path / "dev.jsonl")))
 
 
 @pytest.mark.parametrize("config", [WavLMConfig(**SMALL), Wav2Vec2Config(**SMALL, normalize=True)])

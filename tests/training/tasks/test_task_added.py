@@ -29,8 +29,8 @@ class TagTask(Task):
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
         return tuple(sorted({tag for label in labels for tag in label.split("+")}))
 
-    def units(self, label: str, classes: Sequence[str]) -> list[int]:
-        return [classes.index(tag) for tag in label.split("+")]
+    def units(self, label: str) -> list[str]:
+        return label.split("+")
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> SequenceClassificationHead:
         return SequenceClassificationHead(nn.Linear(dim, 8), nn.Linear(8, len(classes)), mix)

@@ -23,7 +23,7 @@ def write_tones(folder: Path, number: int, *, seed: int = 0) -> Path:
             time = np.arange(rng.integers(3_200, 8_000)) / 16_000
             tone = 0.3 * np.sin(2 * np.pi * (pitch * rng.uniform(0.9, 1.1) * time + rng.random()))
             soundfile.write(folder / f"{name}{each}.wav", tone + rng.normal(0, 0.02, len(time)), 16_000)
-            rows.append(json.dumps({"path": f"{name}{each}.wav", "pitch": name, "speaker": each}))
+            rows.append(json.dumps({"path": f"{name}{each}.wav", "pitch": name, "speaker": f"{seed}-{each}"}))
     manifest = folder / "manifest.jsonl"
     manifest.write_text("\n".join(rows) + "\n")
     return manifest

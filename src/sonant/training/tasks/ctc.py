@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar
 
 from torch import nn
 from torch.nn import functional as F
 
+from sonant.data import ctc_frames
 from sonant.decoding.ctc import best_path, greedy_transcript
 from sonant.decoding.ctc_vocabulary import DELIMITER, CTCVocabulary
 from sonant.errors import ConfigurationError, ManifestError
@@ -56,18 +56,11 @@ class CTCTask(Task):
     def normalized(self, label: str) -> str:
         return " ".join(label.split())
 
-    def units(self, label: str, classes: Sequence[str]) -> list[int]:
-        numbers = {character: number for number, character in enumerate(classes)} | {" ": classes.index(DELIMITER)}
-        if unknown := sorted(set(label) - numbers.keys()):
-            raise ManifestError(
-                f"Its transcript contains {' '.join(unknown)}, which the training set does not: the head has no output "
-                "for it. Write both alike, or leave the recording out."
-            )
-        return [numbers[character] for character in label]
+    def units(self, label: str) -> list[str]:
+        return [DELIMITER if character == " " else character for character in label]
 
     def min_frames(self, label: str) -> int:
-        """Return the number of characters, and of blanks between two that are equal."""
-        return len(label) + sum(one == other for one, other in pairwise(label))
+        return ctc_frames(label)
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> CTCHead:
         if mix.num_states > 1:

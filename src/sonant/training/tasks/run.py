@@ -1,6 +1,7 @@
 """Runs of training on labels: their settings, and their execution."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,8 +11,9 @@ import torch
 
 from sonant.checkpoints import Checkpoint, Head, load_checkpoint, make_backbone, save_pretrained
 from sonant.checkpoints.checkpoint import meta_backbone
+from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
 from sonant.data.settings import json_values, write_or_check_settings
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.models import Backbone
 from sonant.models.devices import usable_devices
 from sonant.models.identity import fingerprint
@@ -30,7 +32,17 @@ from sonant.training.trackers import TrackerName, check_trackers, installed_trac
 from sonant.training.validation import load_best
 
 # Settings that may change when a run is resumed. Contents of model and recordings must be the same, paths need not.
-FREE = ("device", "output", "name", "data", "dev", "model", "trackers", *(f"training.{name}" for name in MAY_DIFFER))
+FREE = (
+    "device",
+    "on_error",
+    "output",
+    "name",
+    "data",
+    "dev",
+    "model",
+    "trackers",
+    *(f"training.{name}" for name in MAY_DIFFER),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +53,8 @@ class TaskRun:
         name: of its folder under `output`.
         task: settings of the task, whose type determines head, loss and metrics.
         label: field of the manifests with the label of a recording.
+        on_error: rows of the manifests that have errors, such as no label, are listed, and stop the run ("raise") or
+            are left out ("skip"); see `sonant.data.check_labels`.
         model: model to start from: hub id, folder or file.
         data: manifest of the training set, or a folder with a manifest.jsonl.
         dev: manifest of the development set, which is evaluated every `training.validate_every` steps; the run ends
@@ -56,6 +70,7 @@ class TaskRun:
     name: str
     task: Task
     label: str
+    on_error: Literal["raise", "skip"] = "raise"
     model: str = ""
     data: str = ""
     dev: str = ""
@@ -80,8 +95,9 @@ class TaskRun:
 
 
 class LabeledSets(NamedTuple):
-    """Recordings of a run."""
+    """Recordings of a run, and the classes of their labels."""
 
+    classes: tuple[str, ...]
     train: LabeledRecordings
     dev: LabeledRecordings | None
 
@@ -107,12 +123,11 @@ def train_task(run: TaskRun) -> Path:
         finished = run.folder / "model"
         if on_first(finished.is_dir):
             return finished
-        classes = run.task.classes(sets.train.used_labels)
         torch.manual_seed(run.seed)
         objective = TaskObjective(
             backbone,
             run.task,
-            classes,
+            sets.classes,
             weighted=run.layer == "weighted",
             frozen=run.frozen,
             masks=run.augmentation.masks,
@@ -170,17 +185,31 @@ def _open(run: TaskRun, backbone: Backbone, lock: ExitStack) -> LabeledSets:
     lock.enter_context(held_folder(run.folder))
     begun = is_trained(run) or (run.folder / "state.pt").exists()
 
-    def read(manifest: str, name: str) -> LabeledRecordings:
+    needs = LabelNeeds(
+        column=run.label,
+        normalize=run.task.normalized,
+        min_frames=run.task.min_frames,
+        num_frames=lambda seconds: backbone.num_frames(round(seconds * backbone.sampling_rate)),
+    )
+    data, dev = read_manifest(run.data), read_manifest(run.dev) if run.dev else []
+    labels = [label for entry in data if (label := needs.label(entry))]
+    classes = run.task.classes(labels) if labels else ()
+    needs = replace(needs, outside=lambda label: [unit for unit in run.task.units(label) if unit not in classes])
+    checked = check_labels(data, dev, needs=needs, on_error=run.on_error)
+    if checked.report:
+        warn(checked.report, SonantWarning)
+
+    def read(entries: Sequence[ManifestEntry], name: str) -> LabeledRecordings:
         return LabeledRecordings.read(
-            manifest,
+            entries,
+            list(map(needs.label, entries)),
             run.folder / "waveforms" / name,
             run.task,
-            label=run.label,
             backbone=backbone,
             max_seconds=run.batching.max_seconds,
         )
 
-    sets = LabeledSets(read(run.data, "train"), read(run.dev, "dev") if run.dev else None)
+    sets = LabeledSets(classes, read(checked.train, "train"), read(checked.dev, "dev") if run.dev else None)
     made_of = {
         "model": fingerprint(backbone),
         "data": sets.train.fingerprint,
@@ -200,7 +229,7 @@ def _batches(
     """Return batches of recordings; `more` goes to `LabeledBatches`."""
     return LabeledBatches(
         recordings.waveforms,
-        recordings.units(lambda label: run.task.units(label, objective.classes)),
+        recordings.units(run.task, {name: number for number, name in enumerate(objective.classes)}),
         objective.backbone,
         batching=run.batching,
         recordings=recordings.used,

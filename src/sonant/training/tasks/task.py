@@ -27,7 +27,7 @@ class TaskHead(Protocol):
 class Task(ABC):
     """Settings of a task, which make its head, its loss and metrics, and read its labels.
 
-    A label is the text in one field of the manifest; its units are numbers of classes: one for a recording, or several
+    A label is the text in one field of the manifest; its units are the classes that it names: one, or several
     (characters). The training adds the backbone, batches, and everything else.
 
     Attributes:
@@ -46,9 +46,9 @@ class Task(ABC):
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
         """Return the classes by number, from the normalized labels of the training set. Raises ManifestError."""
 
-    @abstractmethod
-    def units(self, label: str, classes: Sequence[str]) -> list[int]:
-        """Convert a normalized label to numbers of classes. Raises ManifestError for one outside of them."""
+    def units(self, label: str) -> list[str]:
+        """Return the classes that a normalized label names, in order."""
+        return [label]
 
     def min_frames(self, label: str) -> int:  # noqa: ARG002
         """Return the least frames that a recording with this label must have."""

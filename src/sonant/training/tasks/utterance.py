@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonant.errors import ManifestError, some_of
+from sonant.errors import ManifestError
 from sonant.layers.packed import Packed
 from sonant.loss import Loss, count_predictions
 from sonant.tasks import LayerMix, SequenceClassificationHead
@@ -38,14 +38,6 @@ class UtteranceTask(Task):
                 "it the right field? Name another one: label=FIELD."
             )
         return found
-
-    def units(self, label: str, classes: Sequence[str]) -> list[int]:
-        if label not in classes:
-            raise ManifestError(
-                f"The label {label!r} does not occur in the training set, which has {some_of(list(classes), 8)}. Is it "
-                "misspelled? Else leave its recordings out."
-            )
-        return [classes.index(label)]
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> SequenceClassificationHead:
         return SequenceClassificationHead(
