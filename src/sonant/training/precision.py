@@ -13,5 +13,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Return False for a CPU without instructions for bfloat16."""
-    return device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001  # nothing public
+    """Return False for a CPU without instructions for bfloat16, or a PyTorch without oneDNN, which would use them."""
+    return device.type != "cpu" or (
+        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001  # nothing public
+    )
