@@ -34,8 +34,7 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, sources: bool 
         sonant pretrain wavlm_large --dry-run
         sonant pretrain wavlm_base --sources
     """
-    import json
-
+    from sonant.cli.trained_model import print_model
     from sonant.recipes.composition import compose
     from sonant.training.pretrain import is_finished
     from sonant.training.pretrain import pretrain as carry_out
@@ -52,9 +51,7 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, sources: bool 
         with process_group(run.device):
             was_finished = is_finished(run)
             folder = carry_out(run)
-            done = "The run was finished before, with these settings; nothing was done. " if was_finished else ""
-            said = json.dumps({"model": str(folder)}) if json_ else f"{done}The pretrained model is in {folder}"
-            on_first(lambda: print(said))
+            on_first(lambda: print_model(folder, "pretrained", was_finished=was_finished, as_json=json_))
     return 0
 
 
@@ -63,9 +60,8 @@ pretrain.__doc__ = (pretrain.__doc__ or "").replace("{recipes}", ", ".join(PRETR
 
 def _dry_run(recipe: str, run: "PretrainingRun", *, as_json: bool) -> int:
     """Print the plan of a run, and if it has data what an inspection finds; return the exit code."""
-    import json
-
     from sonant.cli.dry_run import as_data, print_inspection
+    from sonant.cli.json_output import print_json
     from sonant.cli.run_plan import print_plan
     from sonant.training.inspection import inspect
 
@@ -74,7 +70,7 @@ def _dry_run(recipe: str, run: "PretrainingRun", *, as_json: bool) -> int:
     inspection = inspect(run) if run.data else None
     if as_json:
         found = {} if inspection is None else {"inspection": as_data(inspection)}
-        print(json.dumps(plan(run) | found, indent=2))
+        print_json(plan(run) | found, indent=2)
     elif inspection is not None:
         print_inspection(inspection, run.device)
     return 1 if inspection is not None and inspection.problems else 0

@@ -1,12 +1,12 @@
 """The sources of a recipe's settings, printed."""
 
-import json
 from dataclasses import asdict
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from sonant.cli.console import make_console, print_parts
+from sonant.cli.json_output import print_json
 from sonant.recipes.sources import KINDS, SettingSource, grouped, sourced
 from sonant.training.runs import PretrainingRun
 
@@ -15,7 +15,7 @@ def print_sources(recipe: str, run: PretrainingRun, *, as_json: bool) -> None:
     """Print every setting of a run of a recipe with its source."""
     rows = sourced(recipe, run)
     if as_json:
-        print(json.dumps({row.name: {"value": row.value} | asdict(row.source) for row in rows}, indent=2))
+        print_json({row.name: {"value": row.value} | asdict(row.source) for row in rows}, indent=2)
         return
     parts: list[RenderableType] = [Text(recipe, style="bold")]
     for key, values, source in grouped(rows):

@@ -22,8 +22,7 @@ def train(task: str, *overrides: str, json_: bool = False) -> int:
         sonant train ctc model=facebook/wav2vec2-base data=train.jsonl dev=dev.jsonl label=text device=cuda
         sonant train utterance model=sonant/wavlm-tiny data=words.csv label=word frozen=extractor training.steps=5000
     """
-    import json
-
+    from sonant.cli.trained_model import print_model
     from sonant.recipes.tasks import task_run
     from sonant.training.ranks import on_first, process_group
     from sonant.training.tasks.run import is_trained, train_task
@@ -32,9 +31,7 @@ def train(task: str, *overrides: str, json_: bool = False) -> int:
     with process_group(run.device):
         was_trained = is_trained(run)
         folder = train_task(run)
-        done = "The run was finished before, with these settings; nothing was done. " if was_trained else ""
-        said = json.dumps({"model": str(folder)}) if json_ else f"{done}The trained model is in {folder}"
-        on_first(lambda: print(said))
+        on_first(lambda: print_model(folder, "trained", was_finished=was_trained, as_json=json_))
     return 0
 
 
