@@ -78,14 +78,14 @@ $ python -m benchmarks.training_step --clips 1 --seconds 30 --dropout
 
 Forward and backward, the same weights and input, in turn; the command prints how far the gradients are apart, too.
 
-| 1 × 10 s, float32, one core | processor's time | × transformers | memory | gradients differ by |
+| 3 × 10 s, float32, two cores | time | × transformers | memory | gradients differ by |
 | --- | --: | --: | --: | --: |
-| WavLM Base, sonant | 8.47 s | 1.22 | 1,113 MiB | 1e-05 |
-| WavLM Base, transformers | 10.32 s | 1.00 | 1,350 MiB | |
-| HuBERT Base, sonant | 8.04 s | 1.16 | 1,125 MiB | 6e-06 |
-| HuBERT Base, transformers | 9.32 s | 1.00 | 1,146 MiB | |
+| WavLM Base, sonant | 11.6 s | 1.44 | 2,295 MiB | 3e-05 |
+| WavLM Base, transformers | 16.3 s | 1.00 | 3,197 MiB | |
+| HuBERT Base, sonant | 12.0 s | 1.11 | 2,424 MiB | 7e-06 |
+| HuBERT Base, transformers | 13.6 s | 1.00 | 2,888 MiB | |
 
-One pass of each was counted, on an AMD EPYC with AVX2 that had other work: take the ratios as good to a tenth. WavLM takes 1.05 times as long as HuBERT. Before, on 3 × 10 s under the same load, the ratios were 0.94 and 0.95, and WavLM took 1.18 times as long as HuBERT.
+Medians of three passes on a quiet AMD EPYC with AVX2. WavLM takes as long as HuBERT (0.99 of its processor time). Before, one pass on a busy machine gave 0.94 and 0.95 times transformers' speed, and WavLM took 1.18 times as long as HuBERT.
 
 What makes the difference, of which the first needs a C++ compiler:
 
@@ -93,7 +93,7 @@ What makes the difference, of which the first needs a C++ compiler:
 - The extractor computes each clip from rows of channels, by matrix products without copies, and its group norm is part of the first convolution.
 - The positional convolution of Base passes through Fourier transforms: 0.48 s instead of 1.25 s for 3 × 499 frames.
 
-`precision="bfloat16"` of a training run is for processors that multiply in bfloat16. On one that does not (AVX2), a step of `sonant/wavlm-tiny` on a clip of 1 s took six times as long as in float32.
+`precision="bfloat16"` of a training run is for processors that multiply in bfloat16; on others the run computes in float32, as a step of `sonant/wavlm-tiny` took ten times as long in emulated bfloat16.
 """  # noqa: E501
 
 REPRODUCE = """\
