@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,11 @@ async def spent(settings: ServerSettings) -> tuple[int, str]:
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install '.[ray]'")
 def test_the_command_serves_on_ray(tmp_path: Path, postgresql: Callable[[], str]) -> None:
-    """An answer equals `encode`, is charged in PostgreSQL, and the server stops when told."""
+    """Answers of two models equal `encode`, are charged in PostgreSQL, and the server stops when told."""
     port, database = free_port(), postgresql()
+    sonant.load("sonant/wavlm-tiny").save_pretrained(tmp_path / "second")
     words = ["serve", "--ray", "--data", str(tmp_path), "--port", str(port), "--database", database]
+    words += ["--model", "sonant/wavlm-tiny", "--model", str(tmp_path / "second")]
     process = subprocess.Popen(
         [sys.executable, "-m", "sonant", *words], stdout=subprocess.PIPE, stderr=(tmp_path / "log").open("w"), text=True
     )
@@ -88,15 +91,17 @@ def test_the_command_serves_on_ray(tmp_path: Path, postgresql: Callable[[], str]
         key = (tmp_path / "admin_key").read_text().strip()
         clip = next(EXAMPLES.glob("*.flac"))
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        body = {**json.loads(request("sonant/wavlm-tiny", clip.read_bytes())), "encoding_format": "float"}
-        asked = Request(f"http://127.0.0.1:{port}/v1/embeddings", json.dumps(body).encode(), headers)
-        with urlopen(asked, timeout=60) as told:
-            answer = json.load(told)
-        expected = sonant.load("sonant/wavlm-tiny").encode(clip, pool="mean")
-        np.testing.assert_allclose(answer["data"][0]["embedding"], expected, atol=1e-5)
+        expected, cost = sonant.load("sonant/wavlm-tiny").encode(clip, pool="mean"), Decimal(0)
+        for model in ("sonant/wavlm-tiny", "second"):
+            body = {**json.loads(request(model, clip.read_bytes())), "encoding_format": "float"}
+            asked = Request(f"http://127.0.0.1:{port}/v1/embeddings", json.dumps(body).encode(), headers)
+            with urlopen(asked, timeout=60) as told:
+                answer = json.load(told)
+            np.testing.assert_allclose(answer["data"][0]["embedding"], expected, atol=1e-5)
+            cost += Decimal(answer["usage"]["cost"])
         with urlopen(f"http://127.0.0.1:{port}/ready", timeout=60) as ready:
             assert ready.status == 200
-        assert asyncio.run(spent(ServerSettings(data=tmp_path, database=database))) == (1, answer["usage"]["cost"])
+        assert asyncio.run(spent(ServerSettings(data=tmp_path, database=database))) == (2, f"{cost:f}")
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     finally:
