@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from time import monotonic, sleep
 from typing import Any
@@ -24,6 +23,7 @@ from sonant.server.sharing import workload
 from sonant.server.sharing.budget import Budget
 from tests.server.operations.standing import answer, connect, head, standing
 from tests.server.running import RunningServer
+from tests.server.waiting import until
 
 
 def services_with(**limits: Any) -> Services:
@@ -146,13 +146,6 @@ def hold(stack: ExitStack, port: int, address: str, path: str = "/v1/x") -> sock
     client = stack.enter_context(connect(port))
     client.sendall(head(path, length=3, X_Forwarded_For=address))
     return client
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 5
-    while not condition():
-        assert monotonic() < deadline
-        sleep(0.01)
 
 
 def test_one_address_leaves_slots_to_others_and_all_come_back() -> None:

@@ -1,8 +1,7 @@
 """Clients that go away, and models that take their time."""
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,14 +9,6 @@ from urllib.parse import urlsplit
 import orjson
 
 from tests.server.running import RunningServer
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
-    """Wait for something that must come."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import soundfile
 
 from sonant.server.routes import vectors
 from sonant.server.settings import MIB, Limits, ServerSettings
-from tests.server.routes.impatience import connected, until
+from tests.server.routes.impatience import connected
 from tests.server.running import RunningServer, running
+from tests.server.waiting import until
 
 MODEL = "sonant/wavlm-tiny"
 LIMITS = Limits(in_flight_bytes=64 * MIB, send_seconds=2.0)

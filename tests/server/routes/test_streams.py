@@ -13,9 +13,10 @@ import pytest
 
 from sonant.server.errors import ApiError
 from sonant.server.settings import Queue, ServerSettings
-from tests.server.routes.impatience import connected, until
+from tests.server.routes.impatience import connected
 from tests.server.running import RunningServer, running
 from tests.server.speech import clip
+from tests.server.waiting import until
 
 RECORDING = clip("en-allison-queue", 6.0)
 BODY = {"model": "recognizer", "stream": True, "file": base64.b64encode(RECORDING).decode()}

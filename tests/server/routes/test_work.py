@@ -16,9 +16,10 @@ import pytest
 import soundfile
 
 from sonant.server.settings import Limits, Queue, ServerSettings
-from tests.server.routes.impatience import connected, until
+from tests.server.routes.impatience import connected
 from tests.server.running import RunningServer, running
 from tests.server.speech import clip
+from tests.server.waiting import until
 
 MODEL = "sonant/wavlm-tiny"
 ONE_SECOND, TWO_SECONDS, LONG = (clip("en-allison-busy", seconds) for seconds in (1.0, 2.0, 2.5))
