@@ -6,6 +6,7 @@ from sonant.data.labels import LabelStore
 from sonant.data.manifest import read_manifest
 from sonant.data.manifest_writer import MadeManifest, make_manifest, write_manifest
 from sonant.data.sampler import SAMPLERS, BatchSampler, BucketSampler, Fill, LengthSampler, PackingSampler
+from sonant.data.splits import CorpusSplit, split_entries
 from sonant.data.waveforms import WaveformStore
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "BatchSampler",
     "BucketSampler",
     "CheckedLabels",
+    "CorpusSplit",
     "Fill",
     "LabelNeeds",
     "LabelProblem",
@@ -26,5 +28,6 @@ __all__ = [
     "ctc_frames",
     "make_manifest",
     "read_manifest",
+    "split_entries",
     "write_manifest",
 ]

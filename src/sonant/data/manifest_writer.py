@@ -1,11 +1,13 @@
 """Writing of manifests, such as that of a folder of audio files."""
 
+from __future__ import annotations
+
 import csv
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from sonant.data.entries import EMBEDDED, ManifestEntry, entry_of
 from sonant.data.files import atomic
 from sonant.data.manifest import FOREIGN_LISTS, MANIFEST, list_in, read_manifest
 from sonant.data.progress import Progress
+from sonant.data.splits import TRAIN, CorpusSplit, split_entries
 from sonant.errors import AudioError, ConfigurationError, ManifestError, MissingExtra
 
 LEADING = ("path", "duration", "start", "end", "channel")  # columns
@@ -30,12 +33,16 @@ class MadeManifest:
         recordings: number of rows.
         seconds: of all rows.
         skipped: reason for each recording left out, and each folder that could not be listed, by name.
+        parts: the manifests into which it was divided, by name.
+        divided_by: field whose values are in one part each; "" if there are no parts.
     """
 
     path: Path
     recordings: int
     seconds: float
-    skipped: Mapping[str, str]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, MadeManifest] = field(default_factory=dict)
+    divided_by: str = ""
 
 
 def make_manifest(
@@ -44,6 +51,8 @@ def make_manifest(
     *,
     label: int | None = None,
     speaker: int | None = None,
+    shares: Mapping[str, float] | None = None,
+    by: str = "",
     overwrite: bool = False,
     show_progress: bool | None = None,
 ) -> MadeManifest:
@@ -58,12 +67,15 @@ def make_manifest(
         output: the ending says which format: .jsonl, .csv, .tsv or .parquet; None: `manifest.jsonl` in the folder.
         label, speaker: level of the folder below `source` whose name is the label or speaker: 1, 2 ..., or -1 for the
             one that holds the file.
-        overwrite: replace an existing file.
+        shares: divide the manifest as well, as `split_entries` does with `by`: `{"dev": 0.1, "test": 0.1}` writes
+            `train`, `dev` and `test` beside it, in its format.
+        overwrite: replace existing files.
         show_progress: see `Progress`.
 
     Raises:
-        ConfigurationError: the output exists, or has no name or an unknown ending, or levels were given for a list.
-        ManifestError: the source is no corpus, or none of its recordings can be read.
+        ConfigurationError: a file to write exists, or has no name or an unknown ending; levels were given for a list;
+            shares cannot be, or were not given beside `by`.
+        ManifestError: the source is no corpus, none of its recordings can be read, or they cannot be divided.
     """
     source = Path(source)
     listed = list_in(source, FOREIGN_LISTS) if source.is_dir() else source
@@ -72,8 +84,14 @@ def make_manifest(
     output = source / MANIFEST if output is None else Path(output)
     if output.suffix.lower() not in WRITERS:
         raise ConfigurationError(f"{output} was given for a manifest; expected an ending of {', '.join(WRITERS)}.")
-    if output.exists() and not overwrite:
-        raise ConfigurationError(f"{output} exists. Choose another name, or overwrite it (--overwrite).")
+    part_files = {name: output.with_name(f"{name}{output.suffix}") for name in (TRAIN, *shares)} if shares else {}
+    if by and not shares:
+        raise ConfigurationError(f"by={by} was given without a share to divide off, such as dev=0.1.")
+    for file in (output, *part_files.values()):
+        if file.exists() and not overwrite:
+            raise ConfigurationError(f"{file} exists. Choose another name, or overwrite it (--overwrite).")
+    if output in part_files.values():
+        raise ConfigurationError(f"A part would replace {output}, the manifest of all. Give that another name.")
     skipped: dict[str, str] = {}
     if listed is None:
         folder = read_audio_folder(source, label=label, speaker=speaker)
@@ -94,8 +112,14 @@ def make_manifest(
     if not described:
         why = next((f" The first: {message}" for message in skipped.values()), "")
         raise ManifestError(f"None of the {len(entries)} recordings of {source} could be read.{why}")
-    write_manifest(output, described)
-    return MadeManifest(output, len(described), sum(entry.duration or 0.0 for entry in described), skipped)
+    split = split_entries(described, shares, by=by) if shares else CorpusSplit("", {})
+    parts = {name: _written(part_files[name], rows) for name, rows in split.parts.items()}
+    return replace(_written(output, described), skipped=skipped, parts=parts, divided_by=split.by)
+
+
+def _written(path: Path, entries: Sequence[ManifestEntry]) -> MadeManifest:
+    write_manifest(path, entries)
+    return MadeManifest(path, len(entries), sum(entry.duration or 0.0 for entry in entries))
 
 
 def _described(entry: ManifestEntry) -> ManifestEntry | Exception:
