@@ -43,6 +43,16 @@ ADDED: dict[str, dict[str, Any]] = {
     "PartSettings": {"frozen_from": None},
     "PretrainingRun": {"held_out_share": 0.0, "processes": 1, "initial_model": ""},
     "SpanMasking": {"equal": False},
+    "TaskRun": {
+        "lora": {
+            "type": "LoRA",
+            "rank": 0,
+            "alpha": 16.0,
+            "modules": ["attention.query", "attention.value"],
+            "dropout": 0.0,
+            "save": "merged",
+        },
+    },
     "Training": {"compile": False, "decay_vectors": True, "parts": [], "validate_every": 1000},
 }
 

@@ -114,7 +114,7 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     """Write a folder for transformers; return the heads for which it has no class."""
     layout = LAYOUTS[checkpoint.family]
     tables = head_maps_of(layout)
-    kind = next((kind for kind in tables if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
+    kind = class_of_head(checkpoint)
     config = write_config(checkpoint, kind)
     state, _ = write(checkpoint.backbone_state, layout.rows)
     state |= layout.derived(checkpoint.config)
@@ -130,7 +130,7 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     with replacing_model(folder) as draft:
         write_safetensors(draft / WEIGHTS[0], state, {"format": "pt"})
         write_json(draft / CONFIG, config)
-        write_json(draft / PREPROCESSORS[0], _preprocessor(checkpoint))
+        write_json(draft / PREPROCESSORS[0], preprocessor_settings(checkpoint))
         if kind == "ctc":
             write_tokenizer(draft, checkpoint.heads["ctc"])
         if checkpoint.languages is not None:
@@ -145,7 +145,14 @@ def _fits(checkpoint: Checkpoint, kind: str) -> bool:
     return layout.has(checkpoint.config, kind) and holds(head_maps_of(layout)[kind], checkpoint.heads[kind].tensors)
 
 
-def _preprocessor(checkpoint: Checkpoint) -> dict[str, Any]:
+def class_of_head(checkpoint: Checkpoint) -> str | None:
+    """Return the kind of the head with which transformers has a class for this model; None if there is none."""
+    kinds = head_maps_of(LAYOUTS[checkpoint.family])
+    return next((kind for kind in kinds if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
+
+
+def preprocessor_settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return preprocessor_config.json of a checkpoint."""
     layout = LAYOUTS[checkpoint.family]
     carried = checkpoint.metadata.get("hf_preprocessor", {})
     kept = {"padding_value"} & carried.keys() if carried.get("feature_extractor_type") == layout.extractor else ()

@@ -35,8 +35,8 @@ def _weights_in(folder: Path) -> Path | None:
 def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, source: object) -> Checkpoint:
     """Return the model in the folder `base` with the adapter in `folder` merged into it.
 
-    Heads are those of the adapted class: trained with the adapter, or from the base. The preprocessor and tokenizer
-    beside the adapter take precedence over those of the base.
+    Heads are those of the adapted class: trained with the adapter, or from the base. The configuration, preprocessor
+    and tokenizer beside the adapter take precedence over those of the base.
     """
     if not (base / CONFIG).is_file():
         what = "is a LoRA itself" if is_lora_folder(base) else f"has no {CONFIG}"
@@ -61,7 +61,8 @@ def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, 
             f"overrides={{{BASE!r}: 'owner/name or folder'}}."
         )
     warn_of([*left, *absent], source, "They belong to the base as it was before, or have no weights in it.")
-    adapted_config = theirs | ({"architectures": [_class_in(adapting)]} if _class_in(adapting) else {})
+    own = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}  # that of the adapted class
+    adapted_config = theirs | own | ({"architectures": [_class_in(adapting)]} if _class_in(adapting) else {})
     return read_hf(HFFolder(base, source, state, adapted_config, folder), overrides=overrides)
 
 

@@ -12,6 +12,7 @@ from sonant.loss import Loss, Objective
 from sonant.models import Backbone, MaskableBackbone
 from sonant.tasks import LayerMix
 from sonant.training.tasks.batches import LabeledBatch
+from sonant.training.tasks.lora import PARTS, LoRA, add_adapters
 from sonant.training.tasks.task import Task
 
 Frozen = Literal["backbone", "extractor", "nothing"]
@@ -21,19 +22,30 @@ class TaskObjective(Objective):
     """Loss of a task on labeled speech.
 
     Args:
-        backbone: the model; a frozen one is kept in evaluation mode, and left out of `state_dict`.
+        backbone: the model; a frozen one is kept in evaluation mode. Weights of a frozen model, and of one with
+            adapters, are left out of `state_dict`.
         task: settings of the task.
         classes: of the head's outputs.
         weighted: read a sum of all states with learned weights; False: the last state alone.
-        frozen: part that is not trained.
+        frozen: part that is not trained; it has no effect with adapters, which are trained in place of all weights.
+        lora: adapters, which are added to the model in place.
         masks: batches have masks.
 
     Raises:
-        ConfigurationError: the model has an adapter, cannot be masked, or its states cannot be mixed.
+        ConfigurationError: the model has a convolutional adapter, cannot be masked or adapted, or its states cannot be
+            mixed.
     """
 
     def __init__(
-        self, backbone: Backbone, task: Task, classes: Sequence[str], *, weighted: bool, frozen: Frozen, masks: bool
+        self,
+        backbone: Backbone,
+        task: Task,
+        classes: Sequence[str],
+        *,
+        weighted: bool,
+        frozen: Frozen,
+        masks: bool,
+        lora: LoRA,
     ) -> None:
         super().__init__()
         if getattr(backbone, "adapter", None) is not None:
@@ -51,15 +63,19 @@ class TaskObjective(Objective):
                 f"Frames of a {type(backbone).__name__} cannot be masked. Set augmentation.time_fraction=0 and "
                 "augmentation.channel_fraction=0."
             )
-        self.backbone, self.task, self.classes, self.frozen = backbone, task, classes, frozen
+        self.backbone, self.task, self.classes = backbone, task, classes
+        self._is_still = frozen == "backbone" and not lora.rank
         layers = backbone.num_layers
         self.head: nn.Module = task.head(  # type: ignore[assignment]  # a protocol cannot say that it is a module
             backbone.dim, classes, LayerMix(torch.zeros(layers + 1)) if weighted else LayerMix()
         )
         self._states: tuple[int | str, ...] = (*range(layers), "last") if weighted else ("last",)
-        if frozen != "nothing":
+        if lora.rank:
+            backbone.requires_grad_(requires_grad=False)
+            add_adapters(backbone, lora)
+        elif frozen != "nothing":
             (backbone if frozen == "backbone" else backbone.extractor).requires_grad_(requires_grad=False)
-        if frozen == "backbone":
+        if lora.rank or frozen == "backbone":
             self.register_state_dict_post_hook(_leave_out_backbone)
             self.register_load_state_dict_post_hook(_keep_backbone)
         if isinstance(backbone, MaskableBackbone) and not masks:
@@ -67,7 +83,7 @@ class TaskObjective(Objective):
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - the signature of torch
         super().train(mode)
-        if self.frozen == "backbone":
+        if self._is_still:
             self.backbone.eval()
         return self
 
@@ -98,11 +114,11 @@ class TaskObjective(Objective):
 
 
 def _leave_out_backbone(_: nn.Module, state: dict[str, Tensor], prefix: str, __: Any) -> None:
-    for name in [name for name in state if name.startswith(f"{prefix}backbone.")]:
+    for name in [name for name in state if name.startswith(f"{prefix}backbone.") and not name.endswith(PARTS)]:
         del state[name]
 
 
 def _keep_backbone(_: nn.Module, incompatible: Any) -> None:
-    """Allow a state without a backbone."""
+    """Allow a state without the weights of the backbone."""
     missing = incompatible.missing_keys
-    missing[:] = [name for name in missing if not name.startswith("backbone.")]
+    missing[:] = [name for name in missing if not name.startswith("backbone.") or name.endswith(PARTS)]

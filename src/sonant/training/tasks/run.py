@@ -11,6 +11,7 @@ import torch
 
 from sonant.checkpoints import Checkpoint, Head, load_checkpoint, make_backbone, save_pretrained
 from sonant.checkpoints.checkpoint import meta_backbone
+from sonant.checkpoints.lora_writer import check_base, save_lora
 from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
 from sonant.data.settings import json_values, write_or_check_settings
 from sonant.errors import ConfigurationError, SonantWarning, warn
@@ -25,6 +26,7 @@ from sonant.training.run_folder import held_folder
 from sonant.training.settings import Training
 from sonant.training.state import MAY_DIFFER
 from sonant.training.tasks.batches import Augmentation, LabeledBatches, LabeledBatching
+from sonant.training.tasks.lora import LoRA, adapters_in, merge_adapters
 from sonant.training.tasks.objective import Frozen, TaskObjective
 from sonant.training.tasks.recordings import LabeledRecordings
 from sonant.training.tasks.task import Task
@@ -61,7 +63,9 @@ class TaskRun:
             with the weights that are best on it. Without one it ends with the last weights.
         layer: state that the head reads. "weighted" reads a sum of all of them with learned weights, "last" the output
             of the model; a number removes the layers above it, and reads the output of what is left.
-        frozen: part that is not trained: the whole "backbone", its "extractor", or "nothing".
+        frozen: part that is not trained: the whole "backbone", its "extractor", or "nothing". It has no effect with
+            adapters.
+        lora: adapters, trained in place of all weights of the model.
         augmentation: changes of the training set.
         seed: of the head, batches and augmentation.
         trackers: where metrics are shown; by default TensorBoard, if it is installed.
@@ -76,6 +80,7 @@ class TaskRun:
     dev: str = ""
     layer: int | Literal["last", "weighted"] = "weighted"
     frozen: Frozen = "backbone"
+    lora: LoRA = LoRA()
     batching: LabeledBatching = LabeledBatching()
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
@@ -106,7 +111,7 @@ def train_task(run: TaskRun) -> Path:
     """Start or resume a run, and return the folder of the trained model; the processes of torchrun do it together.
 
     `output/name` gets `run.json`, the decoded `waveforms`, state, metrics, and finally `model`, in the layout of
-    transformers where that has a class for the head.
+    transformers where that has a class for the head, or of peft if adapters are kept apart.
 
     Raises:
         ConfigurationError: the run cannot start (its files are removed), its folder is of other settings, recordings
@@ -118,6 +123,8 @@ def train_task(run: TaskRun) -> Path:
     _check(run)
     with process_group(run.device), ExitStack() as lock:
         checkpoint = first_then_others(lambda: load_checkpoint(run.model))
+        if run.lora.save == "apart":
+            check_base(run.model, checkpoint.family, run.task.kind)
         backbone = make_backbone(_with_layers(checkpoint, run))
         sets = on_first(lambda: _open(run, backbone, lock))
         finished = run.folder / "model"
@@ -131,6 +138,7 @@ def train_task(run: TaskRun) -> Path:
             weighted=run.layer == "weighted",
             frozen=run.frozen,
             masks=run.augmentation.masks,
+            lora=run.lora,
         )
         train(
             objective,
@@ -159,6 +167,11 @@ def _check(run: TaskRun) -> None:
     for name, example in (("model", "model=microsoft/wavlm-base-plus"), ("data", "data=train.jsonl")):
         if not getattr(run, name):
             raise ConfigurationError(f"The run has no {name}. Name one, such as {example}")
+    if run.lora.save == "apart" and (not run.lora.rank or isinstance(run.layer, int)):
+        raise ConfigurationError(
+            f"lora.save=apart was given with lora.rank={run.lora.rank} and layer={run.layer}; adapters can be kept "
+            "apart from a model if there are some (lora.rank=8), and no layers of it are removed (layer=last)."
+        )
     check_numbers(run)
     usable_devices(run.device)
     check_trackers(run.trackers)
@@ -241,6 +254,12 @@ def _batches(
 def _save(run: TaskRun, objective: TaskObjective) -> None:
     draft = run.folder / "model.part"
     shutil.rmtree(draft, ignore_errors=True)
-    head = Head(objective.head_tensors(), objective.head_notes())
-    save_pretrained(objective.backbone.eval(), draft, heads={run.task.kind: head})
+    backbone, lora = objective.backbone.eval(), run.lora
+    heads = {run.task.kind: Head(objective.head_tensors(), objective.head_notes())}
+    if lora.rank and lora.save == "apart":
+        adapted = Checkpoint(backbone.config, backbone.state_dict(), heads)
+        save_lora(draft, adapted, adapters_in(backbone), base=run.model, alpha=lora.alpha, dropout=lora.dropout)
+    else:
+        merge_adapters(backbone)
+        save_pretrained(backbone, draft, heads=heads)
     draft.rename(run.folder / "model")
