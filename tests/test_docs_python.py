@@ -126,7 +126,7 @@ def labeled_list(path: Path) -> None:
     path.write_text("path,emotion\n" + "".join(f"../{name}.wav,{label}\n" for name, label in EMOTIONS.items()))
 
 
-SERVED = Page(files={"recognizer/my-recognizer": write_ctc})
+SERVED = Page(files={"models/my-recognizer": write_ctc, "models/my-classifier": write_classifier})
 
 PAGES = {
     "audio.md": Page(
@@ -228,7 +228,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     instead = dict(about.instead)
     with ExitStack() as stack:
         if about.files == SERVED.files:
-            settings = ServerSettings(data=tmp_path / "data", models=["sonant/wavlm-tiny", "recognizer/my-recognizer"])
+            settings = ServerSettings(data=tmp_path / "data", models=["sonant/wavlm-tiny", *about.files])
             server = stack.enter_context(running(settings))
             monkeypatch.setenv("SONANT_API_KEY", server.user_key)
             instead["http://127.0.0.1:8000"] = server.base_url

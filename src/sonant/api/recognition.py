@@ -17,11 +17,12 @@ from sonant.api.options import (
     SkippingSpeaker,
 )
 from sonant.api.voice_comparison import VoiceComparison
+from sonant.decoding.class_scores import ClassLabels
 from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.decoding.speaker_turns import on_channel
 from sonant.errors import UnknownName
-from sonant.extraction.classification import classification
+from sonant.extraction.classification import classification, labels_of
 from sonant.extraction.diarization import diarization
 from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.sources import is_many
@@ -164,6 +165,11 @@ class Recognition(VoiceComparison):
             CheckpointError: the labels in its config.json do not fit the head.
         """
         return self._by_head(self.classify, self.head_pipeline("classification"), audio, options)
+
+    @property
+    def labels(self) -> ClassLabels | None:
+        """Labels of the head for whole recordings; None if the model has none."""
+        return labels_of(self._heads, name=self.name) if "classification" in self.abilities else None
 
     @overload
     def head_pipeline(self, ability: Literal["transcription"]) -> HeadPipeline[Transcript]: ...

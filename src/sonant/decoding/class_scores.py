@@ -1,7 +1,8 @@
 """Scores by label from the outputs of a classification or regression head."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
 
 from torch import Tensor
 
@@ -12,37 +13,69 @@ PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 YEARS = 100.0  # of one unit of the age output of audEERING's model (model card)
 
 
-def class_scores(outputs: Tensor, labels: Sequence[str] | None, problem: str | None) -> dict[str, float]:
-    """Convert outputs (outputs,) of a classifier or a regression to scores by label.
+@dataclass(frozen=True)
+class ClassLabels:
+    """Labels of the outputs of a head, and the function that makes scores of outputs.
 
-    Args:
-        labels: names in the order of the outputs; None: "LABEL_0" ..., as in transformers.
-        problem: `problem_type` of transformers: softmax ("single_label_classification"), sigmoid
-            ("multi_label_classification") or no function ("regression"). None: softmax, or regression for one output.
-
-    Raises:
-        CheckpointError: the number of labels is not that of the outputs, or the problem type is unknown.
+    Attributes:
+        names: different labels, in the order of the outputs.
+        problem: softmax ("single_label_classification"), sigmoid ("multi_label_classification"), no function
+            ("regression"), or "age_gender": an age, and a softmax over the genders.
     """
-    names = [f"LABEL_{number}" for number in range(len(outputs))] if labels is None else list(labels)
-    if len(names) != len(outputs) or len(set(names)) != len(names):
-        raise CheckpointError(
-            f"The head has {len(outputs)} outputs and the labels {', '.join(names)}. Give id2label in config.json one "
-            "label for each output, all of them different."
-        )
-    match problem or ("regression" if len(outputs) == 1 else "single_label_classification"):
-        case "single_label_classification":
-            values = outputs.double().softmax(0)
-        case "multi_label_classification":
-            values = outputs.double().sigmoid()
-        case "regression":
-            values = outputs.double()
-        case other:
+
+    names: tuple[str, ...]
+    problem: Problem | Literal["age_gender"]
+
+    @classmethod
+    def of(cls, num_outputs: int, labels: Sequence[str] | None, problem: str | None) -> Self:
+        """Make them from the metadata of a head.
+
+        Args:
+            labels: names in the order of the outputs; None: "LABEL_0" ..., as in transformers.
+            problem: `problem_type` of transformers. None: "single_label_classification", or "regression" for one
+                output.
+
+        Raises:
+            CheckpointError: the number of labels is not that of the outputs, or the problem type is unknown.
+        """
+        names = [f"LABEL_{number}" for number in range(num_outputs)] if labels is None else list(labels)
+        if len(names) != num_outputs or len(set(names)) != len(names):
             raise CheckpointError(
-                f"config.json says problem_type={other!r}; known are {', '.join(PROBLEMS)}. Put one of these there."
+                f"The head has {num_outputs} outputs and the labels {', '.join(names)}. Give id2label in config.json "
+                "one label for each output, all of them different."
             )
-    return dict(zip(names, values.tolist(), strict=True))
+        problem = problem or ("regression" if num_outputs == 1 else "single_label_classification")
+        if problem not in PROBLEMS:
+            raise CheckpointError(
+                f"config.json says problem_type={problem!r}; known are {', '.join(PROBLEMS)}. Put one of these there."
+            )
+        return cls(tuple(names), problem)
 
+    @classmethod
+    def of_age_and_gender(cls, num_outputs: int, genders: Sequence[str]) -> Self:
+        """Make those of a head of age and gender: "age_years", and a label for each gender. Raises CheckpointError."""
+        return cls(("age_years", *cls.of(num_outputs - 1, genders, None).names), "age_gender")
 
-def age_and_gender(outputs: Tensor, genders: Sequence[str]) -> dict[str, float]:
-    """Convert outputs (1 + genders,) to "age_years" and the probability of each gender."""
-    return {"age_years": YEARS * float(outputs[0]), **class_scores(outputs[1:], genders, None)}
+    @property
+    def is_exclusive(self) -> bool:
+        """True if a recording has one of the labels, and the scores are probabilities that add up to one."""
+        return self.problem == "single_label_classification"
+
+    @property
+    def is_ranked(self) -> bool:
+        """True if all scores are probabilities."""
+        return self.problem in ("single_label_classification", "multi_label_classification")
+
+    def scores(self, outputs: Tensor) -> dict[str, float]:
+        """Compute the score of each label from outputs (outputs,), in their order."""
+        exact = outputs.double()
+        match self.problem:
+            case "single_label_classification":
+                values = exact.softmax(0).tolist()
+            case "multi_label_classification":
+                values = exact.sigmoid().tolist()
+            case "regression":
+                values = exact.tolist()
+            case "age_gender":
+                values = [YEARS * float(exact[0]), *exact[1:].softmax(0).tolist()]
+        return dict(zip(self.names, values, strict=True))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sonant.checkpoints import Head
-from sonant.decoding.class_scores import age_and_gender, class_scores
+from sonant.decoding.class_scores import ClassLabels
 from sonant.errors import ConfigurationError
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
@@ -17,7 +17,6 @@ from sonant.models import Backbone
 from sonant.models.abilities import HEADS_FOR
 from sonant.tasks import PooledHead
 
-Name = Callable[[Tensor], dict[str, float]]
 LAST_LAYERS: dict[str, tuple[str, ...]] = {  # by the kind of head
     "sequence_classification": ("classifier",),
     "speech_classification": ("classifier.output",),
@@ -30,11 +29,11 @@ class ClassificationSink:
 
     Args:
         head_on: returns the head on a device.
-        name: maps the head's outputs (outputs,) to the answer.
+        labels: of the head's outputs.
     """
 
-    def __init__(self, head_on: Callable[[torch.device], PooledHead], name: Name) -> None:
-        self._head_on, self._name = head_on, name
+    def __init__(self, head_on: Callable[[torch.device], PooledHead], labels: ClassLabels) -> None:
+        self._head_on, self._labels = head_on, labels
         self._pooling = head_on(CPU).pooling
         self._pool = RunningPool("max" if self._pooling == "max" else "mean")
         self._frames = 0
@@ -50,7 +49,7 @@ class ClassificationSink:
         pooled = self._pool.finish()  # (1, width)
         if self._pooling == "sum":
             pooled = pooled * self._frames
-        return self._name(require_finite(self._head_on(CPU).read(pooled)[0], "classification"))
+        return self._labels.scores(require_finite(self._head_on(CPU).read(pooled)[0], "classification"))
 
     def abandon(self) -> None:
         pass
@@ -63,27 +62,33 @@ def classification(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[
         ConfigurationError: the model has no such head, or several.
         CheckpointError: the number of labels is not that of the head's outputs.
     """
+    kind = _kind(heads, name)
+    labels = _labels(kind, heads.stored[kind])  # checked before anything is computed
+    head_on = heads.placing(kind, PooledHead)
+    return HeadPipeline(
+        states_of(head_on(CPU).mix, model, name), lambda _: ClassificationSink(head_on, labels), model.receptive_field
+    )
+
+
+def labels_of(heads: Heads, *, name: str) -> ClassLabels:
+    """Return the labels of the head for whole recordings. Raises as `classification` does."""
+    kind = _kind(heads, name)
+    return _labels(kind, heads.stored[kind])
+
+
+def _kind(heads: Heads, name: str) -> str:
     require("classification", heads, name)
     kind, *others = (kind for kind in HEADS_FOR["classification"] if kind in heads.stored)
     if others:
         raise ConfigurationError(
             f"{name} has several heads for whole recordings: {', '.join((kind, *others))}. Save it with one of them."
         )
-    head_on = heads.placing(kind, PooledHead)
-    naming = _naming(kind, heads.stored[kind])
-    # Check the labels before anything is computed.
-    naming(torch.zeros(_num_outputs(kind, heads.stored[kind]), device="cpu"))
-    return HeadPipeline(
-        states_of(head_on(CPU).mix, model, name), lambda _: ClassificationSink(head_on, naming), model.receptive_field
-    )
+    return kind
 
 
-def _num_outputs(kind: str, head: Head) -> int:
-    return sum(len(head.tensors[f"{name}.bias"]) for name in LAST_LAYERS[kind])
-
-
-def _naming(kind: str, head: Head) -> Name:
+def _labels(kind: str, head: Head) -> ClassLabels:
+    outputs = sum(len(head.tensors[f"{layer}.bias"]) for layer in LAST_LAYERS[kind])
     labels = head.metadata.get("labels")
     if kind == "age_gender":
-        return lambda outputs: age_and_gender(outputs, labels or ())
-    return lambda outputs: class_scores(outputs, labels, head.metadata.get("problem_type"))
+        return ClassLabels.of_age_and_gender(outputs, labels or ())
+    return ClassLabels.of(outputs, labels, head.metadata.get("problem_type"))

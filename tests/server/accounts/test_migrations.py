@@ -128,6 +128,29 @@ def test_links_that_were_sent_still_work(engine):
         assert [tuple(row) for row in rows] == [("digest", "confirmation", 7)]
 
 
+def test_keys_that_could_analyze_voices_may_classify(engine):
+    upgrade(engine, to="mailed_links")
+    scopes = ("embeddings,verification,models", "embeddings,models")
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO users (email, is_admin, is_disabled, credit, created) VALUES ('a@b.c', false, false, 0, 0)"
+            )
+        )
+        for each in scopes:
+            connection.execute(
+                text(
+                    "INSERT INTO api_keys (user_id, name, digest, prefix, scopes, created) "
+                    "SELECT id, 'key', :scopes, 'sk', :scopes, 0 FROM users"
+                ),
+                {"scopes": each},
+            )
+    upgrade(engine)
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT scopes FROM api_keys ORDER BY id")).scalars().all()
+    assert kept == [f"{scopes[0]},classification", scopes[1]]
+
+
 def test_servers_that_start_at_once_do_not_disturb_each_other(engine):
     failures = []
 

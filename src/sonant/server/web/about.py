@@ -39,7 +39,7 @@ ABLE: Mapping[Ability, str] = {
     "transcription": "writes down what was said",
     "verification": "compares voices",
     "diarization": "tells who speaks when",
-    "classification": "guesses age, gender or emotion",
+    "classification": "labels whole recordings",
 }
 NOT_HERE: Mapping[State, str] = {
     "unloaded": "No: this server has not loaded it.",

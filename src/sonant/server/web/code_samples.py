@@ -17,7 +17,7 @@ TITLES: Mapping[Ability, str] = {
     "transcription": "A transcript",
     "verification": "Are these one voice?",
     "diarization": "Who speaks when",
-    "classification": "Age, gender or emotion",
+    "classification": "A label for a recording",
 }
 TOOLS: Mapping[Tool, str] = {
     "curl": "curl",
@@ -46,7 +46,7 @@ FORMS: Mapping[Ability, Form] = {
     "transcription": Form("/audio/transcriptions", {"file": "@speech.wav"}),
     "verification": Form("/audio/speaker/verification", {"file": "@speech.wav", "reference": "@known.wav"}),
     "diarization": Form("/audio/diarizations", {"file": "@meeting.wav", "num_speakers": "2"}),
-    "classification": Form("/voice/analyze", {"file": "@speech.wav"}),
+    "classification": Form("/audio/classifications", {"file": "@speech.wav"}),
 }
 
 
@@ -121,7 +121,7 @@ print(answer)""",
 )
 print(answer)""",
     "classification": f"""{CLIENT}{AUDIO}answer = client.post(
-    "/voice/analyze", body={{{{"model": {{name}}, "audio": recording("speech.wav")}}}}, cast_to=object
+    "/audio/classifications", body={{{{"model": {{name}}, "file": recording("speech.wav")}}}}, cast_to=object
 )
 print(answer)""",
 }
@@ -161,8 +161,8 @@ const body = {{ model: {name}, input: await recording("meeting.wav"), num_speake
 console.log(await client.post("/audio/diarizations", {{ body }}));""",
     "classification": NODE_AUDIO
     + """\
-const body = {{ model: {name}, audio: await recording("speech.wav") }};
-console.log(await client.post("/voice/analyze", {{ body }}));""",
+const body = {{ model: {name}, file: await recording("speech.wav") }};
+console.log(await client.post("/audio/classifications", {{ body }}));""",
 }
 
 SONANT: Mapping[Ability, str] = {

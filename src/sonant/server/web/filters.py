@@ -108,6 +108,7 @@ FILTERS = (
             FilterOption("transcription", "Transcripts", _made_for("transcription")),
             FilterOption("verification", "Verifying speakers", _made_for("verification")),
             FilterOption("diarization", "Who speaks when", _made_for("diarization")),
+            FilterOption("classification", "Labels of recordings", _made_for("classification")),
             FilterOption("embeddings", "Embeddings only", lambda entry: entry.heads == ("embeddings",)),
         ),
     ),
