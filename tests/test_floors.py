@@ -48,10 +48,10 @@ ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis", "e
 
 OPTIONAL = {
     "alembic", "argon2", "av", "faiss", "fastapi", "httpx2", "jinja2", "kaldi_native_fbank", "markupsafe",
-    "matplotlib", "mlflow", "multipart", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "orjson", "pandas",
-    "prometheus_client", "psycopg", "pyarrow", "pydantic", "python_multipart", "ray", "sentencepiece", "sklearn",
-    "sqlalchemy", "starlette", "tensorboard", "torch.utils.tensorboard", "torchaudio", "transformers", "triton",
-    "uvicorn", "wandb",
+    "matplotlib", "mlflow", "multipart", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "orjson",
+    "pandas", "panphon", "prometheus_client", "psycopg", "pyarrow", "pydantic", "python_multipart", "ray",
+    "sentencepiece", "sklearn", "sqlalchemy", "starlette", "tensorboard", "torch.utils.tensorboard", "torchaudio",
+    "transformers", "triton", "uvicorn", "wandb",
 }  # fmt: skip
 # Written in the language of optional packages, and so themselves imported inside functions only.
 IN_ITS_LANGUAGE = {

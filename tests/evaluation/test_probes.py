@@ -13,7 +13,6 @@ from sonant.evaluation import (
     ProbeResult,
     Split,
     Standardizer,
-    bootstrap_interval,
     chosen_layer,
     cosine_scores,
     cross_validate,
@@ -135,31 +134,6 @@ def test_the_layer_is_chosen_on_dev():
     tied_but_surer = replace(base, accuracy=0.2, dev_accuracy=0.6, dev_loss=0.9)
     assert chosen_layer([base, better_on_dev]) == 1
     assert chosen_layer([better_on_dev, tied_but_surer, base]) == 1
-
-
-def test_interval_covers_a_known_rate():
-    generator = np.random.default_rng(6)
-    covered = 0
-    for draw in range(100):
-        low, high = bootstrap_interval(generator.random(200) < 0.8, seed=draw, resamples=300)
-        covered += low <= 0.8 <= high
-    assert 88 <= covered <= 99
-
-
-def test_differences_on_the_same_clips_are_surer_than_two_intervals():
-    generator = np.random.default_rng(9)
-    easy = generator.random(300)
-    first, second = (easy < 0.7).astype(float), (easy < 0.75).astype(float)
-    low, high = bootstrap_interval(second - first)
-    assert 0 < low < 0.05 < high
-    assert bootstrap_interval(first)[1] > bootstrap_interval(second)[0], "apart, the two intervals overlap"
-
-
-def test_groups_that_agree_widen_the_interval():
-    correct = np.repeat(np.random.default_rng(7).random(40) < 0.7, 10)
-    low, high = bootstrap_interval(correct)
-    group_low, group_high = bootstrap_interval(correct, [f"speaker-{n // 10}" for n in range(400)])
-    assert group_high - group_low > 2 * (high - low)
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -1,16 +1,18 @@
-"""Evaluation metrics: linear probes, speaker verification, calibration of its scores, diarization, edit distance.
+"""Evaluation metrics: error rates of recognition, linear probes, speaker verification and its calibration, diarization.
 
 Functions of arrays, independent of models.
 """
 
+from sonant.evaluation.bootstrap import PairedComparison, bootstrap_interval, compare_paired
 from sonant.evaluation.calibration import LikelihoodRatio, calibrate_voices, likelihood_ratio
 from sonant.evaluation.diarization import DiarizationError, diarization_error
-from sonant.evaluation.edits import edit_distance
+from sonant.evaluation.edits import Step, align, edit_distance
+from sonant.evaluation.error_rates import ErrorCounts, align_texts, error_counts, error_rate
+from sonant.evaluation.phone_features import FeatureErrors, phone_feature_errors
 from sonant.evaluation.probes import (
     LinearProbe,
     ProbeResult,
     Split,
-    bootstrap_interval,
     chosen_layer,
     cross_validate,
     fit_probe,
@@ -24,25 +26,35 @@ from sonant.evaluation.verification import DetectionCurve, detection_curve, eer,
 __all__ = [
     "DetectionCurve",
     "DiarizationError",
+    "ErrorCounts",
+    "FeatureErrors",
     "LikelihoodRatio",
     "LinearProbe",
+    "PairedComparison",
     "ProbeResult",
     "Split",
     "Standardizer",
+    "Step",
+    "align",
+    "align_texts",
     "bootstrap_interval",
     "calibrate_voices",
     "chosen_layer",
+    "compare_paired",
     "cosine_scores",
     "cross_validate",
     "detection_curve",
     "diarization_error",
     "edit_distance",
     "eer",
+    "error_counts",
+    "error_rate",
     "fit_probe",
     "folds_of",
     "likelihood_ratio",
     "linear_probe",
     "min_dcf",
+    "phone_feature_errors",
     "probe_layers",
     "speaker_bootstrap",
     "speaker_eer",

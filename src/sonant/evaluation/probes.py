@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.errors import ConfigurationError, MeasurementError, some_of
+from sonant.evaluation.bootstrap import bootstrap_interval
 from sonant.evaluation.vectors import Array, Standardizer
 
 Integers = npt.NDArray[np.integer]
@@ -201,28 +202,6 @@ def cross_validate(features: Array, labels: Sequence[str], folds: Integers, *, l
         logits = F.linear(torch.from_numpy(standardizer(features[test])), parameters[:, :-1], parameters[:, -1])
         correct += int((np.asarray(classes)[logits.argmax(1).numpy()] == names[test]).sum())
     return correct / len(names)
-
-
-def bootstrap_interval(
-    values: npt.ArrayLike,
-    groups: Sequence[str] | None = None,
-    *,
-    resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Compute a bootstrap percentile interval of the mean of `values` (clips,), resampling clips or groups.
-
-    Values are hits (0 or 1), or differences of the hits of two systems on the same clips.
-    """
-    per_clip = np.asarray(values, dtype=np.float64)
-    names = np.arange(len(per_clip)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    group_sums = np.bincount(names, weights=per_clip)  # (groups,)
-    group_sizes = np.bincount(names)
-    draws = np.random.default_rng(seed).integers(len(group_sizes), size=(resamples, len(group_sizes)))
-    means = group_sums[draws].sum(axis=1) / group_sizes[draws].sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def _class_indices(labels: Sequence[str], classes: tuple[str, ...]) -> Integers:
