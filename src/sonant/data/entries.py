@@ -180,8 +180,8 @@ def _refuse_other_encodings(
     row: ManifestRow, given: str, path: Path, fields: Mapping[str, Any], *, has_file: bool
 ) -> None:
     """Raise ManifestError for fields that are not UTF-8, except the path of an existing file."""
-    garbled = [name for name, value in fields.items() if isinstance(value, str) and not _is_unicode(value)]
-    if has_file and not _is_unicode(given) and not path.exists():
+    garbled = [name for name, value in fields.items() if isinstance(value, str) and not is_unicode(value)]
+    if has_file and not is_unicode(given) and not path.exists():
         garbled.insert(0, "path")
     if garbled:
         raise ManifestError(
@@ -189,7 +189,8 @@ def _refuse_other_encodings(
         )
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Return False for text read from bytes that are not UTF-8."""
     if text.isascii():
         return True
     try:

@@ -1,17 +1,17 @@
 """Frame labels in files made by other tools: fairseq's .km, .npy and JSON Lines."""
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonant.data.manifest import read_manifest
+from sonant.data.name_index import NameIndex
 from sonant.data.rows import read_json_lines
 from sonant.errors import ManifestError
 
@@ -36,39 +36,25 @@ class LabelFile:
     count: int
     read: Callable[[int], Labels]
     names: Sequence[str] | None = None
-    _by_last: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    _index: NameIndex = field(init=False)
 
     def __post_init__(self) -> None:
-        for number, name in enumerate(self.names or ()):
-            self._by_last[PurePath(name).name].append(number)
+        object.__setattr__(self, "_index", NameIndex(self.names or ()))
 
     def find(self, recording: Path, identity: str | None = None) -> int | None:
-        """Return the number of a recording: that of its `id`, or of the name that shares most of the end of its path.
-
-        A name without the extension of the recording counts too. None if there is none.
+        """Return the number of a recording, see `NameIndex.find`; None if there is none.
 
         Raises:
             ManifestError: several names fit equally well.
         """
-        if identity is not None and len(found := self._by_last.get(identity, [])) == 1:
-            return found[0]
-        found = [*self._by_last.get(recording.name, []), *self._by_last.get(recording.stem, [])]
-        if not found or self.names is None:
-            return None
-        shared = [_shared(PurePath(self.names[number]).parts[:-1], recording.parts[:-1]) for number in found]
-        best = [number for number, each in zip(found, shared, strict=True) if each == max(shared)]
-        if len(best) > 1:
+        found = self._index.find(recording, identity)
+        if len(found) > 1:
+            first, second = (self._index.names[number] for number in found[:2])
             raise ManifestError(
-                f"{self.path} has labels for {self.names[best[0]]!r} and {self.names[best[1]]!r}, and either could be "
-                f"those of {recording}. Write more of the path into the names."
+                f"{self.path} has labels for {first!r} and {second!r}, and either could be those of {recording}. Write "
+                "more of the path into the names."
             )
-        return best[0]
-
-
-def _shared(left: Sequence[str], right: Sequence[str]) -> int:
-    """Count the parts that two paths share at their ends."""
-    pairs = zip(reversed(left), reversed(right), strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
+        return found[0] if found else None
 
 
 def open_labels(path: str | Path, *, lengths: str = "", manifest: str = "") -> LabelFile:

@@ -32,7 +32,7 @@ def feature_distance(reference: Features, hypothesis: Features) -> float:
 
 
 def phone_feature_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[FeatureErrors]:
-    """Compute the feature errors of each utterance, from texts in the International Phonetic Alphabet (IPA).
+    """Compute the feature errors of each utterance, from texts in IPA.
 
     PFER is the sum of the errors over the sum of the lengths, never above the phone error rate of the same segments.
     (The benchmark PRiSM reports the mean of the errors of an utterance.) Segments are those of PanPhon, whatever spaces
