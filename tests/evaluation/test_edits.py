@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.evaluation.edits import Step, align, edit_distance, weighted_edit_distance
+from sonant.evaluation.edits import AlignedPair, align, edit_distance, weighted_edit_distance
 
 texts = st.text("abc", max_size=9)
 
@@ -34,7 +34,7 @@ def test_it_is_the_least_number_of_edits(left: str, right: str) -> None:
 def test_words_are_compared_whole() -> None:
     assert edit_distance("the cat sat".split(), "a cat sat down".split()) == 2
     assert align("the cat sat".split(), "a cat down".split()) == [
-        Step("the", "a"), Step("cat", "cat"), Step("sat", "down")
+        AlignedPair("the", "a"), AlignedPair("cat", "cat"), AlignedPair("sat", "down")
     ]  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_the_alignment_is_that_of_jiwer(left: str, right: str) -> None:
         reference = left[chunk.ref_start_idx : chunk.ref_end_idx]
         hypothesis = right[chunk.hyp_start_idx : chunk.hyp_end_idx]
         length = max(len(reference), len(hypothesis))
-        theirs += [Step(*pair) for pair in zip(
+        theirs += [AlignedPair(*pair) for pair in zip(
             list(reference) or [None] * length, list(hypothesis) or [None] * length, strict=True
         )]  # fmt: skip
     assert align(left, right) == theirs

@@ -22,7 +22,7 @@ SAME_SECONDS = 0.001  # between the starts of segments
 
 
 @dataclass(frozen=True)
-class Hypothesis:
+class GivenText:
     """One text.
 
     Attributes:
@@ -50,7 +50,7 @@ def is_hypotheses(path: str | Path) -> bool:
     return _kind(Path(path)) in READERS
 
 
-def read_hypotheses(path: str | Path) -> list[Hypothesis]:
+def read_hypotheses(path: str | Path) -> list[GivenText]:
     """Read a file of hypotheses, in one of `FORMATS`.
 
     Raises:
@@ -70,14 +70,14 @@ def read_hypotheses(path: str | Path) -> list[Hypothesis]:
     return found
 
 
-def match_hypotheses(entries: Sequence[ManifestEntry], hypotheses: Sequence[Hypothesis]) -> list[Hypothesis | None]:
+def match_hypotheses(entries: Sequence[ManifestEntry], hypotheses: Sequence[GivenText]) -> list[GivenText | None]:
     """Return the hypothesis of each entry of a manifest, by its `id` or path; None where there is none.
 
     Raises:
         ManifestError: two hypotheses fit an entry, or one fits two entries, or none fits any.
     """
     index = NameIndex([hypothesis.name for hypothesis in hypotheses])
-    matched: list[Hypothesis | None] = []
+    matched: list[GivenText | None] = []
     owners: dict[str, ManifestEntry] = {}
     for entry in entries:
         identity = entry.fields.get("id")
@@ -103,10 +103,10 @@ def match_hypotheses(entries: Sequence[ManifestEntry], hypotheses: Sequence[Hypo
     return matched
 
 
-def _of_rows(rows: Iterator[ManifestRow]) -> Iterator[Hypothesis]:
+def _of_rows(rows: Iterator[ManifestRow]) -> Iterator[GivenText]:
     for row in rows:
         name, text = _first(row, NAMES, "the recording"), _first(row, TEXTS, "the text")
-        yield Hypothesis(row.where, name, text, _number(row, "offset", "start"), _number(row, "channel"))
+        yield GivenText(row.where, name, text, _number(row, "offset", "start"), _number(row, "channel"))
 
 
 def _first(row: ManifestRow, names: Sequence[str], what: str) -> str:
@@ -126,7 +126,7 @@ def _number(row: ManifestRow, *names: str) -> Any:
         raise ManifestError(f"{row.where}: {names[0]!r} is {value!r}; expected a number.") from None
 
 
-def _read_lines(path: Path) -> Iterator[Hypothesis]:
+def _read_lines(path: Path) -> Iterator[GivenText]:
     """Read a name and a text from each line, with a tab between them in all lines, or blanks."""
     lines = list(lines_of(path))
     if lines and not {*NAMES}.isdisjoint(columns := lines[0][1].split("\t")) and not {*TEXTS}.isdisjoint(columns):
@@ -139,20 +139,20 @@ def _read_lines(path: Path) -> Iterator[Hypothesis]:
     tabs = all("\t" in line for _, line in lines)
     for where, line in lines:
         name, *text = line.split("\t", 1) if tabs else line.split(maxsplit=1)
-        yield Hypothesis(where, name, text[0] if text else "")
+        yield GivenText(where, name, text[0] if text else "")
 
 
-def _read_trn(path: Path) -> Iterator[Hypothesis]:
+def _read_trn(path: Path) -> Iterator[GivenText]:
     for where, line in lines_of(path):
         if line.startswith(";;"):  # a comment
             continue
         found = re.fullmatch(r"(.*?)\s*\(([^()\s]+)\)\s*", line)
         if found is None:
             raise ManifestError(f"{where}: expected a text, and an id in round brackets at the end, got {line[:80]!r}.")
-        yield Hypothesis(where, found[2], found[1])
+        yield GivenText(where, found[2], found[1])
 
 
-READERS: Mapping[str, Callable[[Path], Iterator[Hypothesis]]] = {
+READERS: Mapping[str, Callable[[Path], Iterator[GivenText]]] = {
     ".jsonl": lambda path: _of_rows(read_json_lines(path)),
     ".ndjson": lambda path: _of_rows(read_json_lines(path)),
     ".json": lambda path: _of_rows(read_json_lines(path)),

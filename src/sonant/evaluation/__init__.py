@@ -6,7 +6,7 @@ Functions of arrays, independent of models.
 from sonant.evaluation.bootstrap import PairedComparison, bootstrap_interval, compare_paired
 from sonant.evaluation.calibration import LikelihoodRatio, calibrate_voices, likelihood_ratio
 from sonant.evaluation.diarization import DiarizationError, diarization_error
-from sonant.evaluation.edits import Step, align, edit_distance
+from sonant.evaluation.edits import AlignedPair, align, edit_distance
 from sonant.evaluation.error_rates import ErrorCounts, align_texts, error_counts, error_rate
 from sonant.evaluation.phone_features import FeatureErrors, phone_feature_errors
 from sonant.evaluation.probes import (
@@ -24,6 +24,7 @@ from sonant.evaluation.vectors import Standardizer, cosine_scores, speaker_eer, 
 from sonant.evaluation.verification import DetectionCurve, detection_curve, eer, min_dcf, speaker_bootstrap
 
 __all__ = [
+    "AlignedPair",
     "DetectionCurve",
     "DiarizationError",
     "ErrorCounts",
@@ -34,7 +35,6 @@ __all__ = [
     "ProbeResult",
     "Split",
     "Standardizer",
-    "Step",
     "align",
     "align_texts",
     "bootstrap_interval",

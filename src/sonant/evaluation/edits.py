@@ -18,17 +18,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-StepKind = Literal["hit", "substitution", "deletion", "insertion"]
+EditKind = Literal["hit", "substitution", "deletion", "insertion"]
 
 
-class Step(NamedTuple):
+class AlignedPair(NamedTuple):
     """One step of an alignment: a unit of the reference beside one of the hypothesis, or beside nothing (None)."""
 
     reference: str | None
     hypothesis: str | None
 
     @property
-    def kind(self) -> StepKind:
+    def kind(self) -> EditKind:
         if self.reference == self.hypothesis:
             return "hit"
         if self.hypothesis is None:
@@ -53,7 +53,7 @@ def edit_distance(reference: Sequence[Hashable], hypothesis: Sequence[Hashable])
     return end[0].last if end else len(reference)
 
 
-def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
+def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedPair]:
     """Return an alignment with the least edits.
 
     Of several such alignments it is the one of RapidFuzz, and so of jiwer: equal units at both ends are aligned first;
@@ -64,22 +64,22 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
     end = _shared(reference[start:][::-1], hypothesis[start:][::-1])
     i, j = len(reference) - end, len(hypothesis) - end
     columns = list(_columns(reference[start:i], hypothesis[start:j]))
-    steps = [Step(unit, unit) for unit in reference[i:]][::-1]  # from the end
+    steps = [AlignedPair(unit, unit) for unit in reference[i:]][::-1]  # from the end
     while i > start and j > start:
         row = i - start - 1
         if columns[j - start - 1].rises >> row & 1:
             i -= 1
-            steps.append(Step(reference[i], None))
+            steps.append(AlignedPair(reference[i], None))
             continue
         j -= 1
         if j > start and columns[j - start - 1].falls >> row & 1:
-            steps.append(Step(None, hypothesis[j]))
+            steps.append(AlignedPair(None, hypothesis[j]))
         else:
             i -= 1
-            steps.append(Step(reference[i], hypothesis[j]))
-    steps += [Step(unit, None) for unit in reference[start:i][::-1]]
-    steps += [Step(None, unit) for unit in hypothesis[start:j][::-1]]
-    return [*(Step(unit, unit) for unit in reference[:start]), *reversed(steps)]
+            steps.append(AlignedPair(reference[i], hypothesis[j]))
+    steps += [AlignedPair(unit, None) for unit in reference[start:i][::-1]]
+    steps += [AlignedPair(None, unit) for unit in hypothesis[start:j][::-1]]
+    return [*(AlignedPair(unit, unit) for unit in reference[:start]), *reversed(steps)]
 
 
 def weighted_edit_distance(costs: npt.NDArray[np.floating]) -> float:

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 from typing import Literal, Self
 
 from sonant.errors import MeasurementError, UnknownName
-from sonant.evaluation.edits import Step, align
+from sonant.evaluation.edits import AlignedPair, align
 
 TextUnit = Literal["word", "character", "phone"]
 
@@ -24,7 +24,7 @@ class ErrorCounts:
     insertions: int = 0
 
     @classmethod
-    def of(cls, steps: Sequence[Step]) -> Self:
+    def of(cls, steps: Sequence[AlignedPair]) -> Self:
         """Count the steps of an alignment."""
         kinds = [step.kind for step in steps]
         return cls(*(kinds.count(kind) for kind in ("hit", "substitution", "deletion", "insertion")))
@@ -62,7 +62,9 @@ def split_text(text: str, unit: TextUnit) -> list[str]:
     raise UnknownName("unit of error rates", unit, ["word", "character", "phone"])
 
 
-def align_texts(references: Sequence[str], hypotheses: Sequence[str], *, unit: TextUnit = "word") -> list[list[Step]]:
+def align_texts(
+    references: Sequence[str], hypotheses: Sequence[str], *, unit: TextUnit = "word"
+) -> list[list[AlignedPair]]:
     """Align each hypothesis with its reference. Raises MeasurementError as `error_rate`."""
     check_texts(references, hypotheses)
     pairs = zip(references, hypotheses, strict=True)
