@@ -1,36 +1,43 @@
 """Options of pretraining beside the plain recipe, at equal processor time, by probes of what was learned.
 
-    python benchmarks/pretraining_options.py --data DATA --out results/options --minutes 8
-    python benchmarks/pretraining_options.py --data DATA --out results/options --minutes 8 --only plain utterances
+    python -m benchmarks.pretraining_options --data DATA --out results/options --minutes 8
+    python -m benchmarks.pretraining_options --data DATA --out results/options --minutes 8 --only utterances codebooks
 
-DATA holds pretrain/, noise/ and rir/ with their manifests, and keywords/ and speaker/ as in probe_model.py. Every run
-starts from the shipped model, with one seed, and predicts clusters of its layer 5 where nothing else is said. A step of
-each is timed beside one of the plain recipe, and each gets as many steps as take the time of the process that the
-plain recipe has; the schedule ends with them. OUT receives a folder a run, and options.md. Started again, the script
-goes on where it was: steps, runs and probes that are there are kept.
+DATA holds pretrain/manifest.jsonl, of which `--hours` are drawn, keywords/commands_{train,dev}.jsonl with a `label` and
+a `speaker` a recording, and speaker/asv.jsonl with a `speaker`. Every run starts from new weights, the same in all that
+have them, and hears the same batches; where nothing else is said it predicts clusters of layer 5 of the shipped model.
+A step of each is timed beside one of the plain recipe, and each gets as many steps as take the time of the process that
+the plain recipe has; the learning rate falls to 0 with them. After equal parts of a run every second layer is probed, with the mean of
+its frames: keywords by logistic regression on other speakers, voices by the equal error rate of all pairs. OUT receives
+a folder a run, and options.md. Started again, the script goes on where it was.
 """
 
 import argparse
 import json
 import os
+import random
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
-from probe_model import TITLES, Corpus, Features, encoder_system, measure, summary
 
 from sonant.api import load
 from sonant.audio.augment import Mixing
-from sonant.checkpoints import save_pretrained
-from sonant.data import WaveformStore, read_manifest
+from sonant.data import ManifestEntry, WaveformStore, read_manifest
 from sonant.data.files import atomic
+from sonant.evaluation import Standardizer, cross_validate, folds_of, speaker_eer
+from sonant.extraction.engine import Engine, collect
+from sonant.extraction.request import EncodeRequest
+from sonant.extraction.sources import AudioSource
 from sonant.loss import Objective
-from sonant.models import Backbone, build
+from sonant.models import Backbone, BackboneConfig, build
+from sonant.models.wavlm import TINY, WavLMConfig
 from sonant.pretraining import (
     Batching,
     LayerTargets,
@@ -41,14 +48,18 @@ from sonant.pretraining import (
 )
 from sonant.pretraining.setups import ObjectiveConfig, StageInputs, setup_of
 from sonant.training import Linear, PartSettings, Training, train
+from sonant.training.log import Monitoring
+from sonant.training.probes import ProbeClips
 
 TEACHER = "sonant/wavlm-tiny"
-LAYER = 4  # of 8, for the losses of inner layers
-PLAIN = MaskedPredictionConfig(
-    targets=LayerTargets(layer=5, num_clusters=500), feature_penalty=0.1, extractor_gradient=1.0
-)
 EXTRACTOR = "backbone.extractor"
-TIMED = 8  # steps of each run
+TIMED = 12  # steps of each run
+MODELS = {
+    "small": replace(
+        TINY, conv_channels=(32,) + (64,) * 6, position_kernel=32, dim=128, num_layers=6, feed_forward_dim=512
+    ),
+    "tiny": TINY,
+}
 
 
 @dataclass(frozen=True)
@@ -57,46 +68,58 @@ class Option:
 
     Attributes:
         frozen_share: share of the steps, the last ones, in which the extractor is not trained.
+        seed: of the weights.
     """
 
     objective: ObjectiveConfig
+    model: BackboneConfig
     frozen_share: float = 0.0
+    seed: int = 0
 
 
-OPTIONS = {
-    "plain": Option(PLAIN),
-    "masked only": Option(replace(PLAIN, score_unmasked=False)),
-    "utterances": Option(replace(PLAIN, utterance_contrast=UtteranceContrastConfig(weight=1.0, layer=LAYER))),
-    "supervised": Option(replace(PLAIN, supervised_layers=(LAYER,))),
-    "frozen half": Option(PLAIN, frozen_share=0.5),
-    "codebooks": Option(replace(PLAIN, targets=ResidualLayerTargets(layer=5, num_clusters=256, num_codebooks=4))),
-    "self-distillation": Option(
-        SelfDistillationConfig(
-            top_layers=4,
-            teacher_decay=(0.99, 0.999),  # for hundreds of steps, not hundreds of thousands
-            decay_steps=200,
-            feature_penalty=0.1,
-            extractor_gradient=1.0,
-        )
-    ),
-}
+def options_for(model: WavLMConfig) -> dict[str, Option]:
+    """Return the runs by name, the plain recipe first."""
+    plain = MaskedPredictionConfig(
+        targets=LayerTargets(layer=5, num_clusters=100), feature_penalty=0.1, extractor_gradient=1.0
+    )
+    middle = model.num_layers // 2
+    contrast = UtteranceContrastConfig(weight=1.0, layer=middle)
+    codebooks = ResidualLayerTargets(layer=5, num_clusters=100, num_codebooks=4)
+    distillation = SelfDistillationConfig(
+        top_layers=middle,
+        teacher_decay=(0.99, 0.999),  # for hundreds of steps, not hundreds of thousands
+        decay_steps=200,
+        feature_penalty=0.1,
+        extractor_gradient=1.0,
+    )
+    return {
+        "plain": Option(plain, model),
+        "other weights": Option(plain, model, seed=1),
+        "masked only": Option(replace(plain, score_unmasked=False), model),
+        "unmasked too": Option(replace(plain, unmasked_weight=0.5), model),
+        "frozen half": Option(plain, model, frozen_share=0.5),
+        "supervised": Option(replace(plain, supervised_layers=(middle,)), model),
+        "codebooks": Option(replace(plain, targets=codebooks), model),
+        "utterances": Option(replace(plain, utterance_contrast=contrast), model),
+        "self-distillation": Option(distillation, model),
+    }
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The corpus, prepared once, and the sizes of the runs."""
+    """The corpus, prepared once, and the runs."""
 
-    data: Path
     out: Path
     minutes: float
-    teacher: Backbone
+    probes: int  # in a run
+    runs: Mapping[str, Option]
     inputs: StageInputs
+    probe: "LayerProbes"
 
     def made(self, option: Option) -> tuple[Objective, Any]:
         """Return the objective of a run with its initial weights, and its batches."""
-        torch.manual_seed(0)
-        backbone = build(self.teacher.config)
-        backbone.load_state_dict(self.teacher.state_dict())
+        torch.manual_seed(option.seed)
+        backbone = build(option.model)
         setup = setup_of(option.objective)
         folder = self.out / "targets" / type(getattr(option.objective, "targets", None)).__name__
         batches = setup.batches(option.objective, backbone, replace(self.inputs, folder=folder))
@@ -105,67 +128,121 @@ class Bench:
         return objective, batches
 
 
+class LayerProbes:
+    """Probes of all layers.
+
+    Args:
+        words: recordings with a label and a speaker each.
+        voices: recordings with a speaker each.
+    """
+
+    def __init__(self, words: ProbeClips, voices: ProbeClips) -> None:
+        assert words.labels is not None
+        self.words, self.voices = words, voices
+        self.folds = folds_of(words.labels, words.speakers)
+
+    def __call__(self, backbone: Backbone) -> dict[str, float]:
+        """Return accuracies of keywords, and equal error rates of voices, by layer."""
+        assert self.words.labels is not None
+        assert self.voices.speakers is not None
+        backbone.eval()
+        layers, measures = probed(backbone), {}
+        for layer, vectors in zip(layers, pooled(backbone, self.words).swapaxes(0, 1), strict=True):
+            measures[f"probe_keywords_{layer}"] = cross_validate(vectors, self.words.labels, self.folds)
+        for layer, vectors in zip(layers, pooled(backbone, self.voices).swapaxes(0, 1), strict=True):
+            centered = Standardizer.fit(vectors, scale=False)
+            measures[f"probe_voices_{layer}"] = speaker_eer(vectors, self.voices.speakers, standardizer=centered)
+        backbone.train()
+        return measures
+
+
+def probed(backbone: Backbone) -> tuple[int, ...]:
+    """Return the numbers of the layers that are probed."""
+    return tuple(range(2, backbone.num_layers + 1, 2))
+
+
+def pooled(backbone: Backbone, clips: ProbeClips) -> np.ndarray:
+    """Return the means over the frames (clips, layers, dim)."""
+    sources = [
+        AudioSource(waveform, backbone.sampling_rate, min_samples=backbone.receptive_field)
+        for waveform in clips.waveforms
+    ]
+    request = EncodeRequest(layers=probed(backbone), pool="mean")
+    vectors, _ = collect(Engine([backbone]), sources, request)
+    return torch.stack(vectors).numpy()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(1)
     bench = prepared(options)
     for name in ["plain", *(name for name in options.only if name != "plain")]:
-        folder = options.out / name.replace(" ", "_")
+        folder = folder_of(options.out, name)
         folder.mkdir(parents=True, exist_ok=True)
         steps = once(folder / "steps.json", lambda name=name: steps_of(bench, name))
-        if not (folder / "model").is_dir():
-            carry_out(bench, OPTIONS[name], steps["steps"], folder)
-        once(folder / "probes.json", lambda folder=folder: probes(options, folder / "model"))
-        write(options.out)
+        carry_out(bench, bench.runs[name], steps["steps"], folder)
+        (folder / "done").touch()
+        write(options.out, bench.runs)
 
 
 def prepared(options: argparse.Namespace) -> Bench:
-    """Decode the corpus, noises and impulse responses, or open them where they are."""
-    stores = {
-        name: WaveformStore.build(read_manifest(options.data / path), options.out / "waveforms" / name, **kind)
-        for name, path, kind in (
-            ("speech", "pretrain/manifest.jsonl", {}),
-            ("noise", "noise/train.jsonl", {"sample_type": "float32"}),
-            ("rir", "rir/manifest.jsonl", {"sample_type": "float32"}),
-        )
-    }
+    """Decode the corpus, or open it where it is, and read the recordings of the probes."""
+    data = options.data
+    recordings = drawn(read_manifest(data / "pretrain/manifest.jsonl"), options.hours)
     teacher = load(TEACHER).model.eval()
     inputs = StageInputs(
-        waveforms=stores["speech"],
-        noises=stores["noise"],
-        impulse_responses=stores["rir"],
-        batching=Batching(batch_seconds=16.0, max_seconds=4.0, min_seconds=1.0, reverb_probability=0.2),
-        mixing=Mixing(probability=0.4, noise_probability=0.4),
+        waveforms=WaveformStore.build(recordings, options.out / "waveforms"),
+        noises=(),
+        impulse_responses=(),
+        batching=Batching(batch_seconds=5.0, max_seconds=2.5, min_seconds=1.0),
+        mixing=Mixing(probability=0.2),
         folder=options.out / "targets",
         previous=teacher,
     )
-    return Bench(options.data, options.out, options.minutes, teacher, inputs)
+    words = clips(data / "keywords/commands_train.jsonl", "label")
+    probe = LayerProbes(words, clips(data / "speaker/asv.jsonl", "speaker"))
+    return Bench(options.out, options.minutes, options.probes, options_for(MODELS[options.model]), inputs, probe)
+
+
+def drawn(recordings: Sequence[ManifestEntry], hours: float) -> list[ManifestEntry]:
+    """Draw recordings of so many hours in all."""
+    mixed = random.Random(0).sample(list(recordings), len(recordings))
+    ends = accumulate(recording.duration or 0.0 for recording in mixed)
+    return [recording for recording, end in zip(mixed, ends, strict=True) if end <= 3600 * hours]
+
+
+def clips(manifest: Path, field: str) -> ProbeClips:
+    return ProbeClips.read(str(manifest), field=field, sampling_rate=16_000, max_seconds=2.0)
 
 
 def steps_of(bench: Bench, name: str) -> dict[str, float]:
     """Time steps of a run beside those of the plain recipe; return its number of steps, and the ratio of the times."""
-    option = OPTIONS[name]
+    option = bench.runs[name]
     if name == "plain":
         seconds = step_seconds(bench, {"plain": option})["plain"]
-        return {"steps": round(60 * bench.minutes / seconds), "ratio": 1.0, "seconds_a_step": seconds}
-    runs = {"plain": OPTIONS["plain"], "option": option}
+        return {
+            "steps": max(bench.probes, round(60 * bench.minutes / seconds)),
+            "ratio": 1.0,
+            "seconds_a_step": seconds,
+        }
+    runs = {"plain": bench.runs["plain"], "option": option}
     if option.frozen_share:
         runs["frozen"] = option
     seconds = step_seconds(bench, runs)
     share = option.frozen_share
     ratio = ((1 - share) * seconds["option"] + share * seconds.get("frozen", 0.0)) / seconds["plain"]
     plain = json.loads((bench.out / "plain" / "steps.json").read_text())["steps"]
-    return {"steps": round(plain / ratio), "ratio": ratio}
+    return {"steps": max(bench.probes, round(plain / ratio)), "ratio": ratio}
 
 
-def step_seconds(bench: Bench, runs: dict[str, Option]) -> dict[str, float]:
+def step_seconds(bench: Bench, runs: Mapping[str, Option]) -> dict[str, float]:
     """Return the median time of the process for forward and backward pass and update, interleaved."""
     made = {name: bench.made(option) for name, option in runs.items()}
     for name, (objective, _) in made.items():
         objective.train()
         if name == "frozen":
             objective.get_submodule(EXTRACTOR).requires_grad_(False)
-    optimizers = {name: torch.optim.AdamW(objective.parameters()) for name, (objective, _) in made.items()}
+    optimizers = {name: torch.optim.AdamW(objective.parameters(), fused=True) for name, (objective, _) in made.items()}
     taken: dict[str, list[float]] = {name: [] for name in made}
     for step in range(TIMED + 1):
         for name, (objective, batches) in made.items():
@@ -179,44 +256,35 @@ def step_seconds(bench: Bench, runs: dict[str, Option]) -> dict[str, float]:
 
 
 def carry_out(bench: Bench, option: Option, steps: int, folder: Path) -> None:
-    """Train a run, or go on with it, and save its model."""
+    """Train a run, or go on with it, and add the time of the process, without probes, to `process_seconds.json`."""
     objective, batches = bench.made(option)
+    backbone: Any = objective.get_submodule("backbone")
     parts = ()
     if option.frozen_share:
         parts = (PartSettings(name=EXTRACTOR, frozen_from=round((1 - option.frozen_share) * steps)),)
+    every = steps // bench.probes
     training = Training(
-        steps=steps, lr=5e-4, schedule=Linear(warmup=0.08), clip_norm=1.0, log_every=20, save_every=50, parts=parts
+        steps=every * bench.probes,
+        lr=1e-3,
+        schedule=Linear(warmup=0.08),
+        clip_norm=1.0,
+        log_every=max(1, every // 5),
+        save_every=every,
+        parts=parts,
     )
-    with counted(folder / "process_seconds.json"):
-        train(objective, batches, training, folder)
-    backbone: Any = objective.get_submodule("backbone")
-    save_pretrained(backbone.eval(), folder / "model.part")
-    (folder / "model.part").rename(folder / "model")
-
-
-@contextmanager
-def counted(path: Path) -> Iterator[None]:
-    """Add the time of the process to the number of seconds in a file."""
-    before = json.loads(path.read_text()) if path.exists() else 0.0
+    file = folder / "process_seconds.json"
+    spent = json.loads(file.read_text()) if file.exists() else 0.0
     began = time.process_time()
-    yield
-    path.write_text(json.dumps(before + time.process_time() - began))
 
+    def probe() -> dict[str, float]:
+        nonlocal began
+        before = time.process_time()
+        measures = bench.probe(backbone)
+        file.write_text(json.dumps(spent + before - began))
+        began += time.process_time() - before
+        return measures
 
-def probes(options: argparse.Namespace, model: Path) -> dict[str, Any]:
-    """Measure the tasks for every layer of a model."""
-    corpus = Corpus(options.data, options.sid_speakers)
-    encoder = load(str(model))
-    features = Features(encoder_system(model.parent.name, encoder), None)
-    result: dict[str, Any] = {}
-    for task in options.tasks:
-        for pool in options.pools:
-            points = measure(corpus, features, task, pool)
-            result[f"{task}, {pool}"] = {
-                "chosen": summary([points]),
-                "layers": [point.estimate.value for point in points],
-            }
-    return result
+    train(objective, batches, training, folder, monitoring=Monitoring(probe=probe, probe_every=every))
 
 
 def once(path: Path, make: Any) -> Any:
@@ -227,37 +295,52 @@ def once(path: Path, make: Any) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write(out: Path) -> None:
+def folder_of(out: Path, name: str) -> Path:
+    return out / name.replace(" ", "_")
+
+
+def write(out: Path, names: Sequence[str] | Mapping[str, Any]) -> None:
     """Write the table of the runs that are done."""
-    rows = {}
-    for name in OPTIONS:
-        folder = out / name.replace(" ", "_")
-        if (folder / "probes.json").exists():
-            read = {each: json.loads((folder / f"{each}.json").read_text()) for each in ("steps", "probes")}
+    lines = ["| run | steps | process time (s) | step / plain | keywords | voices, EER |", "| --- |" + " ---: |" * 5]
+    for name in names:
+        folder = folder_of(out, name)
+        reports = probes_of(folder)
+        if reports and (folder / "done").exists():
+            steps = json.loads((folder / "steps.json").read_text())
             seconds = json.loads((folder / "process_seconds.json").read_text())
-            rows[name] = (read["steps"], seconds, read["probes"])
-    measures = list(next(iter(rows.values()))[2])
-    titles = [f"{TITLES[task]}, {pool}" for task, pool in (each.split(", ") for each in measures)]
-    lines = ["| run | steps | process time (s) | step / plain | " + " | ".join(titles) + " |"]
-    lines.append("| --- |" + " ---: |" * (3 + len(titles)))
-    for name, (steps, seconds, probed) in rows.items():
-        cells = " | ".join(probed[each]["chosen"] for each in measures)
-        lines.append(f"| {name} | {steps['steps']} | {seconds:.0f} | {steps['ratio']:.2f} | {cells} |")
+            cells = (cell(reports, measure, best) for measure, best in (("keywords", max), ("voices", min)))
+            lines.append(f"| {name} | {steps['steps']} | {seconds:.0f} | {steps['ratio']:.2f} | {' | '.join(cells)} |")
     (out / "options.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines), flush=True)
 
 
+def probes_of(folder: Path) -> list[dict[str, float]]:
+    """Return the reports of a run that hold probes."""
+    file = folder / "metrics.jsonl"
+    reports = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [report for report in reports if any(key.startswith("probe_") for key in report)]
+
+
+def cell(reports: Sequence[Mapping[str, float]], measure: str, best: Any) -> str:
+    """Return the best layer's value at each probe, and the number of the layer at the end."""
+    values, layer = [], ""
+    for report in reports:
+        by_layer = {key.rpartition("_")[2]: report[key] for key in report if key.startswith(f"probe_{measure}_")}
+        layer = best(by_layer, key=by_layer.__getitem__)
+        values.append(f"{100 * by_layer[layer]:.1f}")
+    return f"{', '.join(values)} (layer {layer})"
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    names = list(options_for(TINY))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of pretrain/, noise/, rir/, keywords/, speaker/"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of pretrain/, keywords/, speaker/")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--minutes", type=float, default=8.0, help="processor time of the plain run")
-    parser.add_argument("--only", nargs="+", choices=OPTIONS, default=list(OPTIONS), help="runs beside the plain one")
-    parser.add_argument("--tasks", nargs="+", choices=TITLES, default=["keywords", "digits", "asv"])
-    parser.add_argument("--pools", nargs="+", default=["mean"])
-    parser.add_argument("--sid-speakers", type=int, default=60, help="identification speakers that standardize vectors")
+    parser.add_argument("--minutes", type=float, default=8.0, help="processor time of each run, without its probes")
+    parser.add_argument("--probes", type=int, default=4, help="in a run; the last one at its end")
+    parser.add_argument("--hours", type=float, default=2.0, help="speech that is drawn")
+    parser.add_argument("--model", choices=MODELS, default="small", help="1.3 or 7 million parameters")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="runs beside the plain one")
     return parser.parse_args(arguments)
 
 
