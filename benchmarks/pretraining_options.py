@@ -3,13 +3,13 @@
     python -m benchmarks.pretraining_options --data DATA --out results/options --minutes 8
     python -m benchmarks.pretraining_options --data DATA --out results/options --minutes 8 --only utterances codebooks
 
-DATA holds pretrain/manifest.jsonl, of which `--hours` are drawn, keywords/commands_{train,dev}.jsonl with a `label` and
+DATA holds pretrain/manifest.jsonl, of which `--hours` are drawn, keywords/commands_train.jsonl with a `label` and
 a `speaker` a recording, and speaker/asv.jsonl with a `speaker`. Every run starts from new weights, the same in all that
 have them, and hears the same batches; where nothing else is said it predicts clusters of layer 5 of the shipped model.
 A step of each is timed beside one of the plain recipe, and each gets as many steps as take the time of the process that
-the plain recipe has; the learning rate falls to 0 with them. After equal parts of a run every second layer is probed, with the mean of
-its frames: keywords by logistic regression on other speakers, voices by the equal error rate of all pairs. OUT receives
-a folder a run, and options.md. Started again, the script goes on where it was.
+the plain recipe has; the learning rate falls to 0 with them. After equal parts of a run every second layer is probed,
+with the mean of its frames: keywords by logistic regression on other speakers, voices by the equal error rate of all
+pairs. OUT receives a folder a run, and options.md. Started again, the script goes on where it was.
 """
 
 import argparse
@@ -176,12 +176,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(1)
     bench = prepared(options)
-    for name in ["plain", *(name for name in options.only if name != "plain")]:
-        folder = folder_of(options.out, name)
-        folder.mkdir(parents=True, exist_ok=True)
-        steps = once(folder / "steps.json", lambda name=name: steps_of(bench, name))
-        carry_out(bench, bench.runs[name], steps["steps"], folder)
-        (folder / "done").touch()
+    names = ["plain", *(name for name in options.only if name != "plain")]
+    steps = {}
+    for name in names:  # the costs first: they are known in minutes
+        folder_of(options.out, name).mkdir(parents=True, exist_ok=True)
+        steps[name] = once(folder_of(options.out, name) / "steps.json", lambda name=name: steps_of(bench, name))
+    for name in names:
+        carry_out(bench, bench.runs[name], steps[name]["steps"], folder_of(options.out, name))
         write(options.out, bench.runs)
 
 
@@ -221,7 +222,7 @@ def steps_of(bench: Bench, name: str) -> dict[str, float]:
     if name == "plain":
         seconds = step_seconds(bench, {"plain": option})["plain"]
         return {
-            "steps": max(bench.probes, round(60 * bench.minutes / seconds)),
+            "steps": whole(60 * bench.minutes / seconds, bench.probes),
             "ratio": 1.0,
             "seconds_a_step": seconds,
         }
@@ -232,7 +233,12 @@ def steps_of(bench: Bench, name: str) -> dict[str, float]:
     share = option.frozen_share
     ratio = ((1 - share) * seconds["option"] + share * seconds.get("frozen", 0.0)) / seconds["plain"]
     plain = json.loads((bench.out / "plain" / "steps.json").read_text())["steps"]
-    return {"steps": max(bench.probes, round(plain / ratio)), "ratio": ratio}
+    return {"steps": whole(plain / ratio, bench.probes), "ratio": ratio}
+
+
+def whole(steps: float, parts: int) -> int:
+    """Round a number of steps to a multiple of the number of parts."""
+    return parts * max(1, round(steps / parts))
 
 
 def step_seconds(bench: Bench, runs: Mapping[str, Option]) -> dict[str, float]:
@@ -264,7 +270,7 @@ def carry_out(bench: Bench, option: Option, steps: int, folder: Path) -> None:
         parts = (PartSettings(name=EXTRACTOR, frozen_from=round((1 - option.frozen_share) * steps)),)
     every = steps // bench.probes
     training = Training(
-        steps=every * bench.probes,
+        steps=steps,
         lr=1e-3,
         schedule=Linear(warmup=0.08),
         clip_norm=1.0,
@@ -304,12 +310,15 @@ def write(out: Path, names: Sequence[str] | Mapping[str, Any]) -> None:
     lines = ["| run | steps | process time (s) | step / plain | keywords | voices, EER |", "| --- |" + " ---: |" * 5]
     for name in names:
         folder = folder_of(out, name)
-        reports = probes_of(folder)
-        if reports and (folder / "done").exists():
-            steps = json.loads((folder / "steps.json").read_text())
-            seconds = json.loads((folder / "process_seconds.json").read_text())
-            cells = (cell(reports, measure, best) for measure, best in (("keywords", max), ("voices", min)))
-            lines.append(f"| {name} | {steps['steps']} | {seconds:.0f} | {steps['ratio']:.2f} | {' | '.join(cells)} |")
+        if not (folder / "steps.json").exists():
+            continue
+        steps, reports = json.loads((folder / "steps.json").read_text()), probes_of(folder)
+        if reports and reports[-1]["step"] == steps["steps"]:
+            seconds = f"{json.loads((folder / 'process_seconds.json').read_text()):.0f}"
+            cells = [cell(reports, measure, best) for measure, best in (("keywords", max), ("voices", min))]
+        else:
+            seconds, cells = "", ["", ""]
+        lines.append(f"| {name} | {steps['steps']} | {seconds} | {steps['ratio']:.2f} | {' | '.join(cells)} |")
     (out / "options.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines), flush=True)
 
