@@ -7,9 +7,10 @@ DATA holds pretrain/manifest.jsonl, of which `--hours` are drawn, keywords/comma
 a `speaker` a recording, and speaker/asv.jsonl with a `speaker`. Every run starts from new weights, the same in all that
 have them, and hears the same batches; where nothing else is said it predicts clusters of layer 5 of the shipped model.
 A step of each is timed beside one of the plain recipe, and each gets as many steps as take the time of the process that
-the plain recipe has; the learning rate falls to 0 with them. After equal parts of a run every second layer is probed,
-with the mean of its frames: keywords by logistic regression on other speakers, voices by the equal error rate of all
-pairs. OUT receives a folder a run, and options.md. Started again, the script goes on where it was.
+the plain recipe has; the learning rate falls to 0 with them. After equal parts of a run the layers at a third, at two
+thirds and at the top are probed, by the mean of their frames: keywords by logistic regression on other speakers, voices
+by the equal error rate of all pairs. OUT receives a folder a run, and options.md. Started again, the script goes on
+where it was.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from sonant.extraction.engine import Engine, collect
 from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sources import AudioSource
 from sonant.loss import Objective
-from sonant.models import Backbone, BackboneConfig, build
+from sonant.models import Backbone, BackboneConfig, W2vBERT2Config, build
 from sonant.models.wavlm import TINY, WavLMConfig
 from sonant.pretraining import (
     Batching,
@@ -92,9 +93,18 @@ def options_for(model: WavLMConfig) -> dict[str, Option]:
         feature_penalty=0.1,
         extractor_gradient=1.0,
     )
+    conformer = W2vBERT2Config(
+        dim=model.dim,
+        num_layers=middle,  # blocks twice as large as a Transformer's
+        num_heads=model.num_heads,
+        feed_forward_dim=model.feed_forward_dim,
+        conv_dropout=0.0,
+        layerdrop=0.0,
+    )
     return {
         "plain": Option(plain, model),
         "other weights": Option(plain, model, seed=1),
+        "mel energies": Option(replace(plain, feature_penalty=0.0), conformer),
         "masked only": Option(replace(plain, score_unmasked=False), model),
         "unmasked too": Option(replace(plain, unmasked_weight=0.5), model),
         "frozen half": Option(plain, model, frozen_share=0.5),
@@ -158,7 +168,7 @@ class LayerProbes:
 
 def probed(backbone: Backbone) -> tuple[int, ...]:
     """Return the numbers of the layers that are probed."""
-    return tuple(range(2, backbone.num_layers + 1, 2))
+    return tuple(sorted({round(backbone.num_layers * third / 3) for third in (1, 2, 3)}))
 
 
 def pooled(backbone: Backbone, clips: ProbeClips) -> np.ndarray:

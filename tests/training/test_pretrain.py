@@ -255,7 +255,7 @@ def saved_model(run: PretrainingRun, **changes: object) -> Path:
     ("changes", "message"),
     [
         ({"conv_strides": (5, 2, 2, 2, 2, 2, 1)}, "stride: there 160, here 320"),
-        ({"conv_kernels": (9, 3, 3, 3, 3, 2, 2)}, "receptive_field"),
+        ({"conv_kernels": (11, 3, 3, 3, 3, 2, 2)}, "receptive_field: there 401, here 400"),
         ({"sampling_rate": 8_000}, "sampling_rate: there 8000, here 16000"),
         ({"num_layers": 0}, "layer"),
     ],

@@ -224,10 +224,13 @@ def _check_labels(config: MaskedPredictionConfig, name: str, previous: BackboneC
         )
     names = ("sampling_rate", "stride", "receptive_field")
     sides = [{each: getattr(side, each) for each in names} for side in (previous, model)]
-    if differing := differences(*sides):
+    wider = model.receptive_field - previous.receptive_field  # frames begin with the same samples
+    served = ("receptive_field",) if 0 <= wider < model.stride else ()
+    if differing := differences(*sides, may_differ=served):
         raise ConfigurationError(
             f"The stage {name!r} takes its targets from the model before it, whose frames are not those of this "
-            f"run's model ({described(differing)}). Frames of both must have the same samples: choose another teacher."
+            f"run's model ({described(differing)}). Both must make as many frames of the same samples; those of this "
+            "run's model may be wider, by less than a stride. Choose another teacher."
         )
 
 
