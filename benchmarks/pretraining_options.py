@@ -235,6 +235,7 @@ def steps_of(bench: Bench, name: str) -> dict[str, float]:
             "steps": whole(60 * bench.minutes / seconds, bench.probes),
             "ratio": 1.0,
             "seconds_a_step": seconds,
+            "extractor_share": extractor_seconds(bench, option) / seconds,
         }
     runs = {"plain": bench.runs["plain"], "option": option}
     if option.frozen_share:
@@ -269,6 +270,20 @@ def step_seconds(bench: Bench, runs: Mapping[str, Option]) -> dict[str, float]:
             optimizers[name].zero_grad()
             taken[name].append(time.process_time() - began)
     return {name: median(seconds[1:]) for name, seconds in taken.items()}
+
+
+def extractor_seconds(bench: Bench, option: Option) -> float:
+    """Return the median time of the process for the extractor's part of a step, forward and backward."""
+    objective, batches = bench.made(option)
+    backbone: Any = objective.get_submodule("backbone").train()
+    taken = []
+    for step in range(TIMED + 1):
+        speech = batches[step].speech
+        began = time.process_time()
+        values = backbone.features(speech).values
+        values.backward(torch.ones_like(values))
+        taken.append(time.process_time() - began)
+    return median(taken[1:])
 
 
 def carry_out(bench: Bench, option: Option, steps: int, folder: Path) -> None:
@@ -318,6 +333,7 @@ def folder_of(out: Path, name: str) -> Path:
 def write(out: Path, names: Sequence[str] | Mapping[str, Any]) -> None:
     """Write the table of the runs that are done."""
     lines = ["| run | steps | process time (s) | step / plain | keywords | voices, EER |", "| --- |" + " ---: |" * 5]
+    share = 0.0
     for name in names:
         folder = folder_of(out, name)
         if not (folder / "steps.json").exists():
@@ -328,7 +344,9 @@ def write(out: Path, names: Sequence[str] | Mapping[str, Any]) -> None:
             cells = [cell(reports, measure, best) for measure, best in (("keywords", max), ("voices", min))]
         else:
             seconds, cells = "", ["", ""]
+        share = steps.get("extractor_share", share)
         lines.append(f"| {name} | {steps['steps']} | {seconds} | {steps['ratio']:.2f} | {' | '.join(cells)} |")
+    lines.append(f"\nThe extractor takes {share:.0%} of a step of the plain recipe.")
     (out / "options.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines), flush=True)
 

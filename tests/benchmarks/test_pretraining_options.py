@@ -48,7 +48,7 @@ def test_options_share_the_time_of_the_plain_recipe(
     pretraining_options.main(arguments)
     table = (out / "options.md").read_text()
     rows = {
-        row[0]: row for row in ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:])
+        row[0]: row for row in ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:-2])
     }
     assert list(rows) == [name for name in pretraining_options.options_for(WavLMConfig(**TINY)) if name in NAMES]
     plain = json.loads((out / "plain" / "steps.json").read_text())["steps"]
@@ -60,6 +60,7 @@ def test_options_share_the_time_of_the_plain_recipe(
         assert keywords.count(",") == voices.count(",") == 1  # two probes
         reports = pretraining_options.probes_of(folder)
         assert [report["step"] for report in reports] == [int(steps) // 2, int(steps)]
+    assert 0 < json.loads((out / "plain" / "steps.json").read_text())["extractor_share"] < 1
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/*") if path.is_file()}
     capsys.readouterr()
     pretraining_options.main(arguments)
