@@ -26,6 +26,14 @@ RENAMED_TYPES = {"FutureContrastConfig": "CPCConfig"}
 # By the type of a configuration: settings that earlier versions lacked, and the value that stands for what they did.
 ADDED: dict[str, dict[str, Any]] = {
     "Batching": {"fill": "shortest"},
+    "CTCTask": {
+        "vocabulary": "characters",
+        "lexicon": "",
+        "subwords": "",
+        "num_subwords": 500,
+        "normalize": "none",
+        "digits": "keep",
+    },
     "LayerTargets": {"codebook": ""},
     "MaskedPredictionConfig": {
         "label_head": "fresh",

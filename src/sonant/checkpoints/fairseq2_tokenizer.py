@@ -54,7 +54,7 @@ def tokenizer_metadata(source: object, size: int) -> dict[str, Any]:
             f"{', '.join(fitting)}. Leave the one that the model was trained with"
         }
     name, pieces = next(iter(fitting.items()))
-    reason = _unusable(pieces)
+    reason = unusable(pieces)
     if reason:
         return known | {"unusable": f"{name} {reason}"}
     vocabulary = _named(pieces)
@@ -72,7 +72,7 @@ def _missing(size: int, others: list[str]) -> str:
     return f"the file does not hold them: {wanted}" + (f" (there now: {'; '.join(others)})" if others else "")
 
 
-def _unusable(pieces: SentencePieceModel) -> str | None:
+def unusable(pieces: SentencePieceModel) -> str | None:
     """Return the reason why pieces cannot be joined to text; None if they can."""
     if "byte" in pieces.kinds:
         return "has pieces that are single bytes; sonant joins pieces that are text"
@@ -82,7 +82,7 @@ def _unusable(pieces: SentencePieceModel) -> str | None:
         return "rewrites text after joining it (denormalizer_spec); sonant takes pieces as they are"
     if pieces.kinds[BLANK] not in ("control", "unknown"):
         return (
-            f"gives number {BLANK}, which is the blank of CTC in fairseq2, to the piece {pieces.texts[BLANK]!r}; "
+            f"gives number {BLANK}, which is taken for the blank of CTC, to the piece {pieces.texts[BLANK]!r}; "
             "expected one that is never written, such as '<s>'"
         )
     if len(set(pieces.texts)) < len(pieces.texts):

@@ -21,7 +21,8 @@ OTHERS = ("tokenizer.model", "sentencepiece.bpe.model", "spm.model", "spiece.mod
 PAD = "pad_token"  # the token that CTC tokenizers use as blank
 USUAL_PAD = "<pad>"
 TARGET, USUAL = "target_lang", "eng"  # the setting for a head's language, and its default
-CLASSES = ("Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer", "Wav2Vec2PhonemeCTCTokenizer")  # whose vocab.json is read
+# Whose vocab.json is read; ByT5Tokenizer needs none, and has one in folders that sonant writes.
+CLASSES = ("Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer", "Wav2Vec2PhonemeCTCTokenizer", "ByT5Tokenizer")
 
 
 class _Unusable(Exception):

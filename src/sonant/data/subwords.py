@@ -43,6 +43,7 @@ class Subwords:
                 vocab_size=size,
                 model_type=kind,
                 character_coverage=1.0,
+                normalization_rule_name="identity",
                 bos_id=0,
                 pad_id=1,
                 eos_id=2,
@@ -57,6 +58,12 @@ class Subwords:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(model.getvalue())
         return cls(path)
+
+    @property
+    def pieces(self) -> list[tuple[str, float]]:
+        """The pieces by number, with their scores (log-probabilities of a unigram model)."""
+        numbers = range(len(self))
+        return [(self._processor.id_to_piece(number), self._processor.get_score(number)) for number in numbers]
 
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())

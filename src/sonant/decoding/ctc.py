@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from codecs import getincrementaldecoder
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,31 +84,55 @@ def greedy_transcript(
     )
 
 
-def _words(spans: Sequence[TokenSpan], vocabulary: CTCVocabulary) -> list[tuple[str, list[TokenSpan]]]:
-    """Group token spans into words, each with the text before it (a space or nothing)."""
-    words: list[tuple[str, list[TokenSpan]]] = []
-    delimited, last = True, ""
+class _Piece(NamedTuple):
+    """A piece of text, and the tokens that spell it: several if they are bytes of one character."""
+
+    text: str
+    spans: list[TokenSpan]
+
+
+def _pieces(spans: Sequence[TokenSpan], vocabulary: CTCVocabulary) -> Iterator[_Piece]:
+    """Yield the pieces of a sequence of tokens; bytes that are no UTF-8 are dropped, as ByT5's tokenizer does."""
+    decoder = getincrementaldecoder("utf-8")("ignore")
+    pending: list[TokenSpan] = []
     for span in spans:
-        if span.token in vocabulary.delimiters:
+        value = vocabulary.bytes.get(span.token)
+        if value is None or span.token in vocabulary.delimiters:
+            decoder.reset()
+            pending.clear()
+            yield _Piece(vocabulary.text(span.token), [span])
+            continue
+        text = decoder.decode(bytes([value]))
+        pending.append(span)
+        if text:
+            yield _Piece(text, pending[-len(text.encode()) :])
+            pending.clear()
+
+
+def _words(spans: Sequence[TokenSpan], vocabulary: CTCVocabulary) -> list[tuple[str, list[_Piece]]]:
+    """Group tokens into words, each with the text before it (a space or nothing)."""
+    words: list[tuple[str, list[_Piece]]] = []
+    delimited, last = True, ""
+    for piece in _pieces(spans, vocabulary):
+        token, text = piece.spans[0].token, piece.text
+        if token in vocabulary.delimiters:
             delimited = True
             continue
-        text = vocabulary.text(span.token)
-        if delimited or span.token in vocabulary.initial:
+        if delimited or token in vocabulary.initial:
             before = "" if not words else vocabulary.space if delimited else " "
-            words.append((before, [span]))
+            words.append((before, [piece]))
         elif is_word_boundary(last[-1:], text[:1]):
-            words.append(("", [span]))
+            words.append(("", [piece]))
         else:
-            words[-1][1].append(span)
+            words[-1][1].append(piece)
         delimited, last = False, text or last
     return words
 
 
-def _word(
-    before: str, group: Sequence[TokenSpan], path: BestPath, vocabulary: CTCVocabulary, frame_rate: float
-) -> Word:
+def _word(before: str, pieces: Sequence[_Piece], path: BestPath, vocabulary: CTCVocabulary, frame_rate: float) -> Word:
+    group = [span for piece in pieces for span in piece.spans]
     frames = np.concatenate([np.arange(span.start_frame, span.end_frame) for span in group])
-    text = "".join(vocabulary.text(span.token) for span in group)
+    text = "".join(piece.text for piece in pieces)
     return Word(
         text=text.lower() if vocabulary.lower_case else text,
         start_seconds=group[0].start_frame / frame_rate,

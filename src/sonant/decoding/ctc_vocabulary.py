@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,10 @@ DELIMITER = "|"
 SPECIAL = frozenset({"<s>", "</s>", "<pad>", "<unk>", "<mask>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ""})
 SPECIAL_KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 PHONEME_TOKENIZER = "Wav2Vec2PhonemeCTCTokenizer"
+BYTE_TOKENIZER = "ByT5Tokenizer"  # of transformers, which has bytes behind three special tokens
 PIECE = "▁"  # U+2581: sentencepiece's mark of a space, at the beginning of a piece
+BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))  # the names of sentencepiece
+_BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class CTCVocabulary:
         delimiters: numbers of the tokens that separate words.
         special: numbers of the tokens that are never part of a text, such as `<s>`.
         initial: numbers of the tokens that begin a word: sentencepiece's "▁to"; for phonemes every token.
+        bytes: values of the tokens that are one byte of UTF-8 each, by number.
         space: text between two words.
         lower_case: whether texts are converted to lower case.
         clean_up_spaces: whether the spaces before punctuation and contractions are removed.
@@ -39,6 +44,7 @@ class CTCVocabulary:
     delimiters: frozenset[int] = field(default_factory=frozenset)
     special: frozenset[int] = field(default_factory=frozenset)
     initial: frozenset[int] = field(default_factory=frozenset)
+    bytes: Mapping[int, int] = field(default_factory=dict)
     space: str = " "
     lower_case: bool = False
     clean_up_spaces: bool = False
@@ -82,6 +88,7 @@ class CTCVocabulary:
         space = settings.get("replace_word_delimiter_char", " ")
         space = space if isinstance(space, str) else " "
         numbers = range(len(tokens))
+        byte_values = {number: int(name[3:5], 16) for number, name in enumerate(tokens) if _BYTE.fullmatch(name)}
         delimiters = {number for number in numbers if delimiter is not None and tokens[number] == delimiter}
         never_written = SPECIAL | special_tokens(settings)
         special = {number for number in numbers if tokens[number] in never_written} - delimiters
@@ -89,6 +96,7 @@ class CTCVocabulary:
             special, delimiters, initial = special | delimiters, set(), set(numbers)
         else:
             delimiters |= {number for number in numbers if tokens[number] in {space, PIECE} - {""}}
+            delimiters |= {number for number, value in byte_values.items() if value == ord(" ")}
             special -= delimiters
             initial = {number for number in numbers if tokens[number].startswith(PIECE)} - delimiters
         return cls(
@@ -97,6 +105,7 @@ class CTCVocabulary:
             delimiters=frozenset(delimiters - {blank}),
             special=frozenset(special - {blank}),
             initial=frozenset(initial),
+            bytes=byte_values,
             space=" " if phonemes else space,
             lower_case=bool(settings.get("do_lower_case", False)) and not phonemes,
             clean_up_spaces=bool(settings.get("clean_up_tokenization_spaces", False)),

@@ -1,42 +1,52 @@
-"""Recognition of speech by connectionist temporal classification (CTC): characters from transcripts."""
+"""Recognition of speech by connectionist temporal classification (CTC)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-from torch import nn
+import numpy as np
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sonant.checkpoints import Checkpoint, Head
 from sonant.data import ctc_frames
-from sonant.decoding.ctc import best_path, greedy_transcript
-from sonant.decoding.ctc_vocabulary import DELIMITER, CTCVocabulary
-from sonant.errors import ConfigurationError, ManifestError
+from sonant.data.subwords import Subwords
+from sonant.data.text_normalization import Normalization, normalize_text
+from sonant.decoding.ctc import BestPath, best_path, greedy_transcript
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.errors import ConfigurationError
 from sonant.evaluation.edits import edit_distance
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import CTCHead, LayerMix
+from sonant.training.tasks.ctc_units import UNKNOWN, Bytes, Characters, Continued, Phones, Pieces, Units
 from sonant.training.tasks.task import Task
 from sonant.training.validation import Criterion
 
-BLANK, UNKNOWN = "<pad>", "<unk>"  # the names of transformers
-NEVER = -10.0  # first logit of a character that occurs in no transcript
-TOKENIZER = {
-    "tokenizer_class": "Wav2Vec2CTCTokenizer",
-    "pad_token": BLANK,
-    "unk_token": UNKNOWN,
-    "bos_token": None,
-    "eos_token": None,
-    "word_delimiter_token": DELIMITER,
-}
+NEVER = -10.0  # first logit of the unknown token, which no transcript has
+SUBWORDS = "tokenizer.model"  # in the folder of a trained model
+Vocabulary = Literal["characters", "phones", "subwords", "bytes", "checkpoint"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CTCTask(Task):
-    """Characters of a transcript: a linear layer over the frames, and the CTC loss, over the number of characters.
+    """Transcripts: a linear layer over the frames, and the CTC loss, over the number of units.
 
-    The classes are a blank, an unknown character, which no transcript has, "|" between words, and the characters of the
-    training set, sorted. Transcripts are taken as they are, except that any white space separates two words. Metrics,
-    of the development set alone, are word and character error rates of the greedy transcripts.
+    Metrics, of the development set alone, are word and character error rates of the greedy transcripts; of phones the
+    word error rate is that of phones (PER).
+
+    Attributes:
+        vocabulary: units. "characters" of the training set; "phones", which the transcripts are, or which `lexicon`
+            gives for their words; "subwords" of a sentencepiece model; "bytes" of UTF-8; or those of the "checkpoint",
+            whose CTC head is trained further.
+        lexicon: file with a word and its phones in each line; "": transcripts are phones.
+        subwords: sentencepiece model; "": one is trained on the transcripts (with a checkpoint, that of its folder).
+        num_subwords: tokens of a model that is trained, with four special ones.
+        normalize: form of the transcripts, as in `normalize_text`; "none" leaves them as they are, except that any
+            white space separates two words.
+        digits: "refuse" lists rows with digits as errors.
 
     Source: Graves et al. 2006; the vocabulary and the head of transformers `Wav2Vec2ForCTC`.
     """
@@ -44,29 +54,66 @@ class CTCTask(Task):
     kind: ClassVar[str] = "ctc"
     criterion: ClassVar[Criterion] = Criterion("wer")
 
-    def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
-        characters = {character for label in labels for character in label} - {" "}
-        if DELIMITER in characters:
-            raise ManifestError(
-                f"A transcript contains {DELIMITER!r}, which stands between the words in a CTC vocabulary. Take it out "
-                "of the transcripts."
-            )
-        return (BLANK, UNKNOWN, DELIMITER, *sorted(characters))
+    vocabulary: Vocabulary = "characters"
+    lexicon: str = ""
+    subwords: str = ""
+    num_subwords: int = 500
+    normalize: Normalization = "none"
+    digits: Literal["keep", "refuse"] = "keep"
+
+    def __post_init__(self) -> None:
+        for name, fitting in (("lexicon", ("phones", "checkpoint")), ("subwords", ("subwords", "checkpoint"))):
+            if getattr(self, name) and self.vocabulary not in fitting:
+                raise ConfigurationError(
+                    f"task.{name}={getattr(self, name)} was given, and task.vocabulary={self.vocabulary} has no use "
+                    f"for it; expected task.vocabulary={' or '.join(fitting)}."
+                )
+
+    @cached_property
+    def spelling(self) -> Units:
+        """The units of the transcripts."""
+        match self.vocabulary:
+            case "characters":
+                return Characters()
+            case "phones":
+                return Phones(_path(self.lexicon))
+            case "subwords":
+                return Pieces(Path(self.subwords).expanduser())
+            case "bytes":
+                return Bytes()
+        raise ConfigurationError("task.vocabulary=checkpoint has the tokens of a model: see `CTCTask.fitted`.")
+
+    def fitted(self, labels: Sequence[str], *, checkpoint: Checkpoint, model: str, folder: Path) -> "CTCTask":
+        if self.vocabulary == "checkpoint":
+            return _continued(self, checkpoint, model)
+        if self.vocabulary != "subwords" or self.subwords:
+            return self
+        path = folder / SUBWORDS
+        if not path.is_file():
+            Subwords.train(labels, path, size=self.num_subwords, kind="unigram")
+        return replace(self, subwords=str(path))
+
+    def files(self) -> Mapping[str, Path]:
+        return {SUBWORDS: Path(self.subwords).expanduser()} if self.subwords else {}
 
     def normalized(self, label: str) -> str:
-        return " ".join(label.split())
+        return normalize_text(label, self.normalize)
+
+    def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
+        return self.spelling.tokens([label for label in labels if not self._digits(label)])
 
     def units(self, label: str) -> list[str]:
-        return [DELIMITER if character == " " else character for character in label]
+        return self._digits(label) or self.spelling.spell(label)
+
+    def _digits(self, label: str) -> list[str]:
+        """Name the digits of a label that are refused."""
+        return [f"digit {each}" for each in label if each.isdecimal()] if self.digits == "refuse" else []
 
     def min_frames(self, label: str) -> int:
-        return ctc_frames(label)
+        return ctc_frames(self.units(label))
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> CTCHead:
-        if mix.num_states > 1:
-            raise ConfigurationError(
-                "layer=weighted was given; a CTC head reads one state. Set layer=last, or the number of layers to keep."
-            )
+        _require_one_state(mix)
         linear = nn.Linear(dim, len(classes))
         nn.init.constant_(linear.bias[classes.index(UNKNOWN)], NEVER)
         return CTCHead(linear)
@@ -74,25 +121,88 @@ class CTCTask(Task):
     def loss(self, outputs: Packed, targets: Packed, classes: Sequence[str], *, training: bool) -> Loss:
         log_probabilities = outputs.with_values(outputs.values.float().log_softmax(-1))
         padded, lengths = log_probabilities.to_padded()  # (batch, frames, classes), (batch,)
+        blank = self.notes(classes)["blank"]
         total = F.ctc_loss(
-            padded.transpose(0, 1), targets.values, lengths, targets.lengths, reduction="sum", zero_infinity=True
+            padded.transpose(0, 1),
+            targets.values,
+            lengths,
+            targets.lengths,
+            blank=blank,
+            reduction="sum",
+            zero_infinity=True,
         )
-        metrics = {} if training else _error_rates(log_probabilities, targets, classes)
+        metrics = {} if training else self._error_rates(log_probabilities, targets, classes)
         return Loss(total, len(targets.values), metrics)
 
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
-        return {"vocabulary": list(classes), "blank": 0, "tokenizer": TOKENIZER}
+        return self.spelling.notes(classes)
+
+    def _error_rates(self, logits: Packed, targets: Packed, classes: Sequence[str]) -> dict[str, tuple[float, float]]:
+        """Count errors and units of greedy transcripts, of words and of characters."""
+        notes = self.notes(classes)
+        vocabulary = CTCVocabulary.of(notes["vocabulary"], blank=notes["blank"], tokenizer=notes.get("tokenizer"))
+        word_errors = words = character_errors = characters = 0
+        for clip, units in zip(logits, targets, strict=True):
+            text, reference = _text(best_path(clip), vocabulary), _text(_path_of(units, vocabulary), vocabulary)
+            word_errors += edit_distance(reference.split(), text.split())
+            words += len(reference.split())
+            character_errors += edit_distance(reference, text)
+            characters += len(reference)
+        return {"wer": (word_errors, words), "cer": (character_errors, characters)}
 
 
-def _error_rates(logits: Packed, targets: Packed, classes: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Count errors and units of greedy transcripts, of words and of characters."""
-    vocabulary = CTCVocabulary.of(classes, tokenizer=TOKENIZER)
-    word_errors = words = character_errors = characters = 0
-    for clip, units in zip(logits, targets, strict=True):
-        text = greedy_transcript(best_path(clip), vocabulary, frame_rate=1.0, duration_seconds=0.0).text
-        reference = "".join(classes[unit] for unit in units.tolist()).replace(DELIMITER, " ")
-        word_errors += edit_distance(reference.split(), text.split())
-        words += len(reference.split())
-        character_errors += edit_distance(reference, text)
-        characters += len(reference)
-    return {"wer": (word_errors, words), "cer": (character_errors, characters)}
+@dataclass(frozen=True, kw_only=True)
+class _ContinuedCTCTask(CTCTask):
+    """Transcripts in the tokens of a head that is trained further.
+
+    Attributes:
+        units_of_head: tokens of the head.
+        start: its weights.
+    """
+
+    units_of_head: Units
+    start: Head
+
+    @cached_property
+    def spelling(self) -> Units:
+        return self.units_of_head
+
+    def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> CTCHead:  # noqa: ARG002
+        _require_one_state(mix)
+        return CTCHead.from_tensors({name: tensor.clone() for name, tensor in self.start.tensors.items()})
+
+
+def _continued(task: CTCTask, checkpoint: Checkpoint, model: str) -> CTCTask:
+    start = checkpoint.heads.get("ctc")
+    if start is None:
+        raise ConfigurationError(
+            f"task.vocabulary=checkpoint was given, and {model} has no CTC head. Leave it out for the characters of "
+            "the transcripts."
+        )
+    beside = Path(model).expanduser() / SUBWORDS
+    subwords = task.subwords or (str(beside) if beside.is_file() else "")
+    units = Continued(start, model, lexicon=_path(task.lexicon), subwords=_path(subwords))
+    settings = {each.name: getattr(task, each.name) for each in fields(CTCTask)} | {"subwords": subwords}
+    return _ContinuedCTCTask(**settings, units_of_head=units, start=start)
+
+
+def _require_one_state(mix: LayerMix) -> None:
+    if mix.num_states > 1:
+        raise ConfigurationError(
+            "layer=weighted was given; a CTC head reads one state. Set layer=last, or the number of layers to keep."
+        )
+
+
+def _path(given: str) -> Path | None:
+    return Path(given).expanduser() if given else None
+
+
+def _text(path: BestPath, vocabulary: CTCVocabulary) -> str:
+    return greedy_transcript(path, vocabulary, frame_rate=1.0, duration_seconds=0.0).text
+
+
+def _path_of(units: Tensor, vocabulary: CTCVocabulary) -> BestPath:
+    """Return a path that spells units (count,): a blank between each two, so that none are collapsed."""
+    tokens = np.full(2 * len(units), vocabulary.blank, np.int64)
+    tokens[::2] = units.cpu().numpy()
+    return BestPath(tokens, np.ones(len(tokens), np.float32))

@@ -100,8 +100,9 @@ class TaskRun:
 
 
 class LabeledSets(NamedTuple):
-    """Recordings of a run, and the classes of their labels."""
+    """Recordings of a run, the task as fitted to their labels, and their classes."""
 
+    task: Task
     classes: tuple[str, ...]
     train: LabeledRecordings
     dev: LabeledRecordings | None
@@ -126,14 +127,14 @@ def train_task(run: TaskRun) -> Path:
         if run.lora.save == "apart":
             check_base(run.model, checkpoint.family, run.task.kind)
         backbone = make_backbone(_with_layers(checkpoint, run))
-        sets = on_first(lambda: _open(run, backbone, lock))
+        sets = on_first(lambda: _open(run, checkpoint, backbone, lock))
         finished = run.folder / "model"
         if on_first(finished.is_dir):
             return finished
         torch.manual_seed(run.seed)
         objective = TaskObjective(
             backbone,
-            run.task,
+            sets.task,
             sets.classes,
             weighted=run.layer == "weighted",
             frozen=run.frozen,
@@ -193,7 +194,7 @@ def _with_layers(checkpoint: Checkpoint, run: TaskRun) -> Checkpoint:
     return replace(checkpoint, config=shorter, backbone_state=state)
 
 
-def _open(run: TaskRun, backbone: Backbone, lock: ExitStack) -> LabeledSets:
+def _open(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: ExitStack) -> LabeledSets:
     """Lock the folder of a run, decode its recordings, and check or write its settings."""
     lock.enter_context(held_folder(run.folder))
     begun = is_trained(run) or (run.folder / "state.pt").exists()
@@ -201,13 +202,18 @@ def _open(run: TaskRun, backbone: Backbone, lock: ExitStack) -> LabeledSets:
     needs = LabelNeeds(
         column=run.label,
         normalize=run.task.normalized,
-        min_frames=run.task.min_frames,
         num_frames=lambda seconds: backbone.num_frames(round(seconds * backbone.sampling_rate)),
     )
     data, dev = read_manifest(run.data), read_manifest(run.dev) if run.dev else []
     labels = [label for entry in data if (label := needs.label(entry))]
-    classes = run.task.classes(labels) if labels else ()
-    needs = replace(needs, outside=lambda label: [unit for unit in run.task.units(label) if unit not in classes])
+    task = run.task.fitted(labels, checkpoint=checkpoint, model=run.model, folder=run.folder)
+    classes = task.classes(labels) if labels else ()
+    known = set(classes)
+    needs = replace(
+        needs,
+        min_frames=task.min_frames,
+        outside=lambda label: [unit for unit in task.units(label) if unit not in known],
+    )
     checked = check_labels(data, dev, needs=needs, on_error=run.on_error)
     if checked.report:
         warn(checked.report, SonantWarning)
@@ -217,12 +223,12 @@ def _open(run: TaskRun, backbone: Backbone, lock: ExitStack) -> LabeledSets:
             entries,
             list(map(needs.label, entries)),
             run.folder / "waveforms" / name,
-            run.task,
+            task,
             backbone=backbone,
             max_seconds=run.batching.max_seconds,
         )
 
-    sets = LabeledSets(classes, read(checked.train, "train"), read(checked.dev, "dev") if run.dev else None)
+    sets = LabeledSets(task, classes, read(checked.train, "train"), read(checked.dev, "dev") if run.dev else None)
     made_of = {
         "model": fingerprint(backbone),
         "data": sets.train.fingerprint,
@@ -242,7 +248,7 @@ def _batches(
     """Return batches of recordings; `more` goes to `LabeledBatches`."""
     return LabeledBatches(
         recordings.waveforms,
-        recordings.units(run.task, {name: number for number, name in enumerate(objective.classes)}),
+        recordings.units(objective.task, {name: number for number, name in enumerate(objective.classes)}),
         objective.backbone,
         batching=run.batching,
         recordings=recordings.used,
@@ -262,4 +268,6 @@ def _save(run: TaskRun, objective: TaskObjective) -> None:
     else:
         merge_adapters(backbone)
         save_pretrained(backbone, draft, heads=heads)
+    for name, path in objective.task.files().items():
+        shutil.copyfile(path, draft / name)
     draft.rename(run.folder / "model")

@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
 
 from torch import Tensor
 
+from sonant.checkpoints import Checkpoint
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import LayerMix
@@ -41,6 +43,27 @@ class Task(ABC):
     def normalized(self, label: str) -> str:
         """Return a label as it is learned; "" if there is nothing to learn."""
         return label.strip()
+
+    def fitted(
+        self,
+        labels: Sequence[str],  # noqa: ARG002
+        *,
+        checkpoint: Checkpoint,  # noqa: ARG002
+        model: str,  # noqa: ARG002
+        folder: Path,  # noqa: ARG002
+    ) -> Self:
+        """Return the task with what it takes from the normalized labels of the training set and from the model.
+
+        Args:
+            checkpoint: the model that the training starts from.
+            model: its name.
+            folder: of the run, for files that are made.
+        """
+        return self
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the files to put beside the saved model, by name."""
+        return {}
 
     @abstractmethod
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:

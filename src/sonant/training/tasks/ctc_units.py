@@ -1,0 +1,209 @@
+"""Units of transcripts for CTC: characters, phones, subwords and bytes, and those of a model that is trained on."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sonant.checkpoints import Head
+from sonant.checkpoints.fairseq2_tokenizer import unusable
+from sonant.checkpoints.sentencepiece_model import read_sentencepiece_model
+from sonant.checkpoints.tokenizer_files import PIECES, SETTINGS
+from sonant.data.subwords import Subwords
+from sonant.decoding.ctc_vocabulary import (
+    BYTE_TOKENIZER,
+    BYTE_TOKENS,
+    DELIMITER,
+    PHONEME_TOKENIZER,
+    PIECE,
+)
+from sonant.errors import ConfigurationError, ManifestError
+from sonant.extraction.vocabularies import vocabulary_of
+
+BLANK, UNKNOWN = "<pad>", "<unk>"  # the names of transformers
+COMMON = {"pad_token": BLANK, "unk_token": UNKNOWN, "bos_token": None, "eos_token": None}
+
+
+class Units(ABC):
+    """Spelling of transcripts in tokens of a CTC head."""
+
+    @abstractmethod
+    def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Return the tokens by number, from the transcripts of the training set. Raises ManifestError."""
+
+    @abstractmethod
+    def spell(self, label: str) -> list[str]:
+        """Return the tokens of a transcript; for what has none, words that say it, with a space."""
+
+    @abstractmethod
+    def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
+        """Return the metadata of a head with these tokens."""
+
+
+class Characters(Units):
+    """Characters, with "|" between words."""
+
+    def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:
+        characters = {character for label in labels for character in label} - {" "}
+        if DELIMITER in characters:
+            raise ManifestError(
+                f"A transcript contains {DELIMITER!r}, which stands between the words in a CTC vocabulary. Take it out "
+                "of the transcripts."
+            )
+        return (BLANK, UNKNOWN, DELIMITER, *sorted(characters))
+
+    def spell(self, label: str) -> list[str]:
+        return [DELIMITER if character == " " else character for character in label]
+
+    def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
+        tokenizer = {"tokenizer_class": "Wav2Vec2CTCTokenizer", **COMMON, "word_delimiter_token": DELIMITER}
+        return {"vocabulary": list(tokens), "blank": 0, "tokenizer": tokenizer}
+
+
+class Phones(Units):
+    """Phones, with spaces between them in the transcript, or those that a lexicon gives for its words.
+
+    Args:
+        lexicon: a word in each line, white space, and its phones with spaces between; of several pronunciations the
+            first one counts. None: transcripts are phones.
+    """
+
+    def __init__(self, lexicon: Path | None) -> None:
+        self._lexicon = None if lexicon is None else read_lexicon(lexicon)
+
+    def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:
+        return (BLANK, UNKNOWN, *sorted({phone for label in labels for phone in self.spell(label) if " " not in phone}))
+
+    def spell(self, label: str) -> list[str]:
+        if self._lexicon is None:
+            return label.split()
+        return [phone for word in label.split() for phone in self._lexicon.get(word, [f"no phones of {word}"])]
+
+    def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
+        tokenizer = {"tokenizer_class": PHONEME_TOKENIZER, **COMMON, "do_phonemize": False}
+        return {"vocabulary": list(tokens), "blank": 0, "tokenizer": tokenizer}
+
+
+def read_lexicon(path: Path) -> dict[str, list[str]]:
+    """Return the phones of each word in a lexicon, those of its first line. Raises ConfigurationError."""
+    try:
+        lines = path.expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The lexicon {path} cannot be read: {error}") from error
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(lines, start=1):
+        word, *phones = line.split() or [""]
+        if word and not phones:
+            raise ConfigurationError(
+                f"{path}, line {number}: {line[:80]!r} has no phones; expected a word and its phones, such as "
+                "'HELLO HH AH L OW'."
+            )
+        if word:
+            found.setdefault(word, phones)
+    return found
+
+
+class Pieces(Units):
+    """Pieces of a sentencepiece model, whose token 0 is taken for the blank.
+
+    Raises ConfigurationError: the pieces cannot be joined to text, or token 0 is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._subwords, self._model = Subwords(path), read_sentencepiece_model(path)
+        reason = unusable(self._model)
+        if reason is not None:
+            raise ConfigurationError(f"{path} {reason}. Give another sentencepiece model.")
+        first = self._model.texts[0]
+        self._tokens = [{first: BLANK, BLANK: first}.get(text, text) for text in self._model.texts]
+        self._unknown = self._model.kinds.index("unknown")
+
+    def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
+        return tuple(self._tokens)
+
+    def spell(self, label: str) -> list[str]:
+        numbers = self._subwords.encode(label)
+        if self._unknown in numbers:
+            spelled = {character for piece in self._model.texts for character in piece}
+            return [f"no piece for {character}" for character in label if character not in {" ", *spelled}]
+        return [self._tokens[number] for number in numbers]
+
+    def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
+        unknown = self._tokens[self._unknown]
+        settings = {"tokenizer_class": "ParakeetTokenizer", "pad_token": BLANK, "unk_token": unknown}
+        files = {PIECES: self._tokenizer_json(), SETTINGS: settings}
+        return {"vocabulary": list(tokens), "blank": 0, "tokenizer": settings, "tokenizer_files": files}
+
+    def _tokenizer_json(self) -> dict[str, Any]:
+        """Return the content of tokenizer.json, a unigram model with the scores of the pieces."""
+        spaces = {"type": "Metaspace", "replacement": PIECE, "prepend_scheme": "always", "split": True}
+        flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False) | {"special": True}
+        special = [number for number, kind in enumerate(self._model.kinds) if kind in ("control", "unknown")]
+        scored = [[name, score] for name, (_, score) in zip(self._tokens, self._subwords.pieces, strict=True)]
+        return {
+            "version": "1.0",
+            "added_tokens": [{"id": number, "content": self._tokens[number], **flags} for number in special],
+            "pre_tokenizer": spaces,
+            "decoder": spaces,
+            "model": {"type": "Unigram", "unk_id": self._unknown, "vocab": scored},
+        }
+
+
+class Bytes(Units):
+    """Bytes of UTF-8, all 256, numbered as in transformers' ByT5Tokenizer: behind three special tokens."""
+
+    def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
+        return (BLANK, "</s>", UNKNOWN, *BYTE_TOKENS)
+
+    def spell(self, label: str) -> list[str]:
+        return [BYTE_TOKENS[byte] for byte in label.encode()]
+
+    def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
+        settings = {"tokenizer_class": BYTE_TOKENIZER, "pad_token": BLANK, "eos_token": "</s>", "unk_token": UNKNOWN}
+        return {"vocabulary": list(tokens), "blank": 0, "tokenizer": settings | {"extra_ids": 0}}
+
+
+class Continued(Units):
+    """Tokens of a head that is trained further.
+
+    Args:
+        head: with vocabulary, which stays as it is.
+        name: of its model, for messages.
+        lexicon: for phones, as in `Phones`.
+        subwords: sentencepiece model, needed if tokens have several letters.
+
+    Raises:
+        CheckpointError: the tokens of the head are unknown.
+        ConfigurationError: they have several letters, and `subwords` is missing or of other tokens.
+    """
+
+    def __init__(self, head: Head, name: str, *, lexicon: Path | None, subwords: Path | None) -> None:
+        vocabulary = vocabulary_of(head, name)
+        self._metadata, self._tokens = head.metadata, vocabulary.tokens
+        delimiter = min(vocabulary.delimiters, default=None)
+        self._delimiter = "a space" if delimiter is None else vocabulary.tokens[delimiter]
+        written = [name for number, name in enumerate(vocabulary.tokens) if number not in vocabulary.outside_words]
+        self._inner: Units | None = None
+        if vocabulary.bytes:
+            self._inner = Bytes()
+        elif (head.metadata.get("tokenizer") or {}).get("tokenizer_class") == PHONEME_TOKENIZER:
+            self._inner = Phones(lexicon)
+        elif any(len(token) > 1 for token in written):
+            self._inner = None if subwords is None else Pieces(subwords)
+            if self._inner is None or self._inner.tokens(()) != vocabulary.tokens:
+                raise ConfigurationError(
+                    f"The tokens of {name} have several letters, so that a text can be spelled in many ways, and "
+                    f"{'there is no tokenizer.model in its folder' if subwords is None else f'{subwords} has others'}. "
+                    "Name the sentencepiece model that it was trained with: task.subwords=FILE."
+                )
+
+    def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
+        return self._tokens
+
+    def spell(self, label: str) -> list[str]:
+        if self._inner is not None:
+            return self._inner.spell(label)
+        return [self._delimiter if character == " " else character for character in label]
+
+    def notes(self, tokens: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
+        return self._metadata
