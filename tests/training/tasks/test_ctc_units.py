@@ -1,0 +1,153 @@
+"""Units of transcripts: models trained on each are served, and transformers reads the same text in what they write."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sonant.checkpoints import Head, load_checkpoint, save_pretrained
+from sonant.data.subwords import Subwords
+from sonant.decoding.ctc import BestPath, greedy_transcript
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.decoding.results import Transcript
+from sonant.errors import ConfigurationError, ManifestError
+from sonant.extraction.vocabularies import vocabulary_of
+from sonant.models import WavLMConfig, build
+from sonant.recipes.tasks import task_run
+from sonant.training.tasks import CTCTask, TaskRun, train_task
+from sonant.training.tasks.ctc_units import Bytes
+from tests.shapes import TINY
+from tests.training.tasks.test_ctc import write_words
+from tests.training.tasks.tones import write_model
+
+LEXICON = "".join(f"{word} {' '.join(f'{letter.upper()}H' for letter in word)}\n" for word in ("ab", "ba", "a", "b"))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    for part, words in (("train", ["ab ba", "b a", "ab", "ba b a", "a é", "ab ab"]), ("dev", ["ab", "é a"])):
+        manifest = write_words(folder / part, len(words))
+        rows = [json.loads(line) | {"text": text} for line, text in zip(manifest.open(), words, strict=True)]
+        manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "lexicon.txt").write_text(f"{LEXICON}\né EH\nab never used\n")
+    write_model(folder / "model", WavLMConfig(**TINY))
+    return folder
+
+
+def short_run(corpus: Path, output: Path, **changes: Any) -> TaskRun:
+    settings = {
+        "model": str(corpus / "model"),
+        "data": str(corpus / "train"),
+        "dev": str(corpus / "dev"),
+        "output": str(output),
+        "batching": {"batch_seconds": 8, "max_seconds": 4},
+        "training": {"steps": 2, "validate_every": 2},
+        "trackers": [],
+    }
+    return task_run("ctc", [settings, changes])
+
+
+def settings_of(vocabulary: str, corpus: Path) -> dict[str, Any]:
+    more = {"phones": {"lexicon": str(corpus / "lexicon.txt")}, "subwords": {"num_subwords": 12}}
+    return {"vocabulary": vocabulary, **more.get(vocabulary, {})}
+
+
+@pytest.mark.parametrize("vocabulary", ["characters", "phones", "subwords", "bytes"])
+def test_what_is_trained_is_read_by_transformers_and_trained_further(
+    vocabulary: str, corpus: Path, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    settings = settings_of(vocabulary, corpus)
+    folder = train_task(short_run(corpus, tmp_path, task=settings))
+    saved = load_checkpoint(folder).heads["ctc"]
+    theirs = transformers.AutoModelForCTC.from_pretrained(folder)
+    assert torch.equal(theirs.lm_head.weight, saved.tensors["weight"])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    vocabulary_ = vocabulary_of(saved, "it")
+    assert len(tokenizer) == len(vocabulary_.tokens)
+
+    given = {"subwords": str(folder / "tokenizer.model")} if vocabulary == "subwords" else {}
+    units = CTCTask(**settings | given).units("ab ab é")
+    numbers = [vocabulary_.tokens.index(unit) for unit in units]
+    found = decoded(numbers, vocabulary_)
+    assert found.text == ("AH BH AH BH EH" if vocabulary == "phones" else "ab ab é")
+    assert [word.text for word in found.words] == found.text.split()
+    assert [word.start_seconds for word in found.words] == sorted({word.start_seconds for word in found.words})
+    path = [number for unit in numbers for number in (unit, unit, vocabulary_.blank)]
+    assert tokenizer.decode(numbers if vocabulary == "bytes" else path) == found.text  # ByT5's collapses nothing
+
+    further = {"vocabulary": "checkpoint"} | {name: settings[name] for name in ("lexicon",) if name in settings}
+    again = train_task(short_run(corpus, tmp_path, name="further", model=str(folder), task=further))
+    for name in ("vocab.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model"):
+        assert (folder / name).is_file() == (again / name).is_file()
+        assert not (folder / name).is_file() or (folder / name).read_bytes() == (again / name).read_bytes()
+    trained = load_checkpoint(again).heads["ctc"].tensors["weight"]
+    assert 0 < float((trained - saved.tensors["weight"]).abs().max()) < 0.01
+
+
+def decoded(numbers: list[int], vocabulary: CTCVocabulary) -> Transcript:
+    """Decode tokens, each of two frames and followed by a blank."""
+    path = np.array([number for token in numbers for number in (token, token, vocabulary.blank)])
+    return greedy_transcript(
+        BestPath(path, np.ones(len(path), np.float32)), vocabulary, frame_rate=1.0, duration_seconds=0.0
+    )
+
+
+def test_bytes_make_characters_and_those_of_no_character_are_dropped() -> None:
+    vocabulary = CTCVocabulary.of(Bytes().tokens(()))
+    text = "né 你 x"
+    numbers = [3 + byte for byte in text.encode()]
+    found = decoded(numbers, vocabulary)
+    assert found.text == text
+    assert [(word.start_seconds, word.end_seconds) for word in found.words] == [(0, 8), (12, 20), (24, 26)]
+    broken = [3 + byte for byte in b"a\xe4\xbd b\xff\x80c \xe4"]
+    assert decoded(broken, vocabulary).text == "a bc"
+
+
+def test_units_that_cannot_be_spelled_are_listed_by_count(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("a AH\nb BH\n")
+    for task, message in (
+        ({"vocabulary": "phones", "lexicon": str(tmp_path / "short.txt")}, "'no phones of ab' in 2, 'no phones of ba'"),
+        ({"vocabulary": "subwords", "subwords": str(subwords_of(["ab ba"], tmp_path))}, "'no piece for é' in 1"),
+    ):
+        with pytest.raises(ManifestError, match=message):
+            train_task(short_run(corpus, tmp_path, task=task))
+    rows = [json.loads(line) for line in (corpus / "train/manifest.jsonl").open()]
+    rows = [row | {"path": str(corpus / "train" / row["path"]), "text": f"{row['text']} 7"} for row in rows]
+    (tmp_path / "digits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {"vocabulary": "bytes", "digits": "refuse"}
+    with pytest.raises(ManifestError, match="'digit 7' in 6"):
+        train_task(short_run(corpus, tmp_path, data=str(tmp_path / "digits.jsonl"), task=task))
+
+
+def subwords_of(texts: list[str], folder: Path) -> Path:
+    Subwords.train(texts, folder / "small.model", size=7, kind="unigram")
+    return folder / "small.model"
+
+
+def test_a_checkpoint_must_spell_the_transcripts(corpus: Path, tmp_path: Path) -> None:
+    task = {"vocabulary": "checkpoint"}
+    with pytest.raises(ConfigurationError, match="has no CTC head"):
+        train_task(short_run(corpus, tmp_path, task=task))
+    config = WavLMConfig(**TINY)
+    for tokens, message in (
+        (["<pad>", "<unk>", "|", "a", "é"], "'b' in 5"),
+        (["<pad>", "<unk>", "a", "b", "é"], "'a space' in 5"),
+        (["<pad>", "<unk>", "▁ab", "a", "b"], "can be spelled in many ways, and there is no tokenizer.model"),
+    ):
+        head = Head({"weight": torch.zeros(5, config.dim), "bias": torch.zeros(5)}, {"vocabulary": tokens})
+        save_pretrained(build(config), tmp_path / "model", heads={"ctc": head})
+        with pytest.raises((ManifestError, ConfigurationError), match=message):
+            train_task(short_run(corpus, tmp_path, model=str(tmp_path / "model"), task=task))
+
+
+def test_settings_that_have_no_use_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="task.vocabulary=characters has no use for it"):
+        CTCTask(lexicon="lexicon.txt")
+    (tmp_path / "bad.txt").write_text("A AH\nB\n")
+    with pytest.raises(ConfigurationError, match="line 2: 'B' has no phones"):
+        CTCTask(vocabulary="phones", lexicon=str(tmp_path / "bad.txt")).units("A")
