@@ -111,7 +111,7 @@ def test_bytes_make_characters_and_those_of_no_character_are_dropped() -> None:
 def test_units_that_cannot_be_spelled_are_listed_by_count(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("a AH\nb BH\n")
     for task, message in (
-        ({"vocabulary": "phones", "lexicon": str(tmp_path / "short.txt")}, "'no phones of ab' in 2, 'no phones of ba'"),
+        ({"vocabulary": "phones", "lexicon": str(tmp_path / "short.txt")}, "'no phones of ab' in 3, 'no phones of ba'"),
         ({"vocabulary": "subwords", "subwords": str(subwords_of(["ab ba"], tmp_path))}, "'no piece for é' in 1"),
     ):
         with pytest.raises(ManifestError, match=message):
