@@ -21,7 +21,7 @@ from sonant.evaluation.edits import edit_distance
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import CTCHead, LayerMix
-from sonant.training.tasks.ctc_units import UNKNOWN, Bytes, Characters, Continued, Phones, Pieces, Units
+from sonant.training.tasks.ctc_units import UNKNOWN, Bytes, Characters, Continued, Phones, Pieces, TextUnits
 from sonant.training.tasks.task import Task
 from sonant.training.validation import Criterion
 
@@ -70,7 +70,7 @@ class CTCTask(Task):
                 )
 
     @cached_property
-    def spelling(self) -> Units:
+    def spelling(self) -> TextUnits:
         """The units of the transcripts."""
         match self.vocabulary:
             case "characters":
@@ -160,11 +160,11 @@ class _ContinuedCTCTask(CTCTask):
         start: its weights.
     """
 
-    units_of_head: Units
+    units_of_head: TextUnits
     start: Head
 
     @cached_property
-    def spelling(self) -> Units:
+    def spelling(self) -> TextUnits:
         return self.units_of_head
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> CTCHead:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""Units of transcripts for CTC: characters, phones, subwords and bytes, and those of a model that is trained on."""
+"""TextUnits of transcripts for CTC: characters, phones, subwords and bytes, and those of a model that is trained on."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ BLANK, UNKNOWN = "<pad>", "<unk>"  # the names of transformers
 COMMON = {"pad_token": BLANK, "unk_token": UNKNOWN, "bos_token": None, "eos_token": None}
 
 
-class Units(ABC):
+class TextUnits(ABC):
     """Spelling of transcripts in tokens of a CTC head."""
 
     @abstractmethod
@@ -40,7 +40,7 @@ class Units(ABC):
         """Return the metadata of a head with these tokens."""
 
 
-class Characters(Units):
+class Characters(TextUnits):
     """Characters, with "|" between words."""
 
     def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Characters(Units):
         return {"vocabulary": list(tokens), "blank": 0, "tokenizer": tokenizer}
 
 
-class Phones(Units):
+class Phones(TextUnits):
     """Phones, with spaces between them in the transcript, or those that a lexicon gives for its words.
 
     Args:
@@ -103,7 +103,7 @@ def read_lexicon(path: Path) -> dict[str, list[str]]:
     return found
 
 
-class Pieces(Units):
+class Pieces(TextUnits):
     """Pieces of a sentencepiece model, whose token 0 is taken for the blank.
 
     Raises ConfigurationError: the pieces cannot be joined to text, or token 0 is written.
@@ -149,7 +149,7 @@ class Pieces(Units):
         }
 
 
-class Bytes(Units):
+class Bytes(TextUnits):
     """Bytes of UTF-8, all 256, numbered as in transformers' ByT5Tokenizer: behind three special tokens."""
 
     def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
@@ -163,7 +163,7 @@ class Bytes(Units):
         return {"vocabulary": list(tokens), "blank": 0, "tokenizer": settings | {"extra_ids": 0}}
 
 
-class Continued(Units):
+class Continued(TextUnits):
     """Tokens of a head that is trained further.
 
     Args:
@@ -183,7 +183,7 @@ class Continued(Units):
         delimiter = min(vocabulary.delimiters, default=None)
         self._delimiter = "a space" if delimiter is None else vocabulary.tokens[delimiter]
         written = [name for number, name in enumerate(vocabulary.tokens) if number not in vocabulary.outside_words]
-        self._inner: Units | None = None
+        self._inner: TextUnits | None = None
         if vocabulary.bytes:
             self._inner = Bytes()
         elif (head.metadata.get("tokenizer") or {}).get("tokenizer_class") == PHONEME_TOKENIZER:
