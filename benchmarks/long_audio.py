@@ -10,21 +10,21 @@ to the root mean square distance of frames from their mean. `--write` puts the t
 
 import argparse
 import platform
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import sonant
+from benchmarks.page_blocks import write_block
 from sonant.extraction.inputs import gather
 
 EXAMPLES = Path(__file__).parent.parent / "examples/speech/manifest.jsonl"
-MARKS = "<!-- measured -->", "<!-- end of measured -->"
+BLOCK = "measured"  # of a page
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="sonant/wavlm-tiny")
@@ -33,16 +33,13 @@ def main() -> None:
     parser.add_argument("--window", type=float, default=20.0, help="seconds")
     parser.add_argument("--overlaps", default="0,1,2,4,8", help="seconds, with commas between")
     parser.add_argument("--write", type=Path, help="a page with marks for the table")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     lines = []
     for line in measure(sonant.load(options.model, device="cpu"), options):
         print(line, flush=True)
         lines.append(line)
     if options.write:
-        text = options.write.read_text(encoding="utf-8")
-        table = "\n".join([MARKS[0], *lines, MARKS[1]])
-        page = re.sub(f"{MARKS[0]}.*{MARKS[1]}", lambda _: table, text, flags=re.DOTALL)
-        options.write.write_text(page, encoding="utf-8")
+        write_block(options.write, BLOCK, lines)
 
 
 def measure(encoder: sonant.SpeechEncoder, options: argparse.Namespace) -> Iterator[str]:

@@ -11,7 +11,6 @@ page, and the picture into the folder of the same name beside it (extra `plot`).
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -23,9 +22,10 @@ import torch
 from torch import Tensor
 
 import sonant
+from benchmarks.page_blocks import write_block
 from sonant.benchmark.process_memory import held
 
-MARKS = "<!-- memory growth -->", "<!-- end of memory growth -->"
+BLOCK = "memory growth"  # of a page
 SYSTEMS = ("sonant", "transformers")
 SECONDS = (0.5, 20.0)
 MIB = 2**20
@@ -52,9 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.write:
         picture = options.write.with_suffix("") / "memory_growth.png"
         draw(curves, picture, title=options.model)
-        block = "\n".join([MARKS[0], *lines, MARKS[1]])
-        text = options.write.read_text(encoding="utf-8")
-        options.write.write_text(re.sub(f"{MARKS[0]}.*{MARKS[1]}", lambda _: block, text, flags=re.DOTALL), "utf-8")
+        write_block(options.write, BLOCK, lines)
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[int, float]:

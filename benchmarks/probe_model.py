@@ -375,6 +375,12 @@ def write(options: argparse.Namespace, corpus: Corpus, measured: Measured, *, se
         "random_seeds": options.random_seeds,
         "sid_speakers": options.sid_speakers,
         "seconds": round(seconds, 1),
+        "chosen": [
+            {"task": task, "pool": pool, "system": name, **asdict(line.values[line.chosen or 0]), "layer": line.chosen}
+            for (task, pool), by_system in measured.items()
+            for name, runs in by_system.items()
+            for line in [curve(name, runs)]
+        ],
         "results": [
             {"task": task, "pool": pool, "system": name, "run": run, "layer": layer, **point.details}
             for (task, pool), by_system in measured.items()

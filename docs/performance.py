@@ -47,6 +47,7 @@ How to read the tables: times are medians over passes in which the systems took 
 INTEGERS = """\
 ## Values in int8
 
+<!-- figures of sonant/wavlm-tiny sha256:f18226506f8b57c3 -->
 What smoothing does, whether a machine multiplies integers fast or not: the lowest cosine of any frame of any state with its own in float32, of recordings of speech; as it is, with every channel over its root mean square (which models are judged by), and with channels standardized. Outliers are channels 10 to 30 times as large, in turn layer by layer, as in trained Transformers. Random weights are harsher than trained ones: their frames hardly differ from their mean, which standardizing takes away.
 
 | model | in integers | as it is | equalized | standardized |

@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 
 import sonant
+from benchmarks import ship_model
 from sonant.cli import VERBS, find_function
 from sonant.cli.command_line import build_parser
 from sonant.errors import AudioError
+from sonant.extraction.voice_calibrations import SHIPPED, read_calibrations
 from sonant.recipes import PRETRAINING
 from sonant.server.settings import ServerSettings
 from tests.server.running import running
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-SHIPPED_MODEL = ROOT / "src/sonant/models/wavlm_tiny/model.safetensors"
 ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 
 
@@ -96,9 +97,6 @@ def test_there_is_something_to_test() -> None:
     assert len(links()) >= 15
 
 
-@pytest.mark.skipif(
-    not SHIPPED_MODEL.exists(), reason="src/sonant/models/wavlm_tiny/model.safetensors is not there yet"
-)
 def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All Python blocks in order, in one namespace, in a folder that holds the examples."""
     shutil.copytree(ROOT / "examples/speech", tmp_path / "examples/speech")
@@ -188,6 +186,13 @@ def test_table_of_models_is_current() -> None:
     page = catalog.PAGE.read_text(encoding="utf-8")
     assert page == catalog.written(page), "run: python docs/catalog.py"
     assert "wavlm-base" in page
+
+
+def test_figures_of_the_shipped_model_are_of_its_present_weights() -> None:
+    present = sonant.load("sonant/wavlm-tiny", device="cpu")
+    stale = [page.name for page, fingerprints in ship_model.figures().items() if fingerprints != {present.revision}]
+    assert not stale, "see `Shipping a new model` in CONTRIBUTING.md"
+    assert list(read_calibrations(SHIPPED)) == [present.voice_fingerprint]
 
 
 def test_every_page_is_in_a_table_of_contents() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import batch_shapes, fill_curves, int8_values, packed_law, targets_memory
+from benchmarks.page_blocks import write_block
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # transformers' own call
@@ -56,3 +57,12 @@ def test_fill_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
     assert [row[:2] for row in rows] == [["exact", "1"], ["exact", "2"], ["shortest", "1"], ["shortest", "2"]]
     assert all(float(row[3]) > 0 for row in rows)
+
+
+def test_blocks_of_pages(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- probes -->\nold\n<!-- end of probes -->\nafter\n")
+    write_block(page, "probes", ["| 1 |", "| \\2 |"])
+    assert page.read_text() == "before\n<!-- probes -->\n| 1 |\n| \\2 |\n<!-- end of probes -->\nafter\n"
+    with pytest.raises(ValueError, match="no block"):
+        write_block(page, "voices", [])
