@@ -84,14 +84,16 @@ def place_weights(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         save_pretrained(backbone, folder, dtype=torch.float16)
         for file in Path(folder).iterdir():
-            shutil.copy(file, MODEL)
+            shutil.copyfile(file, MODEL / file.name)
+    config = json.loads((MODEL / "config.json").read_text("utf-8"))  # transformers loads models as this says
+    (MODEL / "config.json").write_text(json.dumps(config | {"torch_dtype": "float32"}, indent=2) + "\n", "utf-8")
     several = len(options.runs) > 1
     for file in [*RECORD.glob("*.json"), *RECORD.glob("*.jsonl")]:
         file.unlink()
     for run in options.runs:
         settings = json.loads((run / "run.json").read_text("utf-8"))
-        places = ("data", "noise", "impulse_responses", "teacher", "initial_model", "output")
-        settings |= {place: Path(settings[place]).name for place in places if Path(settings[place]).is_absolute()}
+        places = {key: Path(value) for key, value in settings.items() if isinstance(value, str)}
+        settings |= {key: "/".join(place.parts[-3:]) for key, place in places.items() if place.is_absolute()}
         name = f"{run.resolve().name}.json" if several else "run.json"
         (RECORD / name).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     curves = {}

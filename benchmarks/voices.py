@@ -123,8 +123,8 @@ def table(without: Figures, normalized: Figures) -> Iterator[str]:
     yield ""
     yield (
         f"Two recordings are compared with an equal error rate of {100 * value:.1f} % (95 % interval {100 * low:.1f} "
-        f"to {100 * high:.1f} %); it was {100 * plain:.1f} % ({100 * plain_low:.1f} to {100 * plain_high:.1f} %) without "
-        f"the normalization. Enrollment refuses {100 * normalized.refused[1]:.0f} % of the recordings in which "
+        f"to {100 * high:.1f} %); it was {100 * plain:.1f} % ({100 * plain_low:.1f} to {100 * plain_high:.1f} %) "
+        f"without the normalization. Enrollment refuses {100 * normalized.refused[1]:.0f} % of the recordings in which "
         f"two people speak one after the other ({100 * without.refused[1]:.0f} % without the normalization), and "
         f"{100 * normalized.refused[0]:.1f} % of those of one voice."
     )

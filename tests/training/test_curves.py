@@ -1,13 +1,17 @@
 """Curves of one run and of several."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sonant.cli import main
-from sonant.errors import ManifestError
-from sonant.training.curves import plot_runs, stages_of
+from sonant.errors import ManifestError, SonantWarning
+from sonant.training import curves, train
+from sonant.training.curves import CurvesPicture, plot_runs, stages_of
+from sonant.training.log import Monitoring
+from tests.training.points import SHORT, Regression, points
 
 pytest.importorskip("matplotlib")
 
@@ -50,3 +54,25 @@ def test_the_command_draws_a_picture(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (tmp_path / "now.png").stat().st_size > 5_000
     assert main(["pretrain", "curves"]) != 0
     assert "No run was named" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("seconds", "pictures"), [(0.0, 4), (60.0, 0)])
+def test_a_stage_is_drawn_while_it_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, pictures: int
+) -> None:
+    """Once for each line that is written late enough after the last picture."""
+    drawn: list[Path] = []
+    monkeypatch.setattr(curves, "plot_curves", lambda _, path: drawn.append(path))
+    monkeypatch.setattr(curves, "LEAST_SECONDS", seconds)
+    picture = CurvesPicture({"stage": {"run": tmp_path}}, tmp_path / "curves.png")
+    training = replace(SHORT, steps=4, log_every=1)
+    train(Regression(), points, training, tmp_path / "stage", monitoring=Monitoring(picture=picture))
+    assert drawn == [tmp_path / "curves.png"] * pictures
+
+
+def test_a_picture_that_cannot_be_drawn_ends_no_training(tmp_path: Path) -> None:
+    """It is said once."""
+    picture = CurvesPicture({"stage": {"run": write_run(tmp_path, "mfcc") / "mfcc"}}, tmp_path / "none" / "curves.png")
+    with pytest.warns(SonantWarning, match="was not drawn"):
+        picture.draw()
+    picture.draw()

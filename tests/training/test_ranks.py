@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,14 @@ from sonant.checkpoints import load_backbone
 from sonant.cli import main
 from sonant.errors import ConfigurationError
 from sonant.loss import Loss
-from sonant.training import PartSettings, train
+from sonant.training import PartSettings, log, train
+from sonant.training.log import Monitoring
 from sonant.training.ranks import first_then_others, on_first, process_group
 from tests.training.corpus import write_corpus
 from tests.training.points import SHORT, Points, Regression, points, weights
 
 FROZEN = PartSettings(name="net.3", frozen_steps=2)
+PATIENCE_SECONDS = 4.0
 TRAINING = replace(SHORT, steps=6, grad_accumulation=2, parts=(FROZEN,))
 
 
@@ -64,6 +67,43 @@ def _train(rank: int, world: int, folder: Path) -> None:
         train(objective, OfRank(rank, world), TRAINING, folder / "together", stop_at=stop)
     torch.save(weights(objective), folder / f"{rank}.pt")
     distributed.destroy_process_group()
+
+
+class SlowTracker:
+    """A tracker whose server answers late."""
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        time.sleep(PATIENCE_SECONDS)
+
+    def close(self, *, failed: bool) -> None:
+        pass
+
+
+def _train_beside_slow_work(rank: int, folder: Path) -> None:
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    usual = timedelta(seconds=PATIENCE_SECONDS / 2)
+    distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2, timeout=usual)
+    log.open_tracker = lambda *_, **__: SlowTracker()
+    objective, done = Hooked(), []
+
+    def probe() -> dict[str, float]:
+        time.sleep(PATIENCE_SECONDS)
+        done.append(rank)
+        return {"probe": float(objective.training)}
+
+    assert first_then_others(lambda: time.sleep(PATIENCE_SECONDS * (1 - rank)) or rank) == rank
+    monitoring = Monitoring(probe=probe, probe_every=3, trackers=("tensorboard",))
+    train(objective, OfRank(rank, 2), TRAINING, folder, monitoring=monitoring)
+    assert done == [0, 0] * (1 - rank)
+    distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_others_wait_for_the_first_longer_than_for_one_another(tmp_path: Path) -> None:
+    """For targets, probes and the servers of trackers; a lost process is still noticed after the usual time."""
+    multiprocessing.spawn(_train_beside_slow_work, (tmp_path,), nprocs=2)
+    reports = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [report["step"] for report in reports if "probe" in report] == [3, 6]
 
 
 def test_hooks_of_the_objective_run(tmp_path: Path) -> None:

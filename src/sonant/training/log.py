@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from sonant.data.progress import Progress
-from sonant.errors import SonantWarning
+from sonant.errors import SonantWarning, warn
 from sonant.loss import Loss, Objective
+from sonant.training.curves import CurvesPicture
 from sonant.training.prefetch import Batch
-from sonant.training.ranks import gathered, rank
+from sonant.training.ranks import gathered, on_first, rank
 from sonant.training.throughput import Throughput
 from sonant.training.trackers import Tracker, TrackerName, open_tracker
 
@@ -36,6 +37,7 @@ class Monitoring:
         flops: operations of a batch forward and backward, for the share of the device's limit.
         probe: measure the model, on rank 0 alone.
         probe_every: steps from one measurement to the next.
+        picture: curves that are drawn as metrics are written.
     """
 
     title: str = "training"
@@ -44,6 +46,7 @@ class Monitoring:
     flops: Callable[[Any], float] | None = None
     probe: Callable[[], Mapping[str, float]] | None = None
     probe_every: int = 1000
+    picture: CurvesPicture | None = None
 
 
 class LossSums:
@@ -153,9 +156,10 @@ class TrainingLog:
         self._sums = LossSums()
 
     def write(self, step: int, report: Mapping[str, float | str]) -> None:
-        """Write a line of strings and of numbers, rounded to five significant digits."""
-        if not self._writes:
-            return
+        """Write a line of strings and of numbers, rounded to five significant digits; ranks above 0 wait for it."""
+        on_first(lambda: self._write(step, report))
+
+    def _write(self, step: int, report: Mapping[str, float | str]) -> None:
         numbers = {name: value for name, value in report.items() if not isinstance(value, str)}
         rounded = {name: float(f"{value:.5g}") for name, value in numbers.items()}
         with self.path.open("a") as file:
@@ -165,21 +169,25 @@ class TrainingLog:
                 tracker.log(step, numbers)
             except Exception as error:  # noqa: BLE001 - of a server that is gone, for which no training should end
                 self._trackers.remove(tracker)
-                warnings.warn(
+                warn(
                     f"Step {step}: {type(tracker).__name__} failed ({error!r}), and gets no further metrics; "
                     f"{self.path} has all of them. It is tried again when the training is resumed.",
                     SonantWarning,
-                    stacklevel=2,
                 )
+        if (picture := self._monitoring.picture) is not None:
+            picture.update()
 
     def __enter__(self) -> Self:
+        on_first(self._open_trackers)
+        self.throughput.restart()
+        return self
+
+    def _open_trackers(self) -> None:
         monitoring, folder = self._monitoring, self.path.parent
         self._trackers = [
             open_tracker(name, folder, self._first, title=monitoring.title, settings=monitoring.settings)
-            for name in (monitoring.trackers if self._writes else ())
+            for name in monitoring.trackers
         ]
-        self.throughput.restart()
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._progress.close()

@@ -4,7 +4,6 @@ import shutil
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from sonant.loss import Objective
 from sonant.models import Backbone
 from sonant.pretraining.setups import EXTRACTOR_START, Setup, StageInputs
 from sonant.training.checks import check, check_finished, check_given, check_weights
-from sonant.training.curves import plot_curves
+from sonant.training.curves import CurvesPicture
 from sonant.training.log import Monitoring
 from sonant.training.loop import train
 from sonant.training.probes import Probes
@@ -132,6 +131,7 @@ def _train_stage(
             monitoring=Monitoring(title=f"{run.name}/{stage.name}/extractor", trackers=run.trackers),
         )
     labeled = batches(setup, replace(inputs, recordings=learned))
+    picture = _picture(run, stage)
     objective = setup.build(backbone, stage.objective)
     objective.start(labeled[0])  # a resumed run overwrites these weights by its state, other ranks by those of rank 0
     if stage.start == "previous" and start is not None:
@@ -146,14 +146,23 @@ def _train_stage(
         held_out=batches(setup, _held_out_inputs(inputs, held_out, backbone)) if held_out else None,
         device=run.device,
         sampling_rate=run.model.sampling_rate,
-        monitoring=_monitoring(run, stage, probes, backbone),
+        monitoring=_monitoring(run, stage, probes, backbone, picture),
     )
     load_best(folder, objective)
     on_first(lambda: _save(run, stage, objective, backbone))
+    on_first(picture.draw)
     return backbone
 
 
-def _monitoring(run: PretrainingRun, stage: Stage, probes: Probes, backbone: Backbone) -> Monitoring:
+def _picture(run: PretrainingRun, stage: Stage) -> CurvesPicture:
+    """Return the picture of the stages up to this one."""
+    folder, shown = folder_of(run), run.stages[: run.stages.index(stage) + 1]
+    return CurvesPicture({each.name: {run.name: folder / each.name} for each in shown}, folder / "curves.png")
+
+
+def _monitoring(
+    run: PretrainingRun, stage: Stage, probes: Probes, backbone: Backbone, picture: CurvesPicture
+) -> Monitoring:
     return Monitoring(
         title=f"{run.name}/{stage.name}",
         trackers=run.trackers,
@@ -163,20 +172,17 @@ def _monitoring(run: PretrainingRun, stage: Stage, probes: Probes, backbone: Bac
         ),
         probe=(lambda: probes(backbone)) if run.probes.are_wanted else None,
         probe_every=run.probes.every,
+        picture=picture,
     )
 
 
 def _save(run: PretrainingRun, stage: Stage, objective: Objective, backbone: Backbone) -> None:
-    """Save the model of a stage, and plot the curves of the stages so far."""
-    folder = folder_of(run)
+    """Save the model of a stage."""
     head = Head(objective.head_tensors(), objective.head_notes())
-    draft = folder / stage.name / "model.part"
+    draft = folder_of(run) / stage.name / "model.part"
     shutil.rmtree(draft, ignore_errors=True)
     save_pretrained(backbone.eval(), draft, heads={"pretraining": head} if head.tensors else None)
     draft.rename(_model_of(run, stage))
-    if find_spec("matplotlib"):
-        done = run.stages[: run.stages.index(stage) + 1]
-        plot_curves({each.name: {run.name: folder / each.name} for each in done}, folder / "curves.png")
 
 
 def held_out_numbers(run: PretrainingRun, num_recordings: int) -> list[int]:

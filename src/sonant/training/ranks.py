@@ -95,12 +95,13 @@ def on_first(work: Callable[[], T]) -> T:
     """
     if not _is_distributed():
         return work()
+    group = _patient_group(distributed.group.WORLD)  # before the work: the others wait for that of rank 0 to be made
     outcome: list[Any] = [None, False]  # result, and whether there is one
     try:
         if rank() == 0:
             outcome = [work(), True]
     finally:
-        distributed.broadcast_object_list(outcome, group=_patient_group(distributed.group.WORLD))
+        distributed.broadcast_object_list(outcome, group=group)
     if not outcome[1]:
         raise RankError("The process of rank 0 failed, and shows why.")
     result: T = outcome[0]
