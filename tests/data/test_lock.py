@@ -3,6 +3,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,17 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch) -> Non
     monkeypatch.setattr(lock, "_lock", none)
     with pytest.warns(SonantWarning, match="no locks"), output_lock(tmp_path, is_folder=True):
         pass
+
+
+@pytest.mark.filterwarnings("ignore:.*waits until it is done")
+def test_a_job_may_wait_for_another(tmp_path: Path) -> None:
+    def hold() -> None:
+        with output_lock(tmp_path, is_folder=True, wait=True):
+            pass
+
+    with ThreadPoolExecutor() as pool:
+        with output_lock(tmp_path, is_folder=True):
+            waiting = pool.submit(hold)
+            time.sleep(0.2)
+            assert not waiting.done()
+        waiting.result(timeout=5)

@@ -25,11 +25,11 @@ def train(task: str, *overrides: str, json_: bool = False) -> int:
     from sonant.cli.trained_model import print_model
     from sonant.recipes.tasks import task_run
     from sonant.training.ranks import on_first, process_group
-    from sonant.training.tasks.run import is_trained, train_task
+    from sonant.training.tasks.run import train_task
 
     run = task_run(task, overrides)
     with process_group(run.device):
-        was_trained = is_trained(run)
+        was_trained = run.is_trained
         folder = train_task(run)
         on_first(lambda: print_model(folder, "trained", was_finished=was_trained, as_json=json_))
     return 0

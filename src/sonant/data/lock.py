@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,21 +17,25 @@ from sonant.errors import ConfigurationError, SonantWarning
 
 _HELD = (EACCES, EAGAIN, EDEADLK)
 _NOT_OFFERED = (ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP)
+_POLL_SECONDS = 0.5
 _BEYOND = 1 << 30  # offset of the locked byte, after the text: Windows makes locked bytes unreadable
 
 
 @contextmanager
-def output_lock(output: Path, *, is_folder: bool) -> Iterator[None]:
+def output_lock(output: Path, *, is_folder: bool, wait: bool = False) -> Iterator[None]:
     """Lock an output: a folder (which is created, with `running.lock` in it), or a file (with `NAME.lock` beside it).
 
     The operating system releases the lock when the process ends, so a lock file left by a killed job has no effect.
 
+    Args:
+        wait: wait until no other job has locked it; a warning tells so.
+
     Raises:
-        ConfigurationError: another job, in this process or another, has locked it.
+        ConfigurationError: another job, in this process or another, has locked it, and `wait` is False.
     """
     (output if is_folder else output.parent).mkdir(parents=True, exist_ok=True)
     path = output / "running.lock" if is_folder else output.with_name(f"{shortened(output.name, 230)}.lock")
-    descriptor = _locked(path, output)
+    descriptor = _locked(path, output, wait=wait)
     try:
         holder = {
             "pid": os.getpid(),
@@ -50,17 +55,24 @@ def output_lock(output: Path, *, is_folder: bool) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _locked(path: Path, what: Path) -> int:
+def _locked(path: Path, what: Path, *, wait: bool) -> int:
     """Open and lock the lock file; return its descriptor."""
+    waiting = False
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _lock(descriptor)
         except OSError as error:
             if error.errno in _HELD:
-                message = _busy(descriptor, what)
+                busy = f"{what} is being written by {_holder(descriptor)}."
                 os.close(descriptor)
-                raise ConfigurationError(message) from None
+                if not wait:
+                    raise ConfigurationError(f"{busy} Wait until it is done, or name another output.") from None
+                if not waiting:
+                    warnings.warn(f"{busy} This job waits until it is done.", SonantWarning, stacklevel=2)
+                    waiting = True
+                time.sleep(_POLL_SECONDS)
+                continue
             if error.errno not in _NOT_OFFERED:
                 os.close(descriptor)
                 raise
@@ -91,10 +103,10 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _busy(descriptor: int, what: Path) -> str:
+def _holder(descriptor: int) -> str:
+    """Name the job that holds a lock."""
     try:
         holder = json.loads(os.pread(descriptor, 1000, 0)) if hasattr(os, "pread") else {}
-        who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+        return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (ValueError, KeyError, TypeError):
-        who = "another process"
-    return f"{what} is being written by {who}. Wait until it is done, or name another output."
+        return "another process"

@@ -2,7 +2,8 @@
 
 from sonant.training.tasks.batches import Augmentation, LabeledBatching
 from sonant.training.tasks.ctc import CTCTask
-from sonant.training.tasks.run import TaskRun, train_task
+from sonant.training.tasks.run import train_task
+from sonant.training.tasks.settings import TaskRun
 from sonant.training.tasks.task import Task
 from sonant.training.tasks.utterance import UtteranceTask
 

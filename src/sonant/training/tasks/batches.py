@@ -17,6 +17,7 @@ from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.pretraining.batches import NumberedBatches, moved
+from sonant.training.tasks.feature_cache import CachedStates
 
 PERCENT = 100  # speeds are rounded to it, as ratios of sampling rates
 
@@ -26,23 +27,23 @@ class LabeledBatch:
     """A batch of labeled recordings.
 
     Attributes:
-        speech: waveforms (total_samples,).
+        speech: waveforms (total_samples,); None if their states are known.
         targets: units of the labels, int64 (total_units,).
+        num_samples: of the waveforms.
         mask: bool (total_frames,), frames to hide; None for none.
         masked_channels: bool (batch, dim), channels to set to zero; None for none.
+        states: of a frozen model (total_frames, states, dim), from a cache; None to compute them.
     """
 
-    speech: Packed
+    speech: Packed | None
     targets: Packed
+    num_samples: int
     mask: Tensor | None = None
     masked_channels: Tensor | None = None
+    states: Packed | None = None
 
     def to(self, device: torch.device | str) -> LabeledBatch:
         return moved(self, device)
-
-    @property
-    def num_samples(self) -> int:
-        return len(self.speech.values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,11 @@ class Augmentation:
             raise ConfigurationError(f"speeds={self.speeds} was given; expected factors from 0.5 to 2, such as 0.9.")
 
     @property
+    def changes_states(self) -> bool:
+        """True if the states of a recording differ from one epoch to the next."""
+        return self.masks or any(speed != 1 for speed in self.speeds)
+
+    @property
     def masks(self) -> bool:
         """True if anything is masked."""
         return self.time_fraction > 0 or self.channel_fraction > 0
@@ -121,6 +127,7 @@ class LabeledBatches(NumberedBatches):
         units: of the label of each recording.
         backbone: gives sampling rate, stride, receptive field and width.
         recordings: numbers of those to use.
+        states: of the recordings, from a cache, in place of waveforms; they are not augmented.
         seed, rank, world: as in `NumberedBatches`.
     """
 
@@ -133,6 +140,7 @@ class LabeledBatches(NumberedBatches):
         batching: LabeledBatching,
         recordings: Sequence[int],
         augmentation: Augmentation = Augmentation(),
+        states: CachedStates | None = None,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -148,15 +156,21 @@ class LabeledBatches(NumberedBatches):
         )
         super().__init__(sampler, seed=seed, rank=rank, world=world)
         self.waveforms, self.units, self.augmentation, self.dim = waveforms, units, augmentation, backbone.dim
+        self.states = states
 
     def __getitem__(self, step: int) -> LabeledBatch:
         layout, rng = self.drawn(step)
+        targets = Packed.pack(torch.tensor(self.units[member], dtype=torch.int64) for member, _ in layout)
+        if self.states is not None:
+            states = Packed.pack(torch.from_numpy(self.states[member]) for member, _ in layout)
+            return LabeledBatch(None, targets, sum(length for _, length in layout), states=states)
         clips = [self._clip(member, rng) for member, _ in layout]
         frames = [self.sampler.num_frames(len(clip)) for clip in clips]
         mask, channels = self.augmentation.draw_masks(frames, self.dim, rng)
         return LabeledBatch(
             Packed.pack(map(torch.from_numpy, clips)),
-            Packed.pack(torch.tensor(self.units[member], dtype=torch.int64) for member, _ in layout),
+            targets,
+            sum(map(len, clips)),
             mask,
             channels,
         )

@@ -21,6 +21,9 @@ Frozen = Literal["backbone", "extractor", "nothing"]
 class TaskObjective(Objective):
     """Loss of a task on labeled speech.
 
+    Attributes:
+        read_states: states of the backbone that the head reads, as `Backbone.forward` takes them.
+
     Args:
         backbone: the model; a frozen one is kept in evaluation mode. Weights of a frozen model, and of one with
             adapters, are left out of `state_dict`.
@@ -69,7 +72,7 @@ class TaskObjective(Objective):
         self.head: nn.Module = task.head(  # type: ignore[assignment]  # a protocol cannot say that it is a module
             backbone.dim, classes, LayerMix(torch.zeros(layers + 1)) if weighted else LayerMix()
         )
-        self._states: tuple[int | str, ...] = (*range(layers), "last") if weighted else ("last",)
+        self.read_states: tuple[int | str, ...] = (*range(layers), "last") if weighted else ("last",)
         if lora.rank:
             backbone.requires_grad_(requires_grad=False)
             add_adapters(backbone, lora)
@@ -93,16 +96,19 @@ class TaskObjective(Objective):
         return self.task.loss(outputs, batch.targets, self.classes, training=self.training)
 
     def states(self, batch: LabeledBatch) -> Packed:
-        """Compute the states that the head reads: (total_frames, states, dim)."""
+        """Return the states that the head reads: (total_frames, states, dim)."""
+        if batch.states is not None:
+            return batch.states.with_values(batch.states.values.float())
+        assert batch.speech is not None
         if batch.mask is None:
-            encoded = self.backbone(batch.speech, layers=self._states)
+            encoded = self.backbone(batch.speech, layers=self.read_states)
         else:
             assert isinstance(self.backbone, MaskableBackbone)
             features = self.backbone.features(batch.speech)
             encoded = self.backbone.encode(
-                features, mask=batch.mask, masked_channels=batch.masked_channels, layers=self._states
+                features, mask=batch.mask, masked_channels=batch.masked_channels, layers=self.read_states
             )
-        read = [encoded.last if layer == "last" else encoded.hidden_states[layer] for layer in self._states]
+        read = [encoded.last if layer == "last" else encoded.hidden_states[layer] for layer in self.read_states]
         return Packed(torch.stack(read, dim=1), encoded.lengths)
 
     def head_tensors(self) -> dict[str, Tensor]:

@@ -1,0 +1,84 @@
+"""Folder of a training on labels: its settings, and its recordings with their labels."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import NamedTuple
+
+from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
+from sonant.data.settings import json_values, write_or_check_settings
+from sonant.errors import SonantWarning, warn
+from sonant.models import Backbone
+from sonant.models.identity import fingerprint
+from sonant.training.ranks import world
+from sonant.training.run_folder import held_folder
+from sonant.training.state import MAY_DIFFER
+from sonant.training.tasks.recordings import LabeledRecordings
+from sonant.training.tasks.settings import TaskRun
+
+# Settings that may change when a run is resumed. Contents of model and recordings must be the same, paths need not.
+FREE = (
+    "cache",
+    "device",
+    "on_error",
+    "output",
+    "name",
+    "data",
+    "dev",
+    "model",
+    "trackers",
+    *(f"training.{name}" for name in MAY_DIFFER),
+)
+
+
+class LabeledSets(NamedTuple):
+    """Recordings of a run, the classes of their labels, and the fingerprint of the model."""
+
+    model: str
+    classes: tuple[str, ...]
+    train: LabeledRecordings
+    dev: LabeledRecordings | None
+
+
+def open_sets(run: TaskRun, backbone: Backbone, lock: ExitStack) -> LabeledSets:
+    """Lock the folder of a run, decode its recordings, and check or write its settings."""
+    lock.enter_context(held_folder(run.folder))
+    begun = run.is_trained or (run.folder / "state.pt").exists()
+
+    needs = LabelNeeds(
+        column=run.label,
+        normalize=run.task.normalized,
+        min_frames=run.task.min_frames,
+        num_frames=lambda seconds: backbone.num_frames(round(seconds * backbone.sampling_rate)),
+    )
+    data, dev = read_manifest(run.data), read_manifest(run.dev) if run.dev else []
+    labels = [label for entry in data if (label := needs.label(entry))]
+    classes = run.task.classes(labels) if labels else ()
+    needs = replace(needs, outside=lambda label: [unit for unit in run.task.units(label) if unit not in classes])
+    checked = check_labels(data, dev, needs=needs, on_error=run.on_error)
+    if checked.report:
+        warn(checked.report, SonantWarning)
+
+    def read(entries: Sequence[ManifestEntry], name: str) -> LabeledRecordings:
+        return LabeledRecordings.read(
+            entries,
+            list(map(needs.label, entries)),
+            run.folder / "waveforms" / name,
+            run.task,
+            backbone=backbone,
+            max_seconds=run.batching.max_seconds,
+        )
+
+    sets = LabeledSets(
+        fingerprint(backbone), classes, read(checked.train, "train"), read(checked.dev, "dev") if run.dev else None
+    )
+    made_of = {
+        "model": sets.model,
+        "data": sets.train.fingerprint,
+        "dev": None if sets.dev is None else sets.dev.fingerprint,
+    }
+    if run.uses_cache:
+        made_of["states"] = "cached"
+    settings = json_values(run) | {"processes": world(), "made_of": made_of}
+    write_or_check_settings(run.folder / "run.json", settings, has_results=begun, may_differ=FREE)
+    return sets

@@ -1,0 +1,109 @@
+"""Settings of a training on labels."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sonant.errors import ConfigurationError, SonantWarning, warn
+from sonant.models.devices import usable_devices
+from sonant.training.checks import check_numbers
+from sonant.training.settings import Training
+from sonant.training.tasks.batches import Augmentation, LabeledBatching
+from sonant.training.tasks.feature_cache import DType
+from sonant.training.tasks.lora import LoRA
+from sonant.training.tasks.objective import Frozen
+from sonant.training.tasks.task import Task
+from sonant.training.trackers import TrackerName, check_trackers, installed_trackers
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRun:
+    """Settings of a training on labels.
+
+    Attributes:
+        name: of its folder under `output`.
+        task: settings of the task, whose type determines head, loss and metrics.
+        label: field of the manifests with the label of a recording.
+        on_error: rows of the manifests that have errors, such as no label, are listed, and stop the run ("raise") or
+            are left out ("skip"); see `sonant.data.check_labels`.
+        model: model to start from: hub id, folder or file.
+        data: manifest of the training set, or a folder with a manifest.jsonl.
+        dev: manifest of the development set, which is evaluated every `training.validate_every` steps; the run ends
+            with the weights that are best on it. Without one it ends with the last weights.
+        layer: state that the head reads. "weighted" reads a sum of all of them with learned weights, "last" the output
+            of the model; a number removes the layers above it, and reads the output of what is left.
+        frozen: part that is not trained: the whole "backbone", its "extractor", or "nothing". It has no effect with
+            adapters.
+        lora: adapters, trained in place of all weights of the model.
+        augmentation: changes of the training set.
+        cache: folder of the states of frozen models, which are computed once for all epochs, and for all runs with this
+            folder; "" computes them at each step. Each second of audio takes states * dim * 4 bytes * frame rate.
+        cache_dtype: of the states in that folder; float16 takes half the space, and rounds.
+        seed: of the head, batches and augmentation.
+        trackers: where metrics are shown; by default TensorBoard, if it is installed.
+    """
+
+    name: str
+    task: Task
+    label: str
+    on_error: Literal["raise", "skip"] = "raise"
+    model: str = ""
+    data: str = ""
+    dev: str = ""
+    layer: int | Literal["last", "weighted"] = "weighted"
+    frozen: Frozen = "backbone"
+    lora: LoRA = LoRA()
+    batching: LabeledBatching = LabeledBatching()
+    augmentation: Augmentation = Augmentation()
+    training: Training = Training()
+    cache: str = ""
+    cache_dtype: DType = "float32"
+    output: str = "runs"
+    device: str = "cpu"
+    seed: int = 0
+    trackers: tuple[TrackerName, ...] = field(default_factory=installed_trackers)
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name in (".", "..") or set(self.name) & set("/\\"):
+            raise ConfigurationError(f"A run names a folder, and {self.name!r} is no name for one.")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        return Path(self.output).expanduser() / self.name
+
+    @property
+    def is_trained(self) -> bool:
+        """True if the model of the run exists."""
+        return (self.folder / "model").is_dir()
+
+    @property
+    def uses_cache(self) -> bool:
+        """True if states are read from the cache: they are the same in each epoch."""
+        return bool(self.cache) and not self.augmentation.changes_states
+
+
+def check(run: TaskRun) -> None:
+    """Raise ConfigurationError if a run cannot start with these settings."""
+    for name, example in (("model", "model=microsoft/wavlm-base-plus"), ("data", "data=train.jsonl")):
+        if not getattr(run, name):
+            raise ConfigurationError(f"The run has no {name}. Name one, such as {example}")
+    if run.lora.save == "apart" and (not run.lora.rank or isinstance(run.layer, int)):
+        raise ConfigurationError(
+            f"lora.save=apart was given with lora.rank={run.lora.rank} and layer={run.layer}; adapters can be kept "
+            "apart from a model if there are some (lora.rank=8), and no layers of it are removed (layer=last)."
+        )
+    if run.cache and (run.frozen != "backbone" or run.lora.rank):
+        raise ConfigurationError(
+            f"cache={run.cache} was given with frozen={run.frozen} and lora.rank={run.lora.rank}; states can be kept "
+            "only of a model that is not trained. Set frozen=backbone and lora.rank=0, or leave cache out."
+        )
+    if run.cache and not run.uses_cache:
+        warn(
+            "The cache is not used: `augmentation` changes the recordings or their frames at each step, and so their "
+            "states. Leave the augmentation out to compute states once.",
+            SonantWarning,
+        )
+    check_numbers(run)
+    usable_devices(run.device)
+    check_trackers(run.trackers)
