@@ -63,7 +63,14 @@ ADDED: dict[str, dict[str, Any]] = {
             "save": "merged",
         },
     },
-    "Training": {"compile": False, "decay_vectors": True, "parts": [], "validate_every": 1000},
+    "Training": {
+        "compile": False,
+        "decay_vectors": True,
+        "gradient_checkpointing": False,
+        "parts": [],
+        "patience": 0,
+        "validate_every": 1000,
+    },
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sonant.errors import ConfigurationError
 from sonant.training import train
 from sonant.training.validation import Criterion, load_best
 from tests.training.points import SHORT, Batches, Regression, points, same, trained, weights
@@ -66,3 +67,30 @@ def test_the_best_weights_are_those_of_the_criterion(higher_is_better: bool, tmp
     best = torch.load(tmp_path / "best.pt", weights_only=True)
     wanted = max if higher_is_better else min
     assert best["step"] == wanted(losses, key=losses.__getitem__)
+
+
+def test_a_training_that_gets_no_better_ends_early(tmp_path: Path) -> None:
+    """At a rate so high that the loss rises: through an interruption, and started again, it ends at the same step."""
+    training = replace(TRAINING, lr=1.0, steps=200, patience=3, save_every=50)
+
+    def run(folder: Path, *stops: int) -> list[torch.Tensor]:
+        for stop in (*stops, None):
+            objective = Regression()
+            torch.manual_seed(1 if stop in (None, stops[0] if stops else None) and not folder.exists() else 99)
+            train(objective, points, training, folder, held_out=HeldOut(), stop_at=stop)
+        return weights(objective)
+
+    whole = run(tmp_path / "whole")
+    losses = lines(tmp_path / "whole")
+    best = min(losses, key=losses.__getitem__)
+    assert max(losses) == best + 3 * training.validate_every < 200
+    assert "stopped" in (tmp_path / "whole" / "metrics.jsonl").read_text()
+    assert same(run(tmp_path / "parts", best + 1, best + 3), whole)
+    assert lines(tmp_path / "parts") == losses
+    run(tmp_path / "whole")
+    assert lines(tmp_path / "whole") == losses
+
+
+def test_patience_needs_something_to_evaluate(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="patience=3"):
+        train(Regression(), points, replace(TRAINING, patience=3), tmp_path)

@@ -24,7 +24,7 @@ KINDS: dict[Kind, str] = {
 }
 CHOICES = ("model", "objective", "targets", "schedule")  # groups whose type is a setting
 # Settings without an effect on the trained weights.
-WITHOUT_EFFECT = ("*.name", "*.log_every", "*.save_every", "*.validate_every", "*.compile")
+WITHOUT_EFFECT = ("*.name", "*.log_every", "*.save_every", "*.validate_every", "*.compile", "*.gradient_checkpointing")
 
 
 @dataclass(frozen=True)

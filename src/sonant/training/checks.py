@@ -14,6 +14,7 @@ from sonant.pretraining import LayerTargets, MaskedPredictionConfig
 from sonant.pretraining.setups import EXTRACTOR_START
 from sonant.pretraining.targets import given_codebook
 from sonant.training.compilation import encoders_to_compile
+from sonant.training.recomputation import blocks_of
 from sonant.training.runs import PretrainingRun, Stage
 from sonant.training.trackers import check_trackers
 
@@ -42,6 +43,13 @@ def check(run: PretrainingRun) -> None:
         _check_layers(stage, backbone)
         if stage.training.compile:
             encoders_to_compile(backbone)
+        if stage.training.gradient_checkpointing:
+            blocks_of(backbone)
+        if stage.training.patience and not run.held_out_share:
+            raise ConfigurationError(
+                f"stages.{stage.name}.training.patience={stage.training.patience} was given, and nothing is held out "
+                "to be evaluated. Set held_out_share=0.01, or patience=0."
+            )
         if stage.extractor_steps and stage.start == "fresh":
             EXTRACTOR_START.expect(backbone)
         if stage.mixing.probability > 0 and stage.mixing.noise_probability > 0 and not run.noise:

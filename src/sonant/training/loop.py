@@ -1,7 +1,7 @@
 """Training loop of all objectives."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sonant.data.settings import json_values
-from sonant.errors import SonantError
+from sonant.errors import ConfigurationError, SonantError
 from sonant.loss import Objective
 from sonant.training.arithmetic_limit import arithmetic_limit
 from sonant.training.compilation import compiled
@@ -17,8 +17,9 @@ from sonant.training.log import Monitoring, TrainingLog
 from sonant.training.precision import autocast
 from sonant.training.prefetch import Batch, Batches, Prefetcher
 from sonant.training.ranks import data_parallel, on_first, summed, vary_random_numbers, world
+from sonant.training.recomputation import recomputed
 from sonant.training.settings import Training, Updates
-from sonant.training.state import load_state, save_state
+from sonant.training.state import TrainingProgress, load_state, save_state
 from sonant.training.throughput import Throughput
 from sonant.training.validation import LOWEST_LOSS, Criterion, HeldOut, evaluate, keep_best
 
@@ -58,11 +59,16 @@ def train(
         stop_at: save the state after this step and return.
 
     Raises:
-        ConfigurationError: the state in the folder is of other settings than these; `compile`, `log_every`,
-            `save_every` and `validate_every` may differ.
+        ConfigurationError: the state in the folder is of other settings than these, except for `state.MAY_DIFFER`; or
+            `patience` was given without `held_out`.
         DivergedError: the gradient was not finite for many steps. Such steps change no weights; they are counted on the
             device, and checked at each report or save.
     """
+    if training.patience and held_out is None:
+        raise ConfigurationError(
+            f"patience={training.patience} was given, and there are no held-out recordings to evaluate. Give some, or "
+            "set patience=0."
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device(device)
@@ -72,7 +78,7 @@ def train(
     updates = Updates(objective, training)
     vary_random_numbers()
     progress = load_state(folder / "state.pt", objective, updates.optimizer, json_values(training), device)
-    if progress.step >= training.steps:
+    if progress.step >= training.steps or _is_stale(progress, training):
         return
     first, last = progress.step, training.steps if stop_at is None else min(stop_at, training.steps)
 
@@ -90,8 +96,7 @@ def train(
             folder, first, training.steps, objective=objective, throughput=throughput, monitoring=monitoring
         )
         stack.enter_context(log)
-        if training.compile:
-            stack.enter_context(compiled(objective))
+        stack.enter_context(_arranged(objective, training))
         numbers = range(first * training.grad_accumulation, last * training.grad_accumulation)
         stream = stack.enter_context(Prefetcher(batches, numbers, device, workers=workers))
         bad_steps = most_bad_steps = torch.zeros((), device=device)
@@ -108,11 +113,8 @@ def train(
             done = step + 1
             reporting = done % training.log_every == 0 or done == training.steps
             saving = done % training.save_every == 0 or done == last
-            if (reporting or saving) and most_bad_steps > MAX_BAD_STEPS:
-                raise DivergedError(
-                    f"The gradient was not finite for {int(most_bad_steps)} steps up to step {step}. Lower the "
-                    f"learning rate, lengthen the warm-up, or try float32; {folder} still holds the last good state."
-                )
+            if reporting or saving:
+                _check_converges(most_bad_steps, step, folder)
             log.step(done, lr=updates.lr, gradient_norm=norm, due=reporting)
             if monitoring.probe is not None and (done % monitoring.probe_every == 0 or done == training.steps):
                 with throughput.paused():
@@ -121,12 +123,40 @@ def train(
                 with throughput.paused():
                     metrics = evaluate(objective, held_out, device, precision=training.precision)
                 log.write(done, metrics)
-                if (cost := criterion.cost(metrics)) < progress.best_cost:
-                    progress.best_cost = cost
+                if progress.improves(criterion.cost(metrics)):
                     keep_best(folder, objective, done, metrics)
-            if saving and (done == last or not bad_steps):
+            stopping = _is_stale(progress, training)
+            if stopping or (saving and (done == last or not bad_steps)):
                 progress.step, progress.num_samples = done, throughput.num_samples()
                 save_state(folder / "state.pt", progress, objective, updates.optimizer, json_values(training), device)
+            if stopping:
+                log.write(done, {"stopped": f"the last {progress.stale} evaluations were no better than one before"})
+                break
+
+
+@contextmanager
+def _arranged(objective: Objective, training: Training) -> Iterator[None]:
+    """Compile and recompute blocks while the context is open, where the settings say so."""
+    with ExitStack() as stack:
+        if training.compile:
+            stack.enter_context(compiled(objective))
+        if training.gradient_checkpointing:
+            stack.enter_context(recomputed(objective))
+        yield
+
+
+def _check_converges(bad_steps: torch.Tensor, step: int, folder: Path) -> None:
+    """Raise DivergedError after too many steps in a row without a finite gradient."""
+    if bad_steps > MAX_BAD_STEPS:
+        raise DivergedError(
+            f"The gradient was not finite for {int(bad_steps)} steps up to step {step}. Lower the learning rate, "
+            f"lengthen the warm-up, or try float32; {folder} still holds the last good state."
+        )
+
+
+def _is_stale(progress: TrainingProgress, training: Training) -> bool:
+    """Return True if the training has ended early."""
+    return 0 < training.patience <= progress.stale
 
 
 def _compute_gradients(

@@ -38,6 +38,7 @@ MAY_DIFFER = (
     "stages.*.objective.targets.manifest",
     "stages.*.objective.targets.codebook",
     "stages.*.training.compile",
+    "stages.*.training.gradient_checkpointing",
     "stages.*.training.log_every",
     "stages.*.training.save_every",
     "stages.*.training.validate_every",

@@ -55,6 +55,8 @@ class Training:
         grad_accumulation: batches in a step; the sum of their losses is divided by the sum of their counts.
         precision: "bfloat16" uses autocast where the device computes in bfloat16; weights and optimizer stay float32.
         compile: run the layers of Transformer encoders by `torch.compile`.
+        gradient_checkpointing: keep only the inputs of each block for the backward pass, and compute the rest again.
+        patience: evaluations of held-out recordings without a better one after which the training ends; 0: none.
         parts: with another learning rate, or frozen at first or at last.
         log_every, save_every, validate_every: in steps; the last with held-out recordings.
     """
@@ -70,6 +72,8 @@ class Training:
     grad_accumulation: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
+    gradient_checkpointing: bool = False
+    patience: int = 0
     parts: tuple[PartSettings, ...] = ()
     log_every: int = 50
     save_every: int = 1000

@@ -13,7 +13,8 @@ from sonant.data.settings import check_same_settings
 from sonant.errors import CheckpointError, ConfigurationError
 from sonant.training.ranks import gathered, on_first, rank, world
 
-MAY_DIFFER = ("compile", "log_every", "save_every", "validate_every")  # settings that may change upon resuming
+# Settings that may change upon resuming.
+MAY_DIFFER = ("compile", "gradient_checkpointing", "log_every", "save_every", "validate_every")
 
 
 @dataclass
@@ -23,11 +24,19 @@ class TrainingProgress:
     Attributes:
         best_cost: lowest `Criterion.cost`.
         num_samples: of all processes; None for the state of an earlier version, which does not say.
+        stale: evaluations since the best one.
     """
 
     step: int = 0
     best_cost: float = inf
     num_samples: int | None = 0
+    stale: int = 0
+
+    def improves(self, cost: float) -> bool:
+        """Take up the cost of an evaluation; return True if it is the lowest so far."""
+        better = cost < self.best_cost
+        self.best_cost, self.stale = (cost, 0) if better else (self.best_cost, self.stale + 1)
+        return better
 
 
 def save_state(
@@ -45,6 +54,7 @@ def save_state(
         "step": progress.step,
         "best_loss": progress.best_cost,  # for every criterion; the name is that of earlier versions
         "num_samples": progress.num_samples,
+        "stale": progress.stale,
         "settings": settings,
         "module": module.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -95,4 +105,4 @@ def load_state(
         cuda_random = cuda_random[device.index] if device.type == "cuda" and cuda_random else None
     if device.type == "cuda" and cuda_random is not None:
         torch.cuda.set_rng_state(cuda_random, device)
-    return TrainingProgress(state["step"], state["best_loss"], state.get("num_samples"))
+    return TrainingProgress(state["step"], state["best_loss"], state.get("num_samples"), state.get("stale", 0))

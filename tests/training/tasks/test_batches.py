@@ -58,6 +58,16 @@ def test_speed_changes_length_and_pitch(waveforms: WaveformStore) -> None:
         assert peaks[1] == pytest.approx(1.25 * peaks[0], rel=0.02)
 
 
+def test_a_speed_that_leaves_too_few_frames_is_not_taken(waveforms: WaveformStore) -> None:
+    least = [BACKBONE.num_frames(int(length)) for length in waveforms.lengths]
+    least[2] = 1
+    made = batches(waveforms, augmentation=Augmentation(speeds=(1.25,)), min_frames=least)
+    for step in range(len(made)):
+        for clip, units in zip(made[step].speech, made[step].targets, strict=True):
+            number = int(units[0])
+            assert (len(clip) < waveforms.lengths[number]) == (number == 2)
+
+
 def test_masks_cover_the_share_that_is_asked_for(waveforms: WaveformStore) -> None:
     made = batches(
         waveforms, augmentation=Augmentation(time_fraction=0.5, time_length=2, channel_fraction=0.5, channel_length=2)

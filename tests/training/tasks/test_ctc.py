@@ -162,3 +162,13 @@ def test_twenty_recordings_are_learned_without_an_error(words: Path, tmp_path: P
     transcripts = sonant.transcribe([entry.path for entry in entries], model=folder)
     wanted = [entry.fields["text"].split() for entry in entries]
     assert sum(edit_distance(each, found.text.split()) for each, found in zip(wanted, transcripts, strict=True)) == 0
+
+
+def test_labels_that_a_speed_leaves_no_frames_for_are_counted(words: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (words / "train" / "manifest.jsonl").read_text().splitlines()]
+    rows[3]["text"] = "abcd" * 8
+    manifest = tmp_path / "train.jsonl"
+    manifest.write_text("".join(json.dumps(row | {"path": str(words / "train" / row["path"])}) + "\n" for row in rows))
+    run = short_run(words, tmp_path, data=str(manifest), dev="", augmentation={"speeds": [1.0, 2.0]})
+    with pytest.warns(SonantWarning, match=r"1 of the 20 recordings .* at a speed of 2: 3.wav"):
+        train_task(replace(run, training=replace(run.training, steps=1)))

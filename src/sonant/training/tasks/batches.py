@@ -127,6 +127,7 @@ class LabeledBatches(NumberedBatches):
         units: of the label of each recording.
         backbone: gives sampling rate, stride, receptive field and width.
         recordings: numbers of those to use.
+        min_frames: least frames of each recording, whatever its speed; one for all of them by default.
         states: of the recordings, from a cache, in place of waveforms; they are not augmented.
         seed, rank, world: as in `NumberedBatches`.
     """
@@ -139,6 +140,7 @@ class LabeledBatches(NumberedBatches):
         *,
         batching: LabeledBatching,
         recordings: Sequence[int],
+        min_frames: Sequence[int] | None = None,
         augmentation: Augmentation = Augmentation(),
         states: CachedStates | None = None,
         seed: int = 0,
@@ -157,6 +159,7 @@ class LabeledBatches(NumberedBatches):
         super().__init__(sampler, seed=seed, rank=rank, world=world)
         self.waveforms, self.units, self.augmentation, self.dim = waveforms, units, augmentation, backbone.dim
         self.states = states
+        self.min_frames = [1] * len(waveforms) if min_frames is None else min_frames
 
     def __getitem__(self, step: int) -> LabeledBatch:
         layout, rng = self.drawn(step)
@@ -176,7 +179,7 @@ class LabeledBatches(NumberedBatches):
         )
 
     def _clip(self, member: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Return a waveform, at another speed unless that would leave no frame of it."""
+        """Return a waveform, at another speed unless that would leave too few frames of it."""
         whole = self.waveforms[member]
         changed = self.augmentation.changed_speed(whole, rng)
-        return changed if len(changed) >= self.sampler.receptive_field else whole
+        return changed if self.sampler.num_frames(len(changed)) >= self.min_frames[member] else whole

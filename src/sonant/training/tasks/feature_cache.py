@@ -54,7 +54,7 @@ class StateKind:
         return len(self.states) * self.dim * np.dtype(self.dtype).itemsize
 
 
-class Entry(NamedTuple):
+class StatesPlace(NamedTuple):
     """Place of a recording's states: first frame, number of frames, checksum."""
 
     start: int
@@ -80,7 +80,7 @@ class FeatureCache:
         *,
         num_frames: Callable[[int], int],
         batch_samples: int,
-    ) -> list[dict[int, Entry]]:
+    ) -> list[dict[int, StatesPlace]]:
         """Compute the states of recordings that are missing or damaged; wait while another job does so.
 
         Args:
@@ -140,7 +140,7 @@ class FeatureCache:
                     index.flush()
                     progress.update()
 
-    def open(self, entries: dict[int, Entry]) -> "CachedStates":
+    def open(self, entries: dict[int, StatesPlace]) -> "CachedStates":
         """Return the states at the places that `fill` gave."""
         return CachedStates(self._values(), entries)
 
@@ -163,11 +163,11 @@ class FeatureCache:
             kept.append(line)
         return kept
 
-    def _entries(self) -> dict[str, Entry]:
+    def _entries(self) -> dict[str, StatesPlace]:
         """Read the index: for each recording the last of its entries, by the hash of its audio."""
         entries, start = {}, 0
         for line in map(json.loads, self._lines()):
-            entries[line["audio"]] = Entry(start, line["frames"], line["crc32"])
+            entries[line["audio"]] = StatesPlace(start, line["frames"], line["crc32"])
             start += line["frames"]
         return entries
 
@@ -223,7 +223,7 @@ class FeatureCache:
 class CachedStates:
     """States of the recordings of a set: `states[number]` is float (frames, states, dim)."""
 
-    def __init__(self, values: NDArray[np.float32], entries: dict[int, Entry]) -> None:
+    def __init__(self, values: NDArray[np.float32], entries: dict[int, StatesPlace]) -> None:
         self._all, self._entries = values, entries
 
     def __getitem__(self, number: int) -> NDArray[np.float32]:

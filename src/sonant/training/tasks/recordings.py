@@ -64,6 +64,15 @@ class LabeledRecordings:
             warn(f"{why}, and are left out: {names}. Of the first: {problems[0][1]}.", SonantWarning)
         return cls(waveforms, labels, used)
 
+    def too_fast(self, task: Task, backbone: Backbone, speed: float) -> list[str]:
+        """Return the names of the recordings that would have too few frames for their labels at a speed."""
+        return [
+            Path(self.waveforms.paths[number]).name
+            for number in self.used
+            if backbone.num_frames(round(int(self.waveforms.lengths[number]) / speed))
+            < task.min_frames(self.labels[number])
+        ]
+
     @property
     def fingerprint(self) -> str:
         """Short hash of audio, labels and choice."""

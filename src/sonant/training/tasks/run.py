@@ -21,7 +21,7 @@ from sonant.training.loop import train
 from sonant.training.precision import autocast, computes_bfloat16
 from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
 from sonant.training.tasks.batches import LabeledBatch, LabeledBatches
-from sonant.training.tasks.feature_cache import CachedStates, Entry, FeatureCache, StateKind
+from sonant.training.tasks.feature_cache import CachedStates, FeatureCache, StateKind, StatesPlace
 from sonant.training.tasks.lora import adapters_in, merge_adapters
 from sonant.training.tasks.objective import TaskObjective
 from sonant.training.tasks.recordings import LabeledRecordings
@@ -115,7 +115,7 @@ def _cached_states(
             states = objective.states(LabeledBatch(speech, speech, len(speech.values)))
         return [each.float().cpu().numpy() for each in states]
 
-    def fill() -> list[dict[int, Entry]]:
+    def fill() -> list[dict[int, StatesPlace]]:
         backbone.to(device).eval()
         return cache.fill(
             [(each.waveforms, each.used) for each in both],
@@ -141,6 +141,7 @@ def _batches(
         objective.backbone,
         batching=run.batching,
         recordings=recordings.used,
+        min_frames=[run.task.min_frames(label) for label in recordings.labels],
         seed=run.seed,
         **more,
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
 from sonant.data.settings import json_values, write_or_check_settings
-from sonant.errors import SonantWarning, warn
+from sonant.errors import SonantWarning, some_of, warn
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
 from sonant.training.ranks import world
@@ -72,6 +72,14 @@ def open_sets(run: TaskRun, backbone: Backbone, lock: ExitStack) -> LabeledSets:
     sets = LabeledSets(
         fingerprint(backbone), classes, read(checked.train, "train"), read(checked.dev, "dev") if run.dev else None
     )
+    speed = max(run.augmentation.speeds)
+    if too_fast := sets.train.too_fast(run.task, backbone, speed):
+        warn(
+            f"{len(too_fast)} of the {len(sets.train.used)} recordings of train would have fewer frames than their "
+            f"labels take at a speed of {speed:g}: {some_of(too_fast, 5)}. Each keeps its own speed where the one "
+            "drawn would be too fast.",
+            SonantWarning,
+        )
     made_of = {
         "model": sets.model,
         "data": sets.train.fingerprint,

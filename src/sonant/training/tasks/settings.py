@@ -104,6 +104,11 @@ def check(run: TaskRun) -> None:
             "states. Leave the augmentation out to compute states once.",
             SonantWarning,
         )
+    if run.training.patience and not run.dev:
+        raise ConfigurationError(
+            f"training.patience={run.training.patience} was given without a development set to evaluate. Name one: "
+            "dev=dev.jsonl; or set training.patience=0."
+        )
     check_numbers(run)
     usable_devices(run.device)
     check_trackers(run.trackers)
