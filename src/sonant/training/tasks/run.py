@@ -141,7 +141,7 @@ def _batches(
         objective.backbone,
         batching=run.batching,
         recordings=recordings.used,
-        min_frames=[run.task.min_frames(label) for label in recordings.labels],
+        min_frames=[objective.task.min_frames(label) for label in recordings.labels],
         seed=run.seed,
         **more,
     )

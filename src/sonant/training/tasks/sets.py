@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import NamedTuple
 
+from sonant.checkpoints import Checkpoint
 from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
 from sonant.data.settings import json_values, write_or_check_settings
 from sonant.errors import SonantWarning, some_of, warn
@@ -15,6 +16,7 @@ from sonant.training.run_folder import held_folder
 from sonant.training.state import MAY_DIFFER
 from sonant.training.tasks.recordings import LabeledRecordings
 from sonant.training.tasks.settings import TaskRun
+from sonant.training.tasks.task import Task
 
 # Settings that may change when a run is resumed. Contents of model and recordings must be the same, paths need not.
 FREE = (
@@ -32,15 +34,16 @@ FREE = (
 
 
 class LabeledSets(NamedTuple):
-    """Recordings of a run, the classes of their labels, and the fingerprint of the model."""
+    """Recordings of a run, the task as fitted to their labels, their classes, and the fingerprint of the model."""
 
     model: str
+    task: Task
     classes: tuple[str, ...]
     train: LabeledRecordings
     dev: LabeledRecordings | None
 
 
-def open_sets(run: TaskRun, backbone: Backbone, lock: ExitStack) -> LabeledSets:
+def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: ExitStack) -> LabeledSets:
     """Lock the folder of a run, decode its recordings, and check or write its settings."""
     lock.enter_context(held_folder(run.folder))
     begun = run.is_trained or (run.folder / "state.pt").exists()
@@ -48,13 +51,18 @@ def open_sets(run: TaskRun, backbone: Backbone, lock: ExitStack) -> LabeledSets:
     needs = LabelNeeds(
         column=run.label,
         normalize=run.task.normalized,
-        min_frames=run.task.min_frames,
         num_frames=lambda seconds: backbone.num_frames(round(seconds * backbone.sampling_rate)),
     )
     data, dev = read_manifest(run.data), read_manifest(run.dev) if run.dev else []
     labels = [label for entry in data if (label := needs.label(entry))]
-    classes = run.task.classes(labels) if labels else ()
-    needs = replace(needs, outside=lambda label: [unit for unit in run.task.units(label) if unit not in classes])
+    task = run.task.fitted(labels, checkpoint=checkpoint, model=run.model, folder=run.folder)
+    classes = task.classes(labels) if labels else ()
+    known = set(classes)
+    needs = replace(
+        needs,
+        min_frames=task.min_frames,
+        outside=lambda label: [unit for unit in task.units(label) if unit not in known],
+    )
     checked = check_labels(data, dev, needs=needs, on_error=run.on_error)
     if checked.report:
         warn(checked.report, SonantWarning)
@@ -64,16 +72,20 @@ def open_sets(run: TaskRun, backbone: Backbone, lock: ExitStack) -> LabeledSets:
             entries,
             list(map(needs.label, entries)),
             run.folder / "waveforms" / name,
-            run.task,
+            task,
             backbone=backbone,
             max_seconds=run.batching.max_seconds,
         )
 
     sets = LabeledSets(
-        fingerprint(backbone), classes, read(checked.train, "train"), read(checked.dev, "dev") if run.dev else None
+        fingerprint(backbone),
+        task,
+        classes,
+        read(checked.train, "train"),
+        read(checked.dev, "dev") if run.dev else None,
     )
     speed = max(run.augmentation.speeds)
-    if too_fast := sets.train.too_fast(run.task, backbone, speed):
+    if too_fast := sets.train.too_fast(task, backbone, speed):
         warn(
             f"{len(too_fast)} of the {len(sets.train.used)} recordings of train would have fewer frames than their "
             f"labels take at a speed of {speed:g}: {some_of(too_fast, 5)}. Each keeps its own speed where the one "
