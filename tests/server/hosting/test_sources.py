@@ -24,6 +24,16 @@ def test_folders_and_files_go_by_their_names(tmp_path: Path, monkeypatch: pytest
     assert model_source(".").id == "our-recognizer"
 
 
+def test_a_trained_model_is_named_after_its_run(tmp_path: Path) -> None:
+    labeled, pretrained = tmp_path / "runs/recognizer/model", tmp_path / "runs/ours/layer9/model"
+    for folder, run in ((labeled, labeled.parent), (pretrained, pretrained.parent.parent)):
+        folder.mkdir(parents=True)
+        assert model_source(str(folder)).id == "model"
+        (run / "run.json").write_text("{}")
+    assert model_source(str(labeled)) == ModelSource("recognizer", str(labeled))
+    assert model_source(str(pretrained)) == ModelSource("ours-layer9", str(pretrained))
+
+
 def test_a_folder_wins_over_a_short_name_but_not_over_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wavlm-tiny").mkdir()

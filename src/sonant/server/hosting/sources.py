@@ -23,13 +23,14 @@ class ModelSource:
 def model_source(given: str) -> ModelSource:
     """Interpret a catalog id or its short form, a folder or file (named without extension), or a hub id.
 
+    The folder `model` of a run is named after the run, and after the stage of a pretraining: `NAME`, `NAME-STAGE`.
+
     Raises UnknownName for anything else.
     """
     if given in CATALOG:
         return ModelSource(given, given)
     if path := _existing(given):
-        name = path.resolve().name if path.is_dir() else path.stem
-        return ModelSource(name, str(path))
+        return ModelSource(_folder_name(path.resolve()) if path.is_dir() else path.stem, str(path))
     try:
         name = find(given).name
     except UnknownName:
@@ -38,6 +39,15 @@ def model_source(given: str) -> ModelSource:
             raise
         return ModelSource(given, given)  # a hub id that is not in the catalog
     return ModelSource(name, name)
+
+
+def _folder_name(folder: Path) -> str:
+    inner, outer = folder.parent, folder.parent.parent
+    if folder.name == "model" and (inner / "run.json").is_file():
+        return inner.name
+    if folder.name == "model" and (outer / "run.json").is_file():
+        return f"{outer.name}-{inner.name}"
+    return folder.name
 
 
 def _existing(given: str) -> Path | None:
