@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sonant.models.families import family_of
-from sonant.recipes import PRETRAINING, pretraining_recipe
+from sonant.recipes import PRETRAINING, TASKS, pretraining_recipe, task_recipe
 from sonant.recipes.sources import KINDS, SettingSource, SourcedSetting, grouped, sourced
 from sonant.training.runs import Stage
 
@@ -19,7 +19,23 @@ def tables() -> str:
     parts = ["## Overview", overview(published), "The small recipes (`*_tiny`) are ours in every setting."]
     for name in published:
         parts += [f"## `{name}`", table(grouped(sourced(name, pretraining_recipe(name))))]
+    published = [name for name in TASKS if "_" in name]
+    parts += ["## Training on labels", task_overview(published)]
+    for name in published:
+        parts += [f"## `{name}`", table(grouped(sourced(name, task_recipe(name))))]
     return "\n\n".join(["## Kinds of sources", kinds(), *parts]) + "\n"
+
+
+def task_overview(names: list[str]) -> str:
+    """Write a table of the published runs of training on labels."""
+    rows = ["| recipe | updates | head alone | speech an update | lr |", "|---|--:|--:|--:|--:|"]
+    for name in names:
+        run = task_recipe(name)
+        training = run.training
+        alone = max((part.frozen_steps for part in training.parts), default=0)
+        minutes = run.batching.batch_seconds * training.grad_accumulation / 60
+        rows.append(f"| [`{name}`](#{name}) | {training.steps:,} | {alone:,} | {minutes:.1f} min | {training.lr:g} |")
+    return "\n".join([*rows, "", "The recipes `utterance` and `ctc` are ours in every setting."])
 
 
 def kinds() -> str:

@@ -62,6 +62,14 @@ ADDED: dict[str, dict[str, Any]] = {
             "dropout": 0.0,
             "save": "merged",
         },
+        "dropout": {
+            "type": "DropoutRates",
+            "dropout": None,
+            "attention_dropout": None,
+            "activation_dropout": None,
+            "input_dropout": None,
+            "layerdrop": None,
+        },
     },
     "Training": {
         "compile": False,

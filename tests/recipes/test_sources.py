@@ -5,33 +5,42 @@ from dataclasses import replace
 import pytest
 
 from sonant.errors import UnknownName
-from sonant.recipes import PRETRAINING, pretraining_recipe
+from sonant.recipes import PRETRAINING, TASKS, pretraining_recipe, task_recipe
 from sonant.recipes.overrides import override
 from sonant.recipes.sources import KINDS, SettingSource, grouped, settings, source_key, sourced, sources_of
 from sonant.training.checks import check
+from sonant.training.runs import PretrainingRun
+from sonant.training.tasks import TaskRun
 
+RECIPES = [*PRETRAINING, *TASKS]
 TINY = [name for name in PRETRAINING if name.endswith("_tiny")]
 
 
-@pytest.mark.parametrize("recipe", PRETRAINING)
+def recipe_of(name: str) -> PretrainingRun | TaskRun:
+    return task_recipe(name) if name in TASKS else pretraining_recipe(name)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_every_setting_has_a_source_and_every_source_a_setting(recipe: str) -> None:
     sources = sources_of(recipe)
-    keys = {name: source_key(name, sources) for name in settings(pretraining_recipe(recipe))}
+    keys = {name: source_key(name, sources) for name in settings(recipe_of(recipe))}
     assert [name for name, key in keys.items() if key is None] == []
     assert set(sources) - set(keys.values()) == set(), "of no setting, or all of its settings have a closer source"
     assert {source.kind for source in sources.values()} <= set(KINDS) - {"given"}
     assert all(source.where for source in sources.values())
 
 
-@pytest.mark.parametrize("recipe", PRETRAINING)
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_every_alternative_can_be_had_and_changes_what_it_stands_beside(recipe: str) -> None:
-    run = pretraining_recipe(recipe)
-    run = replace(run, data="corpus", noise="noises", teacher="model" if run.stages[0].needs_previous else "")
+    run = recipe_of(recipe)
+    if isinstance(run, PretrainingRun):
+        run = replace(run, data="corpus", noise="noises", teacher="model" if run.stages[0].needs_previous else "")
     for key, source in sources_of(recipe).items():
         assert bool(source.changes) <= bool(source.otherwise), key
         if source.changes:
             other = override(run, source.changes)
-            check(other)
+            if isinstance(other, PretrainingRun):
+                check(other)
             given = [row.name for row in sourced(recipe, other) if row.source.kind == "given"]
             assert sorted(given) == sorted(change.partition("=")[0] for change in source.changes)
             assert any(source_key(name, {key: source}) for name in given), key

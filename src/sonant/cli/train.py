@@ -3,7 +3,7 @@
 from sonant.recipes import TASKS
 
 
-def train(task: str, *overrides: str, json_: bool = False) -> int:
+def train(task: str, *overrides: str, sources: bool = False, json_: bool = False) -> int:
     """Train a model on labels of recordings.
 
     The head of the task is trained over the states of a model, which stays as it is or is trained too. The run goes on
@@ -12,14 +12,16 @@ def train(task: str, *overrides: str, json_: bool = False) -> int:
     sonant train ...
 
     Args:
-        task (TASK): what to learn: {tasks}.
+        task (TASK): what to learn, or a published run of it: {tasks}.
         overrides (KEY=VALUE): settings to change. model=MODEL (hub id, folder, file) and data=MANIFEST are needed;
             dev=MANIFEST chooses the best weights; label=FIELD names the labels.
-        json_: print the folder of the trained model as JSON.
+        sources: print where the value of every setting is from (paper, released code, our choice), and stop.
+        json_: print the folder of the trained model as JSON; with --sources every setting and its source.
 
     Examples:
         sonant train utterance model=microsoft/wavlm-base-plus data=train.jsonl dev=dev.jsonl label=emotion
         sonant train ctc model=facebook/wav2vec2-base data=train.jsonl dev=dev.jsonl label=text device=cuda
+        sonant train ctc_base_10min model=microsoft/wavlm-base-plus data=train.jsonl dev=dev.jsonl device=cuda
         sonant train utterance model=sonant/wavlm-tiny data=words.csv label=word frozen=extractor training.steps=5000
     """
     from sonant.cli.trained_model import print_model
@@ -28,6 +30,11 @@ def train(task: str, *overrides: str, json_: bool = False) -> int:
     from sonant.training.tasks.run import train_task
 
     run = task_run(task, overrides)
+    if sources:
+        from sonant.cli.recipe_sources import print_sources
+
+        print_sources(task, run, as_json=json_)
+        return 0
     with process_group(run.device):
         was_trained = run.is_trained
         folder = train_task(run)

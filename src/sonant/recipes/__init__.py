@@ -7,6 +7,7 @@ from sonant.errors import UnknownName
 
 if TYPE_CHECKING:
     from sonant.training.runs import PretrainingRun
+    from sonant.training.tasks import TaskRun
 
 PRETRAINING = {
     name: f"sonant.recipes.{name}"
@@ -21,7 +22,22 @@ PRETRAINING = {
         "w2v_bert_tiny w2v_bert2 best_rq_base"
     ).split()
 }
-TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc")}
+AMOUNTS = ("10min", "1h", "10h", "100h", "960h")  # of labeled speech
+TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc")} | dict.fromkeys(
+    (
+        *(f"ctc_{size}_{amount}" for size in ("base", "large") for amount in AMOUNTS),
+        *"ctc_hubert_10h ctc_omniasr ctc_omniasr_encoder".split(),
+    ),
+    "sonant.recipes.ctc_published",
+)
+
+
+def task_recipe(name: str) -> "TaskRun":
+    """Return a run of training on labels by name: a task, with settings of ours, or a published run."""
+    if name not in TASKS:
+        raise UnknownName("task to train", name, TASKS)
+    run: TaskRun = import_module(TASKS[name]).recipe(name)
+    return run
 
 
 def pretraining_recipe(name: str) -> "PretrainingRun":

@@ -6,14 +6,22 @@ minutes to hours of speech, and there are no masks: augmentation.time_fraction=0
 are those of the published runs on ten minutes and one hour.
 """
 
+from sonant.recipes.sources import TASK_SETTINGS, SettingSource, Sources
 from sonant.training import PartSettings, Training, TriStage
 from sonant.training.tasks import CTCTask, TaskRun
 
+OURS = SettingSource("ours", "for minutes to hours of speech")
 
-def recipe() -> TaskRun:
+
+def sources(_: str) -> Sources:
+    """Return the sources of the settings, as `sonant.recipes.sources.sources_of` does."""
+    return dict.fromkeys(TASK_SETTINGS, OURS)
+
+
+def recipe(name: str) -> TaskRun:
     """4,000 steps of 64 s of audio; the backbone learns from step 500 on, at a fifth of the rate of the head."""
     return TaskRun(
-        name="ctc",
+        name=name,
         task=CTCTask(),
         label="text",
         layer="last",

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from sonant.data.settings import flat, json_values
 from sonant.errors import UnknownName
-from sonant.recipes import PRETRAINING, pretraining_recipe
+from sonant.recipes import PRETRAINING, TASKS, pretraining_recipe, task_recipe
 from sonant.training.runs import PretrainingRun
+from sonant.training.tasks import TaskRun
 
 Kind = Literal["published", "released", "reported", "recalled", "inferred", "ours", "given"]
 
@@ -22,7 +23,8 @@ KINDS: dict[Kind, str] = {
     "ours": "our choice; the original is unknown, or differs as said",
     "given": "changed from the recipe, on the command line or in a file",
 }
-CHOICES = ("model", "objective", "targets", "schedule")  # groups whose type is a setting
+TASK_SETTINGS = ("task", "layer", "frozen", "lora", "dropout", "batching", "augmentation", "training")  # of a TaskRun
+CHOICES = ("model", "objective", "targets", "schedule", "task")  # groups whose type is a setting
 # Settings without an effect on the trained weights.
 WITHOUT_EFFECT = ("*.name", "*.log_every", "*.save_every", "*.validate_every", "*.compile", "*.gradient_checkpointing")
 
@@ -61,16 +63,19 @@ def sources_of(recipe: str) -> Sources:
 
     The source of a setting is that of its longest matching name (`source_key`).
     """
+    if recipe in TASKS:
+        task_sources: Sources = import_module(TASKS[recipe]).sources(recipe)
+        return task_sources
     if recipe not in PRETRAINING:
-        raise UnknownName("pretraining recipe", recipe, PRETRAINING)
+        raise UnknownName("recipe", recipe, [*PRETRAINING, *TASKS])
     sources: Sources = import_module(PRETRAINING[recipe]).SOURCES
     return sources
 
 
-def settings(run: PretrainingRun) -> dict[str, Any]:
-    """Return the settings of model and stages that can affect the trained weights, by dotted name."""
+def settings(run: PretrainingRun | TaskRun) -> dict[str, Any]:
+    """Return the settings of model and stages, or of a task, that can affect the trained weights, by dotted name."""
     values = json_values(run)
-    every = flat({"model": values["model"], "stages": values["stages"]})
+    every = flat({name: values[name] for name in (TASK_SETTINGS if isinstance(run, TaskRun) else ("model", "stages"))})
     return {name: each for name, each in every.items() if _has_effect(name)}
 
 
@@ -80,14 +85,15 @@ def source_key(name: str, sources: Sources) -> str | None:
     return max(covering, key=lambda key: (key.count("."), "*" not in key), default=None)
 
 
-def sourced(recipe: str, run: PretrainingRun) -> list[SourcedSetting]:
+def sourced(recipe: str, run: PretrainingRun | TaskRun) -> list[SourcedSetting]:
     """Return every setting of a run with its source, in a row of its own.
 
     Args:
         recipe: name of the recipe that the run was made from.
         run: the recipe, with or without changes, which get the kind "given".
     """
-    sources, original = sources_of(recipe), settings(pretraining_recipe(recipe))
+    sources = sources_of(recipe)
+    original = settings(task_recipe(recipe) if recipe in TASKS else pretraining_recipe(recipe))
     rows = []
     for name, value in settings(run).items():
         key = source_key(name, sources)
@@ -119,8 +125,8 @@ def whole_spans(*stages: str) -> SettingSource:
 
 
 def _has_effect(name: str) -> bool:
-    *_, group, last = name.split(".")
-    return group in CHOICES if last == "type" else not any(fnmatchcase(name, no) for no in WITHOUT_EFFECT)
+    *groups, last = name.split(".")
+    return groups[-1] in CHOICES if last == "type" else not any(fnmatchcase(name, no) for no in WITHOUT_EFFECT)
 
 
 def _values(key: str, rows: list[SourcedSetting]) -> Iterator[str]:

@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sonant.errors import UnknownName
-from sonant.recipes import TASKS
+from sonant.recipes import task_recipe
 from sonant.recipes.overrides import override
 from sonant.training.tasks import TaskRun, train_task
 
@@ -19,10 +17,7 @@ def task_run(task: str, changes: Iterable[str | Mapping[str, Any]]) -> TaskRun:
         UnknownName: an unknown task.
         ConfigurationError: an unknown key, or an invalid value.
     """
-    if task not in TASKS:
-        raise UnknownName("task to train", task, TASKS)
-    run: TaskRun = import_module(TASKS[task]).recipe()
-    return override(run, changes)
+    return override(task_recipe(task), changes)
 
 
 def train(task: str, /, **settings: Any) -> Path:
@@ -31,7 +26,8 @@ def train(task: str, /, **settings: Any) -> Path:
     A run that was interrupted goes on when it is called again with the same settings; a finished one is not repeated.
 
     Args:
-        task: "utterance", labels of whole recordings, or "ctc", transcripts.
+        task: "utterance", labels of whole recordings, "ctc", transcripts, or the name of a published run, such as
+            "ctc_base_10min".
         **settings: those of `sonant.training.tasks.TaskRun`, in place of the recipe's; nested ones as mappings:
             `training={"steps": 500}`.
 

@@ -5,14 +5,22 @@ recordings are alike; steps and rates are ours, for some thousand recordings. fr
 a twentieth of the head's rate.
 """
 
+from sonant.recipes.sources import TASK_SETTINGS, SettingSource, Sources
 from sonant.training import Linear, PartSettings, Training
 from sonant.training.tasks import TaskRun, UtteranceTask
 
+OURS = SettingSource("ours", "for some thousand recordings")
 
-def recipe() -> TaskRun:
+
+def sources(_: str) -> Sources:
+    """Return the sources of the settings, as `sonant.recipes.sources.sources_of` does."""
+    return dict.fromkeys(TASK_SETTINGS, OURS)
+
+
+def recipe(name: str) -> TaskRun:
     """2,000 steps of 64 s of audio."""
     return TaskRun(
-        name="utterance",
+        name=name,
         task=UtteranceTask(),
         label="label",
         training=Training(

@@ -2,9 +2,19 @@
 
 from sonant.training.tasks.batches import Augmentation, LabeledBatching
 from sonant.training.tasks.ctc import CTCTask
+from sonant.training.tasks.dropout import DropoutRates
 from sonant.training.tasks.run import train_task
 from sonant.training.tasks.settings import TaskRun
 from sonant.training.tasks.task import Task
 from sonant.training.tasks.utterance import UtteranceTask
 
-__all__ = ["Augmentation", "CTCTask", "LabeledBatching", "Task", "TaskRun", "UtteranceTask", "train_task"]
+__all__ = [
+    "Augmentation",
+    "CTCTask",
+    "DropoutRates",
+    "LabeledBatching",
+    "Task",
+    "TaskRun",
+    "UtteranceTask",
+    "train_task",
+]

@@ -48,6 +48,7 @@ def train_task(run: TaskRun) -> Path:
         checkpoint = first_then_others(lambda: load_checkpoint(run.model))
         if run.lora.save == "apart":
             check_base(run.model, checkpoint.family, run.task.kind)
+        checkpoint = replace(checkpoint, config=run.dropout.of(checkpoint.config))
         backbone = make_backbone(_with_layers(checkpoint, run))
         sets = on_first(lambda: open_sets(run, checkpoint, backbone, lock))
         finished = run.folder / "model"

@@ -9,6 +9,7 @@ from sonant.models.devices import usable_devices
 from sonant.training.checks import check_numbers
 from sonant.training.settings import Training
 from sonant.training.tasks.batches import Augmentation, LabeledBatching
+from sonant.training.tasks.dropout import DropoutRates
 from sonant.training.tasks.feature_cache import DType
 from sonant.training.tasks.lora import LoRA
 from sonant.training.tasks.objective import Frozen
@@ -35,6 +36,7 @@ class TaskRun:
         frozen: part that is not trained: the whole "backbone", its "extractor", or "nothing". It has no effect with
             adapters.
         lora: adapters, trained in place of all weights of the model.
+        dropout: rates of dropout, in place of those of the model.
         augmentation: changes of the training set.
         cache: folder of the states of frozen models, which are computed once for all epochs, and for all runs with this
             folder; "" computes them at each step. Each second of audio takes states * dim * 4 bytes * frame rate.
@@ -53,6 +55,7 @@ class TaskRun:
     layer: int | Literal["last", "weighted"] = "weighted"
     frozen: Frozen = "backbone"
     lora: LoRA = LoRA()
+    dropout: DropoutRates = DropoutRates()
     batching: LabeledBatching = LabeledBatching()
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
