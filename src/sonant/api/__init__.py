@@ -1,6 +1,7 @@
 """The public interface: models that turn recordings into vectors, units, transcripts and speaker turns."""
 
 from sonant.api.encoder import SpeechEncoder
+from sonant.api.evaluation import evaluate_asr
 from sonant.api.loading import load
 from sonant.api.once import classify, diarize, transcribe, units, verify
 from sonant.api.options import BulkOptions, InferenceOptions
@@ -24,6 +25,7 @@ __all__ = [
     "Word",
     "classify",
     "diarize",
+    "evaluate_asr",
     "fingerprint",
     "load",
     "transcribe",

@@ -45,6 +45,8 @@ VERBS: dict[str, Verb] = {
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "pretrain curves": Verb("sonant.cli.curves:curves", "plot the metrics of runs of pretraining"),
     "train": Verb("sonant.cli.train:train", "train a model on labels of recordings"),
+    "evaluate": Verb("sonant.cli.evaluate:evaluate", "measure models on recordings with labels"),
+    "evaluate asr": Verb("sonant.cli.evaluate:evaluate_asr", "measure speech recognition, or compare two systems"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "bench": Verb("sonant.cli.bench:bench", "measure speed and memory on this machine, beside other implementations"),
     "serve": Verb("sonant.cli.serve:serve", "serve models over HTTP, with accounts and a web catalog"),

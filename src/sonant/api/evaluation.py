@@ -1,0 +1,222 @@
+"""Evaluation of speech recognition on a manifest: texts of models or files, scores, a page, and results as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeAlias, Unpack
+
+from sonant import audio
+from sonant.api.encoder import SpeechEncoder
+from sonant.api.loading import load
+from sonant.api.options import ComputingOptions
+from sonant.data import ManifestEntry, read_manifest
+from sonant.data.entries import part_name
+from sonant.data.files import as_path, atomic
+from sonant.data.hypotheses import is_hypotheses, match_hypotheses, read_hypotheses
+from sonant.data.text_normalization import Normalization, normalize_text
+from sonant.errors import AudioError, ConfigurationError, ManifestError, MissingExtra, SonantWarning, UnknownName, warn
+from sonant.evaluation.recognition import Metric, RecognitionReport, Utterance, evaluate_recognition, recognition_page
+from sonant.evaluation.recognition.clips import audio_clips
+from sonant.extraction.names import as_json, readable_name
+
+System: TypeAlias = str | PathLike[str] | SpeechEncoder
+PAGE, RESULTS, ERRORS = "index.html", "results.json", "errors.jsonl"
+TRANSCRIPTS = ("transcripts.jsonl", "transcripts_against.jsonl")
+Failures = dict[int, Exception]  # by row of the manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionEvaluation:
+    """An evaluation, and its files.
+
+    Attributes:
+        report: scores of all recordings that could be used.
+        failures: message for each row of the manifest that could not be used, by its name.
+        page: the page, if an output was named.
+    """
+
+    report: RecognitionReport
+    failures: Mapping[str, str]
+    page: Path | None = None
+
+
+def evaluate_asr(
+    data: str | PathLike[str],
+    model: System,
+    *,
+    against: System | None = None,
+    output: str | PathLike[str] | None = None,
+    label: str = "text",
+    speaker: str = "speaker",
+    by: Sequence[str] = (),
+    metrics: Sequence[Metric] = ("wer", "cer"),
+    normalize: Normalization = "none",
+    worst: int = 20,
+    embed_audio: bool = True,
+    resamples: int = 1000,
+    **options: Unpack[ComputingOptions],
+) -> RecognitionEvaluation:
+    """Measure the recognition of a model on recordings with transcripts, or compare two models.
+
+    Args:
+        data: a manifest, or a folder that is a corpus (see `sonant.data.read_manifest`).
+        model: a loaded model, an argument of `load`, or a file of hypotheses (see `sonant.data.hypotheses`).
+        against: a second one, which is compared with the first on the same recordings.
+        output: a folder for the page (index.html), results.json, the transcripts of models, and errors.jsonl.
+        label: field of the manifest with the transcript; an empty one stands for a recording without words.
+        speaker: field with the speaker, by which intervals are resampled if all rows have one.
+        by: further fields, by whose values error rates are listed.
+        metrics: "wer", "cer", "per" and "pfer"; the first counts for confusions and the order of recordings.
+        normalize: of both texts, see `sonant.data.text_normalization.normalize_text`.
+        worst: number of recordings with most errors on the page.
+        embed_audio: whether these are in the page, to be listened to.
+        resamples: of the bootstrap.
+        **options: see `ComputingOptions`.
+
+    Raises:
+        ManifestError: no row has a transcript and a text of each system, or a file cannot be read.
+        UnknownName: no such field, metric or normalization.
+        ConfigurationError: a model without a CTC head.
+        CheckpointError: a model that cannot be read.
+    """
+    normalize_text("", normalize)
+    folder = None if output is None else as_path(output, "the output")
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"The output {str(folder)!r} is a file; expected a folder.")
+    entries = read_manifest(as_path(data, "the data"))
+    _check_fields(entries, label, by)
+    failures: Failures = {
+        row: ManifestError(f"{entry.name} has no {label!r}.")
+        for row, entry in enumerate(entries)
+        if _text(entry.fields.get(label)) is None
+    }
+    texts: dict[str, list[str | None]] = {}
+    for number, system in enumerate([model] if against is None else [model, against]):
+        name, found = _texts_of(system, entries, failures, options)
+        texts[name if name not in texts else f"{name} (2)"] = found
+        if folder is not None and not _is_file(system):
+            _write_transcripts(
+                folder / ("transcripts_against.jsonl" if number else "transcripts.jsonl"), entries, found
+            )
+    usable = [row for row in range(len(entries)) if row not in failures]
+    if not usable:
+        raise ManifestError(f"None of the {len(entries)} recordings can be used. The first: {failures[0]}")
+
+    def normalized(text: str | None) -> str:
+        return normalize_text(text or "", normalize)
+
+    report = evaluate_recognition(
+        [
+            Utterance(
+                name=_name(entries[row], Path(data)),
+                reference=normalized(_text(entries[row].fields[label])),
+                seconds=_seconds(entries[row]),
+                speaker=_text(entries[row].fields.get(speaker)) or None,
+                fields={name: value for name in by if (value := _text(entries[row].fields.get(name)))},
+            )
+            for row in usable
+        ],
+        {name: [normalized(found[row]) for row in usable] for name, found in texts.items()},
+        metrics=metrics,
+        resamples=resamples,
+        settings={"data": str(data), "label": label, "normalize": normalize, "resamples": resamples},
+    )
+    messages = {entries[row].name: str(error) for row, error in sorted(failures.items())}
+    if folder is None:
+        return RecognitionEvaluation(report=report, failures=messages)
+    clips: dict[int, str] = {}
+    if embed_audio:
+        numbers = report.worst(worst)
+        made = zip(numbers, audio_clips([entries[usable[number]] for number in numbers]), strict=True)
+        clips = {number: clip for number, clip in made if clip is not None}
+    _write(folder / PAGE, recognition_page(report, worst=worst, clips=clips))
+    _write(folder / RESULTS, json.dumps(report.to_json() | {"failures": messages}, indent=1) + "\n")
+    errors = [
+        {"path": entries[row].name, "error": type(error).__name__, "message": str(error)}
+        for row, error in sorted(failures.items())
+    ]
+    (folder / ERRORS).unlink(missing_ok=True)
+    if errors:
+        _write(folder / ERRORS, "".join(as_json(row) + "\n" for row in errors))
+    return RecognitionEvaluation(report=report, failures=messages, page=folder / PAGE)
+
+
+def _is_file(system: System) -> bool:
+    """Return True for a file of hypotheses."""
+    return not isinstance(system, SpeechEncoder) and is_hypotheses(as_path(system, "the model"))
+
+
+def _texts_of(
+    system: System, entries: Sequence[ManifestEntry], failures: Failures, options: ComputingOptions
+) -> tuple[str, list[str | None]]:
+    """Return the name of a system, and its text for each row; add rows without one to `failures`."""
+    if not isinstance(system, SpeechEncoder) and _is_file(system):
+        path = Path(system)
+        hypotheses = read_hypotheses(path)
+        matched = match_hypotheses(entries, hypotheses)
+        if unused := len(hypotheses) - sum(each is not None for each in matched):
+            warn(f"{unused} of the {len(hypotheses)} texts in {path} are of no row of the manifest.", SonantWarning)
+        for row, found in enumerate(matched):
+            if found is None:
+                failures.setdefault(row, ManifestError(f"{entries[row].name} has no text in {path}."))
+        name = path.name if path.suffix else f"{path.parent.name}/{path.name}"  # every file of Kaldi is called text
+        return name, [None if found is None else found.text for found in matched]
+    encoder = system if isinstance(system, SpeechEncoder) else load(system)
+    fail: Callable[[int, Exception], Any] = failures.setdefault
+    transcripts = encoder.transcribe(list(entries), on_error="skip", on_failure=fail, **options)
+    return encoder.name, [None if each is None else each.text for each in transcripts]
+
+
+def _check_fields(entries: Sequence[ManifestEntry], label: str, by: Sequence[str]) -> None:
+    fields = list(dict.fromkeys(name for entry in entries for name in entry.fields))
+    for name in (label, *by):
+        if name not in fields:
+            raise UnknownName("field of the manifest", name, fields)
+
+
+def _text(value: Any) -> str | None:
+    """Return the value of a field as text; lists of phones are joined by spaces."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return None if value is None else str(value)
+
+
+def _name(entry: ManifestEntry, data: Path) -> str:
+    """Return the `id` of a row, or its name in the folder of the manifest."""
+    folder = data if data.is_dir() else data.parent
+    if entry.fields.get("id") is not None:
+        return str(entry.fields["id"])
+    path = entry.path.relative_to(folder) if entry.path.is_relative_to(folder) else entry.path
+    return part_name(readable_name(path.as_posix()), entry.segment, entry.channel)
+
+
+def _seconds(entry: ManifestEntry) -> float | None:
+    if entry.duration is not None:
+        return entry.duration
+    try:
+        return audio.duration(entry.audio, segment=entry.segment)
+    except (AudioError, MissingExtra):  # texts can be compared without the recordings
+        return None
+
+
+def _write_transcripts(path: Path, entries: Sequence[ManifestEntry], texts: Sequence[str | None]) -> None:
+    """Write the texts of a model as a file of hypotheses."""
+    lines = []
+    for entry, text in zip(entries, texts, strict=True):
+        if text is not None:
+            row: dict[str, Any] = {} if entry.fields.get("id") is None else {"id": str(entry.fields["id"])}
+            row["path"] = str(entry.path)
+            row |= {} if entry.segment is None else {"offset": entry.segment.start}
+            row |= {} if entry.channel is None else {"channel": entry.channel}
+            lines.append(as_json({**row, "text": text}) + "\n")
+    _write(path, "".join(lines))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as draft:
+        draft.write_text(text, encoding="utf-8")

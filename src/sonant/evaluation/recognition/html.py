@@ -1,0 +1,44 @@
+"""HTML from nested calls: whatever is not markup already is escaped."""
+
+import re
+from html import escape
+
+VOID = {"meta", "br"}  # without content
+# Characters that HTML forbids; and halves of surrogate pairs, which UTF-8 cannot hold.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+Content = str | None  # None is left out
+
+
+def tag(name: str, /, *content: Content, **attributes: str | bool | None) -> Markup:
+    """Return an element.
+
+    Args:
+        name: of the element.
+        content: Markup as it is, other text escaped.
+        attributes: `class_` stands for class, `aria_label` for aria-label; True is an attribute without a value, and
+            None and False are left out.
+    """
+    given = [
+        f" {key.strip('_').replace('_', '-')}" + ("" if value is True else f'="{_escaped(str(value))}"')
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    ]
+    start = f"<{name}{''.join(given)}>"
+    return Markup(start if name in VOID else f"{start}{joined(*content)}</{name}>")
+
+
+def joined(*content: Content) -> Markup:
+    """Return contents one behind another, escaped unless they are markup."""
+    return Markup("".join(each if isinstance(each, Markup) else _escaped(each) for each in content if each is not None))
+
+
+def _escaped(text: str) -> str:
+    return escape(_FORBIDDEN.sub("\ufffd", text), quote=True)

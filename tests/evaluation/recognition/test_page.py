@@ -1,0 +1,129 @@
+"""The page: whole by itself, readable in both themes, without scripts, and safe whatever is in the transcripts."""
+
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from sonant.evaluation.recognition import Utterance, evaluate_recognition, recognition_page
+from sonant.evaluation.recognition.html import Markup, joined, tag
+from sonant.evaluation.recognition.style import STYLE
+
+EVIL = """<script>alert(1)</script> " onerror='alert(2)' </style><img src=x> &lt; \x00\x1b"""
+VOID = {"meta", "br", "img"}
+
+
+class Reader(HTMLParser):
+    """Collect the elements of a page, with their attributes; each must be closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.elements]
+
+
+def page_of(text: str, *, systems: tuple[str, ...] = ("x", "y"), **how) -> str:
+    utterances = [
+        Utterance(
+            name=f"{i} {text}", reference=f"a b {text}", seconds=i + 1.0, speaker=f"s{i} {text}", fields={text: text}
+        )
+        for i in range(3)
+    ]
+    texts = [[f"a c {text}", f"{text} b", ""], ["a b", "b", text]]
+    report = evaluate_recognition(
+        utterances, {f"{name}{text}": each for name, each in zip(systems, texts, strict=False)}, settings={text: text}
+    )
+    return recognition_page(report, **how)
+
+
+@pytest.mark.parametrize("systems", [("x",), ("x", "y")])
+def test_transcripts_cannot_add_elements(systems: tuple[str, ...]) -> None:
+    plain, evil = (
+        Reader(page_of("word", systems=systems)),
+        Reader(page_of(EVIL, systems=systems)),
+    )
+    assert not evil.open
+    assert not {"script", "img", "iframe", "object", "link", "form"} & set(evil.names())
+    assert set(evil.names()) == set(plain.names())
+    known = {"href", "src", "class", "id", "style", "tabindex", "role", "scope", "dir", "lang", "name", "content",
+             "charset", "http-equiv", "aria-label", "aria-hidden", "controls", "preload"}  # fmt: skip
+    assert {name for _, attributes in evil.elements for name in attributes} <= known
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    page = page_of("word", clips={0: "data:audio/mpeg;base64,AAAA"})
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "url(" not in page
+    addresses = [value for _, each in Reader(page).elements for key, value in each.items() if key in ("src", "href")]
+    assert all(address.startswith(("#", "data:audio/")) for address in addresses)
+    assert "default-src 'none'; style-src 'unsafe-inline'; media-src data:" in page.replace("&#x27;", "'")
+
+
+def test_it_can_be_read_without_seeing_it() -> None:
+    reader = Reader(page_of("word", clips={1: "data:audio/mpeg;base64,AAAA"}))
+    headings = [int(name[1]) for name in reader.names() if re.fullmatch("h[1-6]", name)]
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(headings))
+    ids = [each["id"] for _, each in reader.elements if "id" in each]
+    assert len(ids) == len(set(ids))
+    assert not [each for each in ids if " " in each]
+    assert {each["href"].removeprefix("#") for _, each in reader.elements if "href" in each} <= set(ids)
+    assert reader.names().count("table") == reader.names().count("caption")
+    for name, attributes in reader.elements:
+        if name == "th":
+            assert attributes["scope"] in ("row", "col")
+        if name == "audio":
+            assert attributes["aria-label"]
+        if attributes.get("class") == "scroll":
+            assert attributes["tabindex"] == "0", "scrolled by the keyboard"
+
+
+def luminance(color: str) -> float:
+    digits = color if len(color) == 6 else "".join(2 * each for each in color)
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_texts_have_contrast_in_both_themes() -> None:
+    """4.5 or more, as WCAG 2.2 AA asks."""
+    themes = [dict(re.findall(r"--([\w-]+): #(\w+)", theme)) for theme in re.findall(r":root \{([^}]*)\}", STYLE)]
+    assert len(themes) == 2
+    pairs = [("text", "ground"), ("text", "panel"), ("dim", "ground"), ("accent", "ground"), ("left", "left-ground"),
+             ("put", "put-ground")]  # fmt: skip
+    for theme in themes:
+        for text, ground in pairs:
+            darker, lighter = sorted(luminance(theme[name]) for name in (text, ground))
+            assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (text, ground)
+
+
+def test_markup_is_kept_and_text_escaped() -> None:
+    assert tag("p", "a<b", Markup("<i>c</i>"), None, title='"&', hidden=True, lang=None) == (
+        '<p title="&quot;&amp;" hidden>a&lt;b<i>c</i></p>'
+    )
+    assert joined("\udc80\x00<") == "\ufffd\ufffd&lt;"
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    utterances = [Utterance(name=str(i), reference="a", speaker=f"s{i}") for i in range(150)]
+    page = recognition_page(evaluate_recognition(utterances, {"x": ["b"] * 150}, resamples=10), worst=7)
+    assert "the 100 worst of 150; results.json has all" in page
+    assert page.count("<article>") == 7
+    right = recognition_page(evaluate_recognition(utterances, {"x": ["a"] * 150}, resamples=10))
+    assert "No recording has an error." in right
