@@ -126,6 +126,11 @@ def labeled_list(path: Path) -> None:
     path.write_text("path,emotion\n" + "".join(f"../{name}.wav,{label}\n" for name, label in EMOTIONS.items()))
 
 
+def transcribed_list(path: Path) -> None:
+    rows = (f"{name}.wav,Hello there.,{gender}\n" for name, gender in (("a", "f"), ("b", "m")))
+    path.write_text("path,text,gender\n" + "".join(rows))
+
+
 SERVED = Page(files={"models/my-recognizer": write_ctc, "models/my-classifier": write_classifier})
 
 PAGES = {
@@ -189,6 +194,10 @@ PAGES = {
             "unknown.wav": partial(speech, name="en-allison-welcome"),
             "meeting.wav": partial(speech, name="it-carlo-queue"),
         }
+    ),
+    "evaluation.md": Page(
+        files={"facebook/wav2vec2-base-960h": write_ctc, "test.csv": transcribed_list},
+        instead={'"test.jsonl"': '"test.csv"'},
     ),
     "training.md": Page(files={"calls/train.csv": labeled_list, "calls/dev.csv": labeled_list}, instead={"2_000": "2"}),
     "transcription.md": Page(files={"facebook/wav2vec2-base-960h": write_ctc, "facebook/mms-1b-all": write_mms}),
