@@ -47,7 +47,8 @@ from sonant.pretraining import (
     SelfDistillationConfig,
     UtteranceContrastConfig,
 )
-from sonant.pretraining.setups import ObjectiveConfig, StageInputs, setup_of
+from sonant.pretraining.objectives import ObjectiveConfig, setup_of
+from sonant.pretraining.stage_inputs import StageInputs
 from sonant.training import Linear, PartSettings, Training, train
 from sonant.training.log import Monitoring
 from sonant.training.probes import ProbeClips

@@ -14,7 +14,7 @@ from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.packed import Packed
 from sonant.models import VQWav2Vec, build
 from sonant.pretraining import CPC, CPCConfig, SpeechBatch
-from sonant.pretraining.cpc import future_logits
+from sonant.pretraining.step_heads import future_logits
 from tests.parity.recorded import Case, assert_gradients, assert_near, recording, sampled, save_argparse, save_hydra
 
 CASES = {f"{family}: {name}": case for family in ("wav2vec", "vq_wav2vec") for name, case in recording(family).items()}

@@ -26,7 +26,7 @@ from sonant.pretraining.flops import masked_share
 from sonant.pretraining.masked_contrast import MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokensConfig, TokenBatch
-from sonant.pretraining.setups import ObjectiveConfig, setup_of
+from sonant.pretraining.objectives import ObjectiveConfig, setup_of
 from sonant.pretraining.w2v_bert import W2vBERTObjectiveConfig
 from tests.shapes import TINY
 

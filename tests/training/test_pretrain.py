@@ -29,7 +29,7 @@ from sonant.pretraining import (
     UtteranceContrastConfig,
     W2vBERTObjectiveConfig,
 )
-from sonant.pretraining.setups import ObjectiveConfig
+from sonant.pretraining.objectives import ObjectiveConfig
 from sonant.training import Training, train
 from sonant.training.pretrain import is_finished, pretrain
 from sonant.training.run_folder import folder_of

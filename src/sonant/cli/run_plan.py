@@ -13,7 +13,7 @@ from sonant.audio.augment import Mixing
 from sonant.cli.console import make_console, plain_table, print_parts
 from sonant.models.families import family_of
 from sonant.pretraining import LayerTargets, MaskedPredictionConfig, ResidualLayerTargets
-from sonant.pretraining.setups import ObjectiveConfig
+from sonant.pretraining.objectives import ObjectiveConfig
 from sonant.recipes import PRETRAINING
 from sonant.recipes.cost import ASSUMPTIONS, StageCost, estimate, needs
 from sonant.training.runs import PretrainingRun, Stage

@@ -31,7 +31,7 @@ from sonant.pretraining import (
     MaskedPredictionConfig,
     MaskedTokensConfig,
 )
-from sonant.pretraining.setups import ObjectiveConfig
+from sonant.pretraining.objectives import ObjectiveConfig
 from sonant.recipes.sources import SettingSource
 from sonant.training import Training
 from sonant.training.runs import PretrainingRun, Stage

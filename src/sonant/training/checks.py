@@ -11,7 +11,7 @@ from sonant.errors import ConfigurationError, UnknownName, some_of
 from sonant.models import Backbone, BackboneConfig
 from sonant.models.devices import usable_devices
 from sonant.pretraining import LayerTargets, MaskedPredictionConfig
-from sonant.pretraining.setups import EXTRACTOR_START
+from sonant.pretraining.objectives import EXTRACTOR_START
 from sonant.pretraining.targets import given_codebook
 from sonant.training.compilation import encoders_to_compile
 from sonant.training.recomputation import blocks_of

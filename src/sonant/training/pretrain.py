@@ -14,7 +14,9 @@ from sonant.checkpoints import Head, load_backbone, load_checkpoint, make_backbo
 from sonant.data.settings import json_values
 from sonant.loss import Objective
 from sonant.models import Backbone
-from sonant.pretraining.setups import EXTRACTOR_START, Setup, StageInputs
+from sonant.pretraining.objective_setup import Setup
+from sonant.pretraining.objectives import EXTRACTOR_START
+from sonant.pretraining.stage_inputs import StageInputs
 from sonant.training.checks import check, check_finished, check_given, check_weights
 from sonant.training.curves import CurvesPicture
 from sonant.training.log import Monitoring

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sonant.audio import blocks
-from sonant.data import ManifestEntry, read_manifest
+from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
 from sonant.errors import AudioError, ConfigurationError, ManifestError, MeasurementError
 from sonant.evaluation.probes import cross_validate, folds_of
 from sonant.evaluation.vectors import Standardizer, speaker_eer
@@ -68,19 +68,13 @@ class ProbeClips:
         Raises:
             ManifestError: a row lacks the field, or a recording cannot be read.
         """
-        recordings = read_manifest(manifest)
-        missing = [recording.path.name for recording in recordings if not recording.fields.get(field)]
-        if missing:
-            raise ManifestError(
-                f"{len(missing)} of the {len(recordings)} recordings of {manifest} have no {field!r}, which the probe "
-                f"is about; the first is {missing[0]}. Add it, or take them out of the list."
-            )
         begin = partial(_beginning, sampling_rate=sampling_rate, num_samples=round(max_seconds * sampling_rate))
         try:
+            recordings = check_labels(read_manifest(manifest), needs=LabelNeeds(column=field)).train
             with ThreadPoolExecutor() as pool:
                 waveforms = list(pool.map(begin, recordings))
-        except AudioError as error:
-            raise ManifestError(f"A recording of the probe {manifest} cannot be read: {error}") from error
+        except (AudioError, ManifestError) as error:
+            raise ManifestError(f"The probe {manifest} cannot be used. {error}") from error
         named = {
             name: [str(recording.fields.get(name) or "") for recording in recordings] for name in ("label", "speaker")
         }

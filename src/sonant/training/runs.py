@@ -7,7 +7,8 @@ from sonant.audio.augment import Mixing
 from sonant.errors import ConfigurationError
 from sonant.models import BackboneConfig
 from sonant.pretraining.batches import Batching
-from sonant.pretraining.setups import ObjectiveConfig, Setup, setup_of
+from sonant.pretraining.objective_setup import Setup
+from sonant.pretraining.objectives import ObjectiveConfig, setup_of
 from sonant.training.probes import ProbeSettings
 from sonant.training.settings import Training
 from sonant.training.trackers import TrackerName, installed_trackers

@@ -5,7 +5,7 @@ import pytest
 from sonant.errors import ConfigurationError
 from sonant.models import BackboneConfig, W2vBERT2Config, WavLMConfig
 from sonant.pretraining import LayerTargets, MaskedPredictionConfig
-from sonant.pretraining.setups import setup_of
+from sonant.pretraining.objectives import setup_of
 
 ON_MEL, ON_WAVEFORMS = W2vBERT2Config(), WavLMConfig()
 OBJECTIVE = MaskedPredictionConfig(targets=LayerTargets(layer=9))

@@ -1,30 +1,25 @@
 """Table of objectives: the models each can train, how its parts are made, and what it needs before it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from sonant.audio.augment import Mixing, Waveforms
-from sonant.data import WaveformStore
 from sonant.data.settings import described, differences
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.loss import Objective
 from sonant.models import Backbone, BackboneConfig, MaskableBackbone, W2vBERT2, WaveformConvNet, WaveformTransformer
-from sonant.models import build as build_backbone
 from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig, on_tokenizer
-from sonant.models.families import family_of
 from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining import flops
-from sonant.pretraining.batches import Batching, SpeechBatches
+from sonant.pretraining.batches import SpeechBatches
 from sonant.pretraining.cpc import CPC, CPCConfig
 from sonant.pretraining.file_targets import FileTargets, import_labels
 from sonant.pretraining.kmeans import KMeans
 from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokens, MaskedTokensConfig, TokenBatches, make_codes
+from sonant.pretraining.objective_setup import Setup
 from sonant.pretraining.self_distillation import SelfDistillation, SelfDistillationConfig
 from sonant.pretraining.spectrum_regression import SpectrumRegression
+from sonant.pretraining.stage_inputs import StageInputs
 from sonant.pretraining.targets import LayerTargets, ResidualLayerTargets, make_targets
 from sonant.pretraining.w2v_bert import W2vBERTObjective, W2vBERTObjectiveConfig
 
@@ -38,113 +33,8 @@ ObjectiveConfig = (
 )
 
 
-@dataclass(frozen=True)
-class StageInputs:
-    """Inputs of a stage of training.
-
-    Attributes:
-        waveforms: the corpus.
-        noises, impulse_responses: for mixing and reverberation.
-        folder: of the stage; targets are written there.
-        previous: model of the stage before, or the teacher.
-        recordings: numbers of the recordings to use; None for all.
-        device: on which targets are computed.
-        seed: of batches, masks and clusters.
-        rank, world: number of this process, and number of processes.
-    """
-
-    waveforms: WaveformStore
-    noises: Waveforms
-    impulse_responses: Waveforms
-    batching: Batching
-    mixing: Mixing
-    folder: Path
-    previous: Backbone | None
-    recordings: Sequence[int] | None = None
-    device: str = "cpu"
-    seed: int = 0
-    rank: int = 0
-    world: int = 1
-
-    def speech_batches(self, backbone: Backbone, **more: Any) -> SpeechBatches:
-        """Make batches of speech for a model; `more` goes to `SpeechBatches`."""
-        return SpeechBatches(
-            self.waveforms,
-            backbone,
-            batching=self.batching,
-            mixing=self.mixing,
-            noises=self.noises,
-            impulse_responses=self.impulse_responses,
-            recordings=self.recordings,
-            seed=self.seed,
-            rank=self.rank,
-            world=self.world,
-            **more,
-        )
-
-
-@dataclass(frozen=True)
-class Setup:
-    """Row of an objective.
-
-    Attributes:
-        title: of the objective, in messages.
-        trains: class of the models that it can train.
-        families: names of those models, in messages.
-        build: make the objective, from model and settings.
-        batches: make its batches, from settings, model and inputs of the stage.
-        flops: count its operations on one batch, as in `pretraining/flops.py`.
-        needs: describe the previous model that the settings need; "" for none.
-        check: raise if targets cannot come from the previous model; arguments are settings, name of the stage,
-            configurations of the previous model and of the one to train.
-        complete: fill in settings that depend on files.
-        fresh: make a model with fresh weights.
-        layers: numbers of the hidden states that the settings name, of the model to train.
-        has_teacher: True if a copy of the model behind its extractor runs forward in each step.
-        runs_extractor: False if training steps start from precomputed codes.
-    """
-
-    title: str
-    trains: type[Backbone]
-    families: str
-    build: Callable[[Any, Any], Objective]
-    batches: Callable[[Any, Any, StageInputs], Any]
-    flops: Callable[[Any, Any, int, int], int]
-    needs: Callable[[Any], str] = lambda _: ""
-    check: Callable[[Any, str, BackboneConfig, BackboneConfig], None] = lambda *_: None
-    complete: Callable[[Any], Any] = lambda config: config
-    fresh: Callable[[Any, StageInputs], Backbone] = lambda config, _: build_backbone(config)
-    layers: Callable[[Any], Collection[int]] = lambda _: ()
-    has_teacher: bool = False
-    runs_extractor: bool = True
-
-    def expect(self, backbone: Backbone) -> None:
-        """Raise ConfigurationError for a model that the objective cannot train."""
-        if not isinstance(backbone, self.trains):
-            raise ConfigurationError(
-                f"{self.title} works on {self.families}; the run's model is a {type(backbone).__name__}. Choose "
-                "another objective, or another model."
-            )
-
-    def training_flops(self, objective: Any, model: BackboneConfig, clips: Mapping[int, float], masked: int) -> float:
-        """Count the operations of a batch forward and backward, which costs twice as much.
-
-        Args:
-            objective: its settings.
-            clips: number of clips of each length in samples.
-            masked: number of masked frames.
-        """
-        forward, teacher, frames = 0.0, 0.0, 0.0
-        for samples, number in clips.items():
-            counted = family_of(model).shape.flops(model, samples)
-            forward += number * (counted.total if self.runs_extractor else counted.context)
-            teacher += number * counted.context * self.has_teacher
-            frames += number * max(0, (samples - model.receptive_field) // model.stride + 1)
-        return 3 * (forward + self.flops(objective, model, round(frames), masked)) + teacher
-
-
 def setup_of(config: ObjectiveConfig) -> Setup:
-    """Row of an objective."""
+    """Return the setup of an objective."""
     return SETUPS[type(config)]
 
 
