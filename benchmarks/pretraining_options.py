@@ -55,7 +55,7 @@ from sonant.training.probes import ProbeClips
 
 TEACHER = "sonant/wavlm-tiny"
 EXTRACTOR = "backbone.extractor"
-TIMED = 12  # steps of each run
+TIMED = 20  # steps of each run
 MODELS = {
     "small": replace(
         TINY, conv_channels=(32,) + (64,) * 6, position_kernel=32, dim=128, num_layers=6, feed_forward_dim=512
@@ -193,7 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder_of(options.out, name).mkdir(parents=True, exist_ok=True)
         steps[name] = once(folder_of(options.out, name) / "steps.json", lambda name=name: steps_of(bench, name))
     for name in names:
-        carry_out(bench, bench.runs[name], steps[name]["steps"], folder_of(options.out, name))
+        if not is_done(folder := folder_of(options.out, name), steps[name]):
+            carry_out(bench, bench.runs[name], steps[name]["steps"], folder)
         write(options.out, bench.runs)
 
 
@@ -238,13 +239,15 @@ def steps_of(bench: Bench, name: str) -> dict[str, float]:
             "seconds_a_step": seconds,
             "extractor_share": extractor_seconds(bench, option) / seconds,
         }
+    plain = json.loads((bench.out / "plain" / "steps.json").read_text())["steps"]
+    if replace(option, seed=0) == bench.runs["plain"]:
+        return {"steps": plain, "ratio": 1.0}
     runs = {"plain": bench.runs["plain"], "option": option}
     if option.frozen_share:
         runs["frozen"] = option
     seconds = step_seconds(bench, runs)
     share = option.frozen_share
     ratio = ((1 - share) * seconds["option"] + share * seconds.get("frozen", 0.0)) / seconds["plain"]
-    plain = json.loads((bench.out / "plain" / "steps.json").read_text())["steps"]
     return {"steps": whole(plain / ratio, bench.probes), "ratio": ratio}
 
 
@@ -301,22 +304,24 @@ def carry_out(bench: Bench, option: Option, steps: int, folder: Path) -> None:
         schedule=Linear(warmup=0.08),
         clip_norm=1.0,
         log_every=max(1, every // 5),
-        save_every=every,
+        save_every=max(1, every // 5),
         parts=parts,
     )
     file = folder / "process_seconds.json"
     spent = json.loads(file.read_text()) if file.exists() else 0.0
-    began = time.process_time()
+    probing, began = 0.0, time.process_time()
 
     def probe() -> dict[str, float]:
-        nonlocal began
+        nonlocal probing
         before = time.process_time()
         measures = bench.probe(backbone)
-        file.write_text(json.dumps(spent + before - began))
-        began += time.process_time() - before
+        probing += time.process_time() - before
         return measures
 
-    train(objective, batches, training, folder, monitoring=Monitoring(probe=probe, probe_every=every))
+    try:
+        train(objective, batches, training, folder, monitoring=Monitoring(probe=probe, probe_every=every))
+    finally:
+        file.write_text(json.dumps(spent + time.process_time() - began - probing))
 
 
 def once(path: Path, make: Any) -> Any:
@@ -340,7 +345,7 @@ def write(out: Path, names: Sequence[str] | Mapping[str, Any]) -> None:
         if not (folder / "steps.json").exists():
             continue
         steps, reports = json.loads((folder / "steps.json").read_text()), probes_of(folder)
-        if reports and reports[-1]["step"] == steps["steps"]:
+        if is_done(folder, steps):
             seconds = f"{json.loads((folder / 'process_seconds.json').read_text()):.0f}"
             cells = [cell(reports, measure, best) for measure, best in (("keywords", max), ("voices", min))]
         else:
@@ -357,6 +362,11 @@ def probes_of(folder: Path) -> list[dict[str, float]]:
     file = folder / "metrics.jsonl"
     reports = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     return [report for report in reports if any(key.startswith("probe_") for key in report)]
+
+
+def is_done(folder: Path, steps: Mapping[str, float]) -> bool:
+    """Return True if the last step of a run was probed."""
+    return any(report["step"] == steps["steps"] for report in probes_of(folder))
 
 
 def cell(reports: Sequence[Mapping[str, float]], measure: str, best: Any) -> str:
