@@ -155,6 +155,12 @@ class WaveformStore:
         return samples / np.float32(32768) if self._samples.dtype == np.int16 else samples
 
 
+def corpus_hash(recordings: Sequence[ManifestEntry], sampling_rate: int) -> str:
+    """Return a short hash of a list of recordings, and of sizes and modification times of their files."""
+    listed = [[recording.identity, _state_of(recording)] for recording in recordings]
+    return sha256(json.dumps([sampling_rate, listed]).encode()).hexdigest()[:16]
+
+
 def _decode(recording: ManifestEntry, sampling_rate: int, sample_type: SampleType) -> Samples | AudioError:
     try:
         waveform = audio.read(recording.audio, sampling_rate=sampling_rate, **recording.part)

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,7 +98,10 @@ def held_folder(folder: Path) -> Iterator[None]:
         except SonantError as error:
             trained = isinstance(error, DivergedError) or any(folder.rglob("state.pt"))
             if is_new and not trained:
-                shutil.rmtree(missing[-1])
+                shutil.rmtree(folder)
+                for parent in missing[1:]:
+                    with suppress(OSError):  # another run has begun there
+                        parent.rmdir()
             raise
 
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from sonant.data import ManifestEntry, WaveformStore
+from sonant.data.lock import output_lock
 from sonant.errors import ManifestError, SonantWarning, some_of, warn
 from sonant.models import Backbone
 from sonant.training.tasks.task import Task
@@ -34,17 +35,20 @@ class LabeledRecordings:
         folder: Path,
         task: Task,
         *,
+        name: str,
         backbone: Backbone,
         max_seconds: float,
     ) -> "LabeledRecordings":
-        """Decode recordings into a folder; a warning tells which cannot be used, and why.
+        """Decode recordings into a folder, once for all runs; a warning tells which cannot be used, and why.
 
         Args:
             given: normalized label of each.
+            name: of the set, for messages.
 
         Raises ManifestError: none can be used.
         """
-        waveforms = WaveformStore.build(entries, folder, sampling_rate=backbone.sampling_rate)
+        with output_lock(folder, is_folder=True, wait=True):
+            waveforms = WaveformStore.build(entries, folder, sampling_rate=backbone.sampling_rate)
         labels = [given[row] for row in waveforms.rows.tolist()]
         problems, used = list(waveforms.skipped.items()), []
         for number, (path, length) in enumerate(zip(waveforms.paths, waveforms.lengths.tolist(), strict=True)):
@@ -57,7 +61,7 @@ class LabeledRecordings:
             else:
                 used.append(number)
         if problems:
-            why = f"{len(problems)} of the {len(entries)} recordings of {folder.name} cannot be used"
+            why = f"{len(problems)} of the {len(entries)} recordings of {name} cannot be used"
             names = some_of([Path(path).name for path, _ in problems], 5)
             if not used:
                 raise ManifestError(f"{why}, which leaves none: {names}. Of the first: {problems[0][1]}.")

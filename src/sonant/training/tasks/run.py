@@ -33,7 +33,8 @@ from sonant.training.validation import load_best
 def train_task(run: TaskRun) -> Path:
     """Start or resume a run, and return the folder of the trained model; the processes of torchrun do it together.
 
-    `output/name` gets `run.json`, the decoded `waveforms`, state, metrics, and finally `model`, in the layout of
+    `output/waveforms` gets the decoded recordings, which other runs there use as well, and `output/name` `run.json`,
+    state, metrics, and finally `model`, in the layout of
     transformers where that has a class for the head, or of peft if adapters are kept apart.
 
     Raises:

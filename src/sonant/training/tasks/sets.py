@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from sonant.checkpoints import Checkpoint
 from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
-from sonant.data.settings import json_values, write_or_check_settings
+from sonant.data.settings import json_values, read_settings, write_or_check_settings
+from sonant.data.waveforms import corpus_hash
 from sonant.errors import SonantWarning, some_of, warn
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
 from sonant.training.ranks import world
 from sonant.training.run_folder import held_folder
+from sonant.training.runs import WAVEFORMS
 from sonant.training.state import MAY_DIFFER
 from sonant.training.tasks.recordings import LabeledRecordings
 from sonant.training.tasks.settings import TaskRun
@@ -29,6 +32,7 @@ FREE = (
     "dev",
     "model",
     "trackers",
+    "waveforms.*",
     *(f"training.{name}" for name in MAY_DIFFER),
 )
 
@@ -67,12 +71,20 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     if checked.report:
         warn(checked.report, SonantWarning)
 
+    both = {"train": checked.train} | ({"dev": checked.dev} if run.dev else {})
+    known_folders = read_settings(run.folder / "run.json").get(WAVEFORMS, {}) if begun else {}
+    keys = {
+        name: known_folders.get(name) or corpus_hash(entries, backbone.sampling_rate) for name, entries in both.items()
+    }
+    folders = {name: _waveform_folder(run, name, key) for name, key in keys.items()}
+
     def read(entries: Sequence[ManifestEntry], name: str) -> LabeledRecordings:
         return LabeledRecordings.read(
             entries,
             list(map(needs.label, entries)),
-            run.folder / "waveforms" / name,
+            folders[name],
             task,
+            name=name,
             backbone=backbone,
             max_seconds=run.batching.max_seconds,
         )
@@ -99,6 +111,16 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     }
     if run.uses_cache:
         made_of["states"] = "cached"
-    settings = json_values(run) | {"processes": world(), "made_of": made_of}
+    settings = json_values(run) | {"processes": world(), "made_of": made_of, WAVEFORMS: keys}
     write_or_check_settings(run.folder / "run.json", settings, has_results=begun, may_differ=FREE)
     return sets
+
+
+def _waveform_folder(run: TaskRun, name: str, key: str) -> Path:
+    """Return the folder of decoded recordings: one for all runs in `output` that are trained on the same ones.
+
+    A run that has begun keeps its own, in the place of earlier versions or under the key in its settings, though files
+    of recordings may be gone by now.
+    """
+    own = run.folder / WAVEFORMS / name
+    return own if own.is_dir() else Path(run.output).expanduser() / WAVEFORMS / key
