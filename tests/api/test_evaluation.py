@@ -109,6 +109,9 @@ def test_what_is_missing_is_said(manifest: Path, tmp_path: Path, recognizer: son
         sonant.evaluate_asr(manifest, some, normalize="title")
     with pytest.raises(ConfigurationError, match="is a file; expected a folder"):
         sonant.evaluate_asr(manifest, some, output=manifest)
+    earlier = hypotheses(tmp_path / "transcripts.jsonl", "{")
+    with pytest.raises(ConfigurationError, match="would be written too"):
+        sonant.evaluate_asr(manifest, recognizer, against=earlier, output=tmp_path)
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"path": "none.wav", "text": "a"}\n')
     with pytest.raises(ManifestError, match=r"None of the 1 recordings can be used. The first: .*none.wav"):

@@ -85,8 +85,9 @@ def evaluate_asr(
     """
     normalize_text("", normalize)
     folder = None if output is None else as_path(output, "the output")
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise ConfigurationError(f"The output {str(folder)!r} is a file; expected a folder.")
+    systems = [model] if against is None else [model, against]
+    if folder is not None:
+        _check_output(folder, data, systems)
     entries = read_manifest(as_path(data, "the data"))
     _check_fields(entries, label, by)
     failures: Failures = {
@@ -95,7 +96,7 @@ def evaluate_asr(
         if _text(entry.fields.get(label)) is None
     }
     texts: dict[str, list[str | None]] = {}
-    for number, system in enumerate([model] if against is None else [model, against]):
+    for number, system in enumerate(systems):
         name, found = _texts_of(system, entries, failures, options)
         texts[name if name not in texts else f"{name} (2)"] = found
         if folder is not None and not _is_file(system):
@@ -143,6 +144,18 @@ def evaluate_asr(
     if errors:
         _write(folder / ERRORS, "".join(as_json(row) + "\n" for row in errors))
     return RecognitionEvaluation(report=report, failures=messages, page=folder / PAGE)
+
+
+def _check_output(folder: Path, data: str | PathLike[str], systems: Sequence[System]) -> None:
+    """Raise ConfigurationError if the output is no folder, or a file in it that is read would be written."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"The output {str(folder)!r} is a file; expected a folder.")
+    written = [PAGE, RESULTS, ERRORS]
+    written += [name for name, system in zip(TRANSCRIPTS, systems, strict=False) if not _is_file(system)]
+    read = [Path(data), *(Path(each) for each in systems if not isinstance(each, SpeechEncoder) and _is_file(each))]
+    for path in (folder / name for name in written):
+        if path.exists() and any(each.exists() and each.samefile(path) for each in read):
+            raise ConfigurationError(f"{path} is read, and would be written too. Name another output.")
 
 
 def _is_file(system: System) -> bool:

@@ -38,6 +38,12 @@ def test_totals_and_groups() -> None:
     assert (silent.rate, silent.low, silent.errors) == (None, None, 2)
 
 
+def test_a_field_may_be_called_like_a_group_of_ours() -> None:
+    utterances = [Utterance(name=each, reference="a", seconds=1, fields={"length": each}) for each in ("long", "short")]
+    (system,) = evaluate_recognition(utterances, {"x": ["a", "b"]}).systems
+    assert list(system.groups["length"]) == ["long", "short"]
+
+
 def test_confusions_and_the_worst() -> None:
     report = report_of(FIRST, SECOND)
     found = report.systems[1].confusions

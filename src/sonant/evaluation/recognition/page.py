@@ -137,7 +137,7 @@ def _comparison(report: RecognitionReport) -> Markup:
         [
             TITLES[metric],
             joined(
-                tag("span", f"{_percent(found.difference, sign='+')} %", class_="rate"),
+                tag("span", _percent(found.difference, sign="+"), class_="rate"),
                 tag("span", f" [{_percent(found.low, sign='+')}, {_percent(found.high, sign='+')}]", class_="interval"),
             ),
             f"{found.p_value:.2g}" if found.p_value >= 0.0001 else "< 0.0001",
@@ -146,7 +146,7 @@ def _comparison(report: RecognitionReport) -> Markup:
         for metric, found in report.comparison.items()
     ]
     metric, found = next(iter(report.comparison.items()))
-    heads = ["", "Difference, in points", "p value", "Probability of improvement"]
+    heads = ["", "Difference, percentage points", "p value", "Probability of improvement"]
     resampled = report.compared_by
     few = resampled == "recordings" and (report.speakers or 0) > 1
     why = f" {report.speakers} speakers are too few to be exchanged instead." if few else ""

@@ -239,7 +239,8 @@ def _groups(utterances: Sequence[Utterance]) -> dict[str, dict[str, list[int]]]:
         members: dict[str, list[int]] = {}
         for number, value in enumerate(values):
             members.setdefault(value or NO_VALUE, []).append(number)
-        order = [*(_length(start) for start in LENGTHS), NO_VALUE] if name == "length" else sorted(members)
+        lengths = [*map(_length, LENGTHS), NO_VALUE]
+        order = lengths if name == "length" and name not in fields else sorted(members)
         groups[name] = {value: members[value] for value in order if value in members}
     return groups
 

@@ -7,10 +7,11 @@ STYLE = """
   --panel: #1d2226; --accent: #86bdf2; --left: #ffb9b9; --left-ground: #4a1f1f;
   --put: #a9e8b8; --put-ground: #17391f; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--text); font: 1rem/1.5 system-ui, sans-serif; }
+body { margin: 0; background: var(--ground); color: var(--text); font: 1rem/1.5 system-ui, sans-serif;
+  overflow-wrap: anywhere; }
 header, main, footer { max-width: 70rem; margin: 0 auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem; } h3 { font-size: 1rem; margin: 0; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 1.5rem 0 .5rem; }
+h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem; } h3 { font-size: 1rem; margin: 0; }
 p { margin: .4rem 0; max-width: 48rem; } .dim, footer { color: var(--dim); font-size: .9rem; }
 a { color: var(--accent); } nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1rem; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -28,16 +29,17 @@ th[scope=row] { overflow-wrap: break-word; max-width: 22rem; }
 .bar b { position: absolute; top: -.1rem; width: .18rem; height: .7rem; background: var(--accent); }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 0 1rem;
   align-items: start; }
+.columns th:first-child { min-width: 6rem; } .columns th, .columns td { padding: .35rem .5rem; }
 article { border: 1px solid var(--line); border-radius: .4rem; padding: .75rem; margin: .75rem 0; }
 audio { width: 100%; max-width: 28rem; margin: .5rem 0; display: block; }
 .system { font-size: .9rem; color: var(--dim); margin-top: .5rem; }
-.alignment { font-size: 1.05rem; line-height: 1.9; max-width: none; overflow-wrap: anywhere; }
+.alignment { font-size: 1.05rem; line-height: 1.9; max-width: none; }
 del, ins { padding: .05em .2em; border-radius: .2rem; }
 del { color: var(--left); background: var(--left-ground); text-decoration: line-through; }
 ins { color: var(--put); background: var(--put-ground); text-decoration: underline; }
 del + ins { margin-left: .1em; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
-dd { margin: 0; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .2rem 1rem; }
+dd { margin: 0; }
 @media (max-width: 40rem) { .bar { display: none; } th, td { padding: .35rem .5rem; } }
 @media print { nav, audio, .skip { display: none; } }
 """
