@@ -52,6 +52,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "PretrainingRun": {"held_out_share": 0.0, "processes": 1, "initial_model": ""},
     "SpanMasking": {"equal": False},
     "TaskRun": {
+        "adapter": "",
         "cache": "",
         "cache_dtype": "float32",
         "lora": {

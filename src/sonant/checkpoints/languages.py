@@ -12,13 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sonant.checkpoints.checkpoint import Checkpoint, Head, differing
 from sonant.checkpoints.files import read_json
 from sonant.checkpoints.folder import ADAPTER
 from sonant.checkpoints.hf_config import head_metadata
 from sonant.checkpoints.language_adapter import LanguageAdapter, layers_of, read_adapter, write_adapter
-from sonant.checkpoints.language_codes import meant_by
-from sonant.checkpoints.tokenizer_files import VOCABULARY, read_tokenizer
+from sonant.checkpoints.language_codes import ISO_639_3, meant_by
+from sonant.checkpoints.tokenizer_files import SETTINGS, TARGET, TOKENIZER_FILES, VOCABULARY, read_tokenizer
 from sonant.errors import CheckpointUnavailable, ConfigurationError, ModelWarning, UnknownName, warn
 from sonant.models.waveform_transformer import WaveformTransformerConfig
 
@@ -87,6 +89,19 @@ class Languages:
             raise self._unknown(language, meant=names)
         return names[0]
 
+    def named(self, language: str) -> str:
+        """Return the known name of a language, as `name_of`, or the name of a new one.
+
+        Raises:
+            ConfigurationError: the name cannot be part of that of a file.
+            UnknownName: a two-letter code of several languages or of none.
+        """
+        if language in ISO_639_3 or meant_by(language, self.known):
+            return self.name_of(language)
+        if Path(language).name != language:
+            raise ConfigurationError(f"The language {language!r} was given; expected a name such as 'fra'.")
+        return language
+
     def keep(self, adapter: LanguageAdapter) -> None:
         """Make `read` return this adapter in future, if it differs from its file: it may have been trained."""
         if self._file_here(adapter.language) is None or self._differs(adapter):
@@ -109,6 +124,14 @@ class Languages:
                 f"does. If transcripts are wrong, load it with language={adapter.language!r}, which takes the file.",
                 ModelWarning,
             )
+
+    def metadata(self, language: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a head's metadata in which its vocabulary is one of those in vocab.json, by language."""
+        files = {name: read_json(self._folder / name) for name in TOKENIZER_FILES if (self._folder / name).is_file()}
+        tokens = {token: number for number, token in enumerate(metadata["vocabulary"]) if token}
+        files[VOCABULARY] = files.get(VOCABULARY, {}) | {language: tokens}
+        files[SETTINGS] = files.get(SETTINGS, {}) | {TARGET: language}
+        return {**metadata, "language": language, "tokenizer": files[SETTINGS], "tokenizer_files": files}
 
     def write(self, folder: Path, current: LanguageAdapter | None) -> None:
         """Write the local adapters into another folder, `current` and kept ones with their present weights.
@@ -197,6 +220,30 @@ def in_language(checkpoint: Checkpoint, languages: Languages, language: str | No
     adapter, state = languages.read(language), dict(checkpoint.backbone_state)
     state |= {name: tensor.to(state[name].dtype) for name, tensor in adapter.layers.items()}
     return replace(checkpoint, backbone_state=state, heads=checkpoint.heads | {"ctc": adapter.head})
+
+
+def starting_in(checkpoint: Checkpoint, language: str, source: object, *, seed: int) -> Checkpoint:
+    """Return a checkpoint with the adapter of a language, or with a new one, and without a CTC head, if it has none.
+
+    A new adapter has weights from a normal distribution of standard deviation 0.02, as in transformers.
+
+    Raises:
+        ConfigurationError: the model has no adapters by language, or the name is none.
+        UnknownName: a two-letter code of several languages or of none.
+    """
+    languages = checkpoint.languages
+    if languages is None:
+        refuse_language(language, source)
+        return checkpoint
+    language = languages.named(language)
+    if language in languages.known:
+        return in_language(checkpoint, languages, language)
+    draw, state = torch.Generator().manual_seed(seed), dict(checkpoint.backbone_state)
+    for name, tensor in layers_of(state).items():
+        fresh = torch.ones_like(tensor) if name.endswith("norm.weight") else torch.zeros_like(tensor)
+        state[name] = fresh.normal_(0.0, 0.02, generator=draw) if tensor.ndim > 1 else fresh
+    heads = {kind: head for kind, head in checkpoint.heads.items() if kind != "ctc"}
+    return replace(checkpoint, backbone_state=state, heads=heads)
 
 
 def adapter_of(checkpoint: Checkpoint) -> LanguageAdapter | None:

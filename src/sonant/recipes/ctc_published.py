@@ -1,4 +1,4 @@
-"""Published recipes of recognition by CTC, for wav2vec 2.0, HuBERT, WavLM and omniASR.
+"""Published recipes of recognition by CTC, for wav2vec 2.0, HuBERT, WavLM, omniASR and MMS.
 
 The runs of fairseq differ in the amount of labeled speech, and in base and large models ("vox" in fairseq). HuBERT has
 one of its own; its authors and those of WavLM chose rates and steps for other amounts without publishing them, so that
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sonant.recipes.sources import TASK_SETTINGS, SettingSource, Sources
-from sonant.training import PartSettings, Training, TriStage
+from sonant.training import Linear, PartSettings, Training, TriStage
 from sonant.training.tasks import Augmentation, CTCTask, DropoutRates, LabeledBatching, TaskRun
 
 UNCLIPPED = 1e9
@@ -103,6 +103,28 @@ def _omniasr(name: str, *, steps: int, task: CTCTask) -> TaskRun:
     )
 
 
+def _mms_adapter(name: str) -> TaskRun:
+    """Return the run of one language, which adapter=LANGUAGE names; without it the head alone is trained."""
+    return TaskRun(
+        name=name,
+        task=CTCTask(normalize="lower"),
+        label="text",
+        layer="last",
+        frozen="backbone",
+        batching=LabeledBatching(batch_seconds=160.0, max_seconds=MAX_SECONDS),
+        training=Training(
+            steps=2_000,
+            lr=1e-3,
+            schedule=Linear(warmup=0.05),
+            eps=1e-8,
+            weight_decay=0.0,
+            clip_norm=1.0,
+            save_every=200,
+            validate_every=200,
+        ),
+    )
+
+
 def recipe(name: str) -> TaskRun:
     """Return a published run by name; needs model=MODEL and data=MANIFEST."""
     match name:
@@ -110,6 +132,8 @@ def recipe(name: str) -> TaskRun:
             return _omniasr(name, steps=5_000, task=CTCTask(vocabulary="checkpoint"))
         case "ctc_omniasr_encoder":
             return _omniasr(name, steps=30_000, task=CTCTask())
+        case "ctc_mms_adapter":
+            return _mms_adapter(name)
     return _fairseq(name)
 
 
@@ -117,6 +141,8 @@ def sources(name: str) -> Sources:
     """Return the sources of a run, as `sonant.recipes.sources.sources_of` does."""
     if name.startswith("ctc_omniasr"):
         return OMNIASR
+    if name == "ctc_mms_adapter":
+        return MMS
     return HUBERT if name == "ctc_hubert_10h" else _wav2vec2(name)
 
 
@@ -174,4 +200,17 @@ OMNIASR: Mapping[str, SettingSource] = dict.fromkeys(TASK_SETTINGS, SettingSourc
     "training.decay_vectors": SettingSource("ours", "no effect without weight decay"),
     "training.clip_norm": SettingSource("ours", "none"),
     "training.grad_accumulation": SettingSource("ours", "one GPU; the number of the authors was not found"),
+}
+MMS: Mapping[str, SettingSource] = dict.fromkeys(
+    TASK_SETTINGS, SettingSource("ours", "for minutes to hours of speech of one language")
+) | {
+    "frozen": SettingSource("recalled", "arXiv 2305.13516: adapter and output layer of a language alone"),
+    "training.steps": SettingSource("recalled", "arXiv 2305.13516: 2,000 updates for the adapters of a language"),
+    "training.lr": SettingSource("reported", "model cards of adapters trained by transformers' example: 1e-3"),
+    "training.schedule": SettingSource(
+        "reported", "model cards of adapters trained by transformers' example: 100 steps of warm-up, linear decay"
+    ),
+    "batching.batch_seconds": SettingSource(
+        "inferred", "batches of 32 recordings, reported in such model cards, of 5 s"
+    ),
 }

@@ -63,7 +63,14 @@ def test_merged_adapters_compute_the_same(config: BackboneConfig) -> None:
 def test_adapters_and_head_alone_learn() -> None:
     backbone = build(WavLMConfig(**TINY))
     objective = TaskObjective(
-        backbone, UtteranceTask(), ("a", "b"), weighted=True, frozen="nothing", masks=False, lora=LoRA(rank=2)
+        backbone,
+        UtteranceTask(),
+        ("a", "b"),
+        weighted=True,
+        frozen="nothing",
+        adapter=False,
+        masks=False,
+        lora=LoRA(rank=2),
     )
     trained = {name for name, each in objective.named_parameters() if each.requires_grad}
     assert trained == set(objective.state_dict())

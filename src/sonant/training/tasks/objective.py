@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from sonant.checkpoints.language_adapter import layers_of
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.loss import Loss, Objective
@@ -22,6 +23,7 @@ class TaskObjective(Objective):
     """Loss of a task on labeled speech.
 
     Attributes:
+        trained_parts: ends of the names of the backbone's trained tensors, if most are not trained.
         read_states: states of the backbone that the head reads, as `Backbone.forward` takes them.
 
     Args:
@@ -31,6 +33,7 @@ class TaskObjective(Objective):
         classes: of the head's outputs.
         weighted: read a sum of all states with learned weights; False: the last state alone.
         frozen: part that is not trained; it has no effect with adapters, which are trained in place of all weights.
+        adapter: train the adapter of the model's language, and no other weights of the model.
         lora: adapters, which are added to the model in place.
         masks: batches have masks.
 
@@ -47,6 +50,7 @@ class TaskObjective(Objective):
         *,
         weighted: bool,
         frozen: Frozen,
+        adapter: bool,
         masks: bool,
         lora: LoRA,
     ) -> None:
@@ -67,7 +71,8 @@ class TaskObjective(Objective):
                 "augmentation.channel_fraction=0."
             )
         self.backbone, self.task, self.classes = backbone, task, classes
-        self._is_still = frozen == "backbone" and not lora.rank
+        self._is_still = frozen == "backbone" and not lora.rank and not adapter
+        self.trained_parts: tuple[str, ...] = PARTS if lora.rank else ()
         layers = backbone.num_layers
         self.head: nn.Module = task.head(  # type: ignore[assignment]  # a protocol cannot say that it is a module
             backbone.dim, classes, LayerMix(torch.zeros(layers + 1)) if weighted else LayerMix()
@@ -76,9 +81,13 @@ class TaskObjective(Objective):
         if lora.rank:
             backbone.requires_grad_(requires_grad=False)
             add_adapters(backbone, lora)
+        elif adapter:
+            self.trained_parts = tuple(layers_of(backbone.state_dict()))
+            for name, parameter in backbone.named_parameters():
+                parameter.requires_grad_(name in self.trained_parts)
         elif frozen != "nothing":
             (backbone if frozen == "backbone" else backbone.extractor).requires_grad_(requires_grad=False)
-        if lora.rank or frozen == "backbone":
+        if lora.rank or adapter or frozen == "backbone":
             self.register_state_dict_post_hook(_leave_out_backbone)
             self.register_load_state_dict_post_hook(_keep_backbone)
         if isinstance(backbone, MaskableBackbone) and not masks:
@@ -119,12 +128,13 @@ class TaskObjective(Objective):
         return dict(self.task.notes(self.classes))
 
 
-def _leave_out_backbone(_: nn.Module, state: dict[str, Tensor], prefix: str, __: Any) -> None:
-    for name in [name for name in state if name.startswith(f"{prefix}backbone.") and not name.endswith(PARTS)]:
+def _leave_out_backbone(objective: TaskObjective, state: dict[str, Tensor], prefix: str, _: Any) -> None:
+    kept = objective.trained_parts
+    for name in [name for name in state if name.startswith(f"{prefix}backbone.") and not name.endswith(kept)]:
         del state[name]
 
 
-def _keep_backbone(_: nn.Module, incompatible: Any) -> None:
-    """Allow a state without the weights of the backbone."""
-    missing = incompatible.missing_keys
-    missing[:] = [name for name in missing if not name.startswith("backbone.") or name.endswith(PARTS)]
+def _keep_backbone(objective: TaskObjective, incompatible: Any) -> None:
+    """Allow a state without the weights of the backbone that are not trained."""
+    missing, kept = incompatible.missing_keys, objective.trained_parts
+    missing[:] = [name for name in missing if not name.startswith("backbone.") or name.endswith(kept)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sonant.checkpoints import Checkpoint, Head, load_checkpoint, make_backbone, save_pretrained
 from sonant.checkpoints.checkpoint import meta_backbone
+from sonant.checkpoints.languages import Languages, starting_in
 from sonant.checkpoints.lora_writer import check_base, save_lora
 from sonant.data.settings import json_values
 from sonant.errors import ConfigurationError
@@ -49,6 +50,8 @@ def train_task(run: TaskRun) -> Path:
         checkpoint = first_then_others(lambda: load_checkpoint(run.model))
         if run.lora.save == "apart":
             check_base(run.model, checkpoint.family, run.task.kind)
+        if run.adapter:
+            checkpoint = starting_in(checkpoint, run.adapter, run.model, seed=run.seed)
         checkpoint = replace(checkpoint, config=run.dropout.of(checkpoint.config))
         backbone = make_backbone(_with_layers(checkpoint, run))
         sets = on_first(lambda: open_sets(run, checkpoint, backbone, lock))
@@ -62,6 +65,7 @@ def train_task(run: TaskRun) -> Path:
             sets.classes,
             weighted=run.layer == "weighted",
             frozen=run.frozen,
+            adapter=bool(run.adapter),
             masks=run.augmentation.masks,
             lora=run.lora,
         )
@@ -81,7 +85,7 @@ def train_task(run: TaskRun) -> Path:
             monitoring=Monitoring(title=run.name, trackers=run.trackers, settings=json_values(run)),
         )
         load_best(run.folder, objective)
-        on_first(lambda: _save(run, objective))
+        on_first(lambda: _save(run, objective, checkpoint.languages))
     return finished
 
 
@@ -149,17 +153,20 @@ def _batches(
     )
 
 
-def _save(run: TaskRun, objective: TaskObjective) -> None:
+def _save(run: TaskRun, objective: TaskObjective, languages: Languages | None) -> None:
     draft = run.folder / "model.part"
     shutil.rmtree(draft, ignore_errors=True)
     backbone, lora = objective.backbone.eval(), run.lora
-    heads = {run.task.kind: Head(objective.head_tensors(), objective.head_notes())}
+    notes = objective.head_notes()
+    if run.adapter and languages is not None:
+        notes = languages.metadata(languages.named(run.adapter), notes)
+    heads = {run.task.kind: Head(objective.head_tensors(), notes)}
     if lora.rank and lora.save == "apart":
         adapted = Checkpoint(backbone.config, backbone.state_dict(), heads)
         save_lora(draft, adapted, adapters_in(backbone), base=run.model, alpha=lora.alpha, dropout=lora.dropout)
     else:
         merge_adapters(backbone)
-        save_pretrained(backbone, draft, heads=heads)
+        save_pretrained(backbone, draft, heads=heads, languages=languages if run.adapter else None)
     for name, path in objective.task.files().items():
         shutil.copyfile(path, draft / name)
     draft.rename(run.folder / "model")

@@ -36,6 +36,8 @@ class TaskRun:
         frozen: part that is not trained: the whole "backbone", its "extractor", or "nothing". It has no effect with
             adapters.
         lora: adapters, trained in place of all weights of the model.
+        adapter: language of a model of MMS whose adapter is trained with its head, and no other weights: one that the
+            model has (by default with a new head), or the name of a new one.
         dropout: rates of dropout, in place of those of the model.
         augmentation: changes of the training set.
         cache: folder of the states of frozen models, which are computed once for all epochs, and for all runs with this
@@ -55,6 +57,7 @@ class TaskRun:
     layer: int | Literal["last", "weighted"] = "weighted"
     frozen: Frozen = "backbone"
     lora: LoRA = LoRA()
+    adapter: str = ""
     dropout: DropoutRates = DropoutRates()
     batching: LabeledBatching = LabeledBatching()
     augmentation: Augmentation = Augmentation()
@@ -95,6 +98,12 @@ def check(run: TaskRun) -> None:
         raise ConfigurationError(
             f"lora.save=apart was given with lora.rank={run.lora.rank} and layer={run.layer}; adapters can be kept "
             "apart from a model if there are some (lora.rank=8), and no layers of it are removed (layer=last)."
+        )
+    if run.adapter and (run.task.kind != "ctc" or run.layer != "last" or run.lora.rank or run.cache):
+        raise ConfigurationError(
+            f"adapter={run.adapter} was given with layer={run.layer}, lora.rank={run.lora.rank} and "
+            f"cache={run.cache!r}; the adapter of a language is trained with a CTC head over the output of the model. "
+            "Set layer=last and lora.rank=0, and leave cache out."
         )
     if run.cache and (run.frozen != "backbone" or run.lora.rank):
         raise ConfigurationError(
