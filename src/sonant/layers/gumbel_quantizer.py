@@ -156,8 +156,10 @@ def code_perplexity(codes: Tensor, codebook_size: int) -> Tensor:
     """`perplexity` of chosen codes (total, num_codebooks): float32 (num_codebooks,), from 1 to `codebook_size`."""
     num_codebooks = codes.shape[1]
     rows = codes + codebook_size * torch.arange(num_codebooks, device=codes.device)
-    counts = torch.bincount(rows.flatten(), minlength=num_codebooks * codebook_size)
-    return _exp_entropy(counts.view(num_codebooks, codebook_size).float() / max(len(codes), 1))
+    # torch.bincount would make a GPU synchronize
+    counts = torch.zeros(num_codebooks * codebook_size, device=codes.device)
+    counts.index_add_(0, rows.flatten(), counts.new_ones(rows.numel()))
+    return _exp_entropy(counts.view(num_codebooks, codebook_size) / max(len(codes), 1))
 
 
 def diversity(probabilities: Tensor) -> Tensor:

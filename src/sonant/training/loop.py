@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sonant.data.settings import json_values
@@ -173,10 +173,13 @@ def _compute_gradients(
             loss.sum.backward()
         count = count + loss.count
         log.count(loss, batch)
-    averaged = summed(count).clamp(min=1) / world()  # DistributedDataParallel has divided by world()
-    for parameter in model.parameters():
-        if parameter.grad is not None:
-            parameter.grad.div_(averaged)
+    divide_gradients(model, summed(count).clamp(min=1) / world())  # DistributedDataParallel has divided by world()
+
+
+def divide_gradients(model: nn.Module, count: Tensor) -> None:
+    """Divide all gradients by a count, a scalar on the device, by one call."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    torch._foreach_div_(gradients, count)
 
 
 def _unsynchronized(model: nn.Module, *, still: bool) -> AbstractContextManager[object]:
