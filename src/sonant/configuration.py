@@ -1,9 +1,10 @@
 """Frozen dataclasses changed from outside: by nested keys, from YAML, JSON or a command line."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -61,7 +62,7 @@ def changed(config: T, changes: Mapping[str, Any], *, inside: str = "", check: C
     for name, value in changes.items():
         key = _join(inside, name)
         if name not in hints:
-            raise _unknown(name, sorted(hints), key)
+            raise _unknown(name, sorted(hints), key, deeper=_keys_called(name, config, inside))
         current = getattr(config, name)
         if is_dataclass(current) and isinstance(value, Mapping) and "type" in value:
             current = _of_type(value["type"], current, hints[name], f"{key}.type")
@@ -208,9 +209,24 @@ def _number(name: str, names: list[str], key: str) -> int:
     raise _unknown(name, names, key)
 
 
-def _unknown(name: object, known: list[str], key: str) -> ConfigurationError:
+def _unknown(name: object, known: list[str], key: str, deeper: Iterable[str] = ()) -> ConfigurationError:
     listed = ", ".join(known) or "nothing further"
-    return ConfigurationError(f"Unknown key {str(name)!r} in {key!r}. Known here: {listed}.")
+    near = [*deeper][:3] or get_close_matches(str(name), known, n=3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return ConfigurationError(f"Unknown key {str(name)!r} in {key!r}.{hint} Known here: {listed}.")
+
+
+def _keys_called(name: object, config: object, inside: str) -> Iterator[str]:
+    """Yield the dotted keys below a dataclass or tuple whose last part is this name."""
+    if is_dataclass(config):
+        members = [(field.name, getattr(config, field.name)) for field in fields(config)]
+    else:
+        named = enumerate(config) if isinstance(config, tuple) else ()
+        members = [(str(getattr(member, "name", number)), member) for number, member in named]
+    for key, member in members:
+        if key == name:
+            yield _join(inside, key)
+        yield from _keys_called(name, member, _join(inside, key))
 
 
 def _join(inside: str, name: object) -> str:

@@ -74,7 +74,8 @@ def test_no_change_hides_a_wrong_one(changes: list[str]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("cuont=3", "Known here: count, limit, on, parts, sizes"),
+        ("cuont=3", r"Did you mean 'count'\? Known here: count, limit, on, parts, sizes"),
+        ("rate=1", "Did you mean 'parts.a.rate' or 'parts.b.rate'"),
         ("parts.c.rate=1", "Known here: a, b"),
         ("parts.a.rat=1", "Known here: mode, name, rate"),
         ("count.deeper=1", "nothing further"),

@@ -43,7 +43,7 @@ def read_change(change: str) -> Mapping[str, Any]:
         return _nested(key, value)
     if change.endswith((".yaml", ".yml")):
         return read_yaml(Path(change))
-    raise ConfigurationError(f"{change!r} is neither key=value nor a .yaml file.")
+    raise ConfigurationError(f"{change!r} is neither key=value, such as data=PATH, nor a .yaml file.")
 
 
 def _nested(key: str, value: Any) -> Mapping[str, Any]:

@@ -98,7 +98,8 @@ def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
         raise ConfigurationError(
             f"{name}.batching: batch_seconds={batching.batch_seconds:g}, min_seconds={batching.min_seconds:g} and "
             f"max_seconds={batching.max_seconds:g} were given; expected min_seconds <= max_seconds <= batch_seconds, "
-            f"and clips of one frame of the model at least, {frame:g} s."
+            f"and clips of one frame of the model at least, {frame:g} s. Where batches are to be short, clips must be: "
+            f"{name}.batching.max_seconds={batching.batch_seconds:g}."
         )
     masking = stage.objective.masking
     if masking is not None and masking.equal and batching.fill != "shortest":

@@ -96,7 +96,7 @@ def forecast_stage(
         used=audio_samples / max(1, int(headers.samples[learned].sum())),
         epochs=training.steps * wanted / batches,
     )
-    _look_at_batches(stage, forecast, headers, found)
+    _look_at_batches(stage, forecast, headers, model.sampling_rate, found)
     _look_at_clusters(stage, headers, model.stride, found)
     kind = (type(stage.objective), batching, training.precision, wanted)
     if kind not in measured:
@@ -117,7 +117,9 @@ def forecast_stage(
     return StageForecast(**vars(forecast) | {"step": result, "target_hours": targets})
 
 
-def _look_at_batches(stage: Stage, forecast: StageForecast, headers: CorpusHeaders, found: Findings) -> None:
+def _look_at_batches(
+    stage: Stage, forecast: StageForecast, headers: CorpusHeaders, sampling_rate: int, found: Findings
+) -> None:
     name, wanted = f"stages.{stage.name}", stage.training.grad_accumulation * world()
     if forecast.batches * world() < wanted:
         found.warnings.append(
@@ -129,7 +131,7 @@ def _look_at_batches(stage: Stage, forecast: StageForecast, headers: CorpusHeade
             f"{name}: the run would go through the corpus {forecast.epochs:,.0f} times. Lower {name}.training.steps."
         )
     if forecast.used < LEAST_USED:
-        short = float(np.mean(headers.samples[headers.samples > 0] < 16_000 * stage.batching.min_seconds))
+        short = float(np.mean(headers.samples[headers.samples > 0] < sampling_rate * stage.batching.min_seconds))
         found.warnings.append(
             f"{name}: an epoch leaves {1 - forecast.used:.0%} of the audio out ({short:.0%} of the recordings are "
             f"shorter than batching.min_seconds={stage.batching.min_seconds:g}; longer ones are cropped to "
