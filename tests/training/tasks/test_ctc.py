@@ -84,6 +84,28 @@ def test_the_loss_is_the_sum_over_all_paths() -> None:
     assert loss.metrics == {}
 
 
+def test_the_loss_and_errors_of_a_batch_are_the_sums_of_its_recordings() -> None:
+    draw = torch.Generator().manual_seed(0)
+    clips = [torch.randn(frames, 5, generator=draw) for frames in (9, 4, 6)]
+    units = [torch.tensor(each) for each in ([3, 3, 2, 4], [4], [3, 2, 3])]
+    task = CTCTask()
+    whole = task.loss(Packed.pack(clips), Packed.pack(units), CLASSES, training=False)
+    alone = [
+        task.loss(Packed.pack([clip]), Packed.pack([unit]), CLASSES, training=False)
+        for clip, unit in zip(clips, units, strict=True)
+    ]
+    assert float(whole.sum) == pytest.approx(sum(float(each.sum) for each in alone), rel=1e-6)
+    assert int(whole.count) == sum(int(each.count) for each in alone)
+    for name, (errors, total) in whole.metrics.items():
+        assert float(errors) == sum(float(each.metrics[name][0]) for each in alone)
+        assert float(total) == sum(float(each.metrics[name][1]) for each in alone)
+    padded = torch.nn.utils.rnn.pad_sequence(clips).log_softmax(-1)
+    theirs = torch.nn.functional.ctc_loss(
+        padded, torch.cat(units), torch.tensor([9, 4, 6]), torch.tensor([4, 1, 3]), reduction="sum"
+    )
+    assert float(whole.sum) == pytest.approx(float(theirs), rel=1e-6)
+
+
 def test_error_rates_are_those_of_greedy_transcripts() -> None:
     tokens, said = [3, 3, 0, 2, 4, 0, 4], "a bb"  # each frame's token, and what they are
     logits = 9.0 * torch.nn.functional.one_hot(torch.tensor(tokens), 5).float()

@@ -80,9 +80,11 @@ def test_what_is_trained_is_read_by_transformers_and_trained_further(
     path = [number for unit in numbers for number in (unit, unit, vocabulary_.blank)]
     assert tokenizer.decode(numbers if vocabulary == "bytes" else path) == found.text  # ByT5's collapses nothing
 
-    further = {"vocabulary": "checkpoint"} | {name: settings[name] for name in ("lexicon",) if name in settings}
+    further = {"vocabulary": "checkpoint"}
     again = train_task(short_run(corpus, tmp_path, name="further", model=str(folder), task=further))
-    for name in ("vocab.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model"):
+    validated = [json.loads(line) for line in (again.parent / "metrics.jsonl").open()][-1]
+    assert any(name.endswith("per" if vocabulary == "phones" else "wer") for name in validated), validated
+    for name in ("lexicon.txt", "vocab.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model"):
         assert (folder / name).is_file() == (again / name).is_file()
         assert not (folder / name).is_file() or (folder / name).read_bytes() == (again / name).read_bytes()
     trained = load_checkpoint(again).heads["ctc"].tensors["weight"]
@@ -143,6 +145,15 @@ def test_a_checkpoint_must_spell_the_transcripts(corpus: Path, tmp_path: Path) -
         save_pretrained(build(config), tmp_path / "model", heads={"ctc": head})
         with pytest.raises((ManifestError, ConfigurationError), match=message):
             train_task(short_run(corpus, tmp_path, model=str(tmp_path / "model"), task=task))
+
+
+def test_a_lexicon_that_has_changed_is_refused(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "lexicon.txt").write_text((corpus / "lexicon.txt").read_text())
+    run = short_run(corpus, tmp_path, task={"vocabulary": "phones", "lexicon": str(tmp_path / "lexicon.txt")})
+    train_task(run)
+    (tmp_path / "lexicon.txt").write_text((corpus / "lexicon.txt").read_text().replace("a AH", "a BH"))
+    with pytest.raises(ConfigurationError, match="made_of.lexicon.txt"):
+        train_task(run)
 
 
 def test_settings_that_have_no_use_are_refused(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from sonant.training.tasks.task import Task
 from sonant.training.validation import Criterion
 
 NEVER = -10.0  # first logit of the unknown token, which no transcript has
-SUBWORDS = "tokenizer.model"  # in the folder of a trained model
+SUBWORDS, LEXICON = "tokenizer.model", "lexicon.txt"  # in the folder of a trained model
 Vocabulary = Literal["characters", "phones", "subwords", "bytes", "checkpoint"]
 
 
@@ -34,8 +34,8 @@ Vocabulary = Literal["characters", "phones", "subwords", "bytes", "checkpoint"]
 class CTCTask(Task):
     """Transcripts: a linear layer over the frames, and the CTC loss, over the number of units.
 
-    Metrics, of the development set alone, are word and character error rates of the greedy transcripts; of phones the
-    word error rate is that of phones (PER).
+    Metrics, of the development set alone, are word and character error rates of the greedy transcripts, or the phone
+    error rate.
 
     Attributes:
         vocabulary: units. "characters" of the training set; "phones", which the transcripts are, or which `lexicon`
@@ -52,8 +52,6 @@ class CTCTask(Task):
     """
 
     kind: ClassVar[str] = "ctc"
-    criterion: ClassVar[Criterion] = Criterion("wer")
-
     vocabulary: Vocabulary = "characters"
     lexicon: str = ""
     subwords: str = ""
@@ -68,6 +66,10 @@ class CTCTask(Task):
                     f"task.{name}={getattr(self, name)} was given, and task.vocabulary={self.vocabulary} has no use "
                     f"for it; expected task.vocabulary={' or '.join(fitting)}."
                 )
+
+    @property
+    def criterion(self) -> Criterion:  # type: ignore[override]  # a class variable of other tasks
+        return Criterion("per" if self.spelling.are_phones else "wer")
 
     @cached_property
     def spelling(self) -> TextUnits:
@@ -94,7 +96,8 @@ class CTCTask(Task):
         return replace(self, subwords=str(path))
 
     def files(self) -> Mapping[str, Path]:
-        return {SUBWORDS: Path(self.subwords).expanduser()} if self.subwords else {}
+        given = {SUBWORDS: self.subwords, LEXICON: self.lexicon}
+        return {name: Path(path).expanduser() for name, path in given.items() if path}
 
     def normalized(self, label: str) -> str:
         return normalize_text(label, self.normalize)
@@ -148,6 +151,8 @@ class CTCTask(Task):
             words += len(reference.split())
             character_errors += edit_distance(reference, text)
             characters += len(reference)
+        if self.spelling.are_phones:
+            return {"per": (word_errors, words)}
         return {"wer": (word_errors, words), "cer": (character_errors, characters)}
 
 
@@ -179,10 +184,13 @@ def _continued(task: CTCTask, checkpoint: Checkpoint, model: str) -> CTCTask:
             f"task.vocabulary=checkpoint was given, and {model} has no CTC head. Leave it out for the characters of "
             "the transcripts."
         )
-    beside = Path(model).expanduser() / SUBWORDS
-    subwords = task.subwords or (str(beside) if beside.is_file() else "")
-    units = Continued(start, model, lexicon=_path(task.lexicon), subwords=_path(subwords))
-    settings = {each.name: getattr(task, each.name) for each in fields(CTCTask)} | {"subwords": subwords}
+    given = {"subwords": task.subwords, "lexicon": task.lexicon}
+    for setting, file in (("subwords", SUBWORDS), ("lexicon", LEXICON)):
+        beside = Path(model).expanduser() / file
+        if not given[setting] and beside.is_file():
+            given[setting] = str(beside)
+    units = Continued(start, model, lexicon=_path(given["lexicon"]), subwords=_path(given["subwords"]))
+    settings = {each.name: getattr(task, each.name) for each in fields(CTCTask)} | given
     return _ContinuedCTCTask(**settings, units_of_head=units, start=start)
 
 

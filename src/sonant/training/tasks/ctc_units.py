@@ -25,7 +25,13 @@ COMMON = {"pad_token": BLANK, "unk_token": UNKNOWN, "bos_token": None, "eos_toke
 
 
 class TextUnits(ABC):
-    """Spelling of transcripts in tokens of a CTC head."""
+    """Spelling of transcripts in tokens of a CTC head.
+
+    Attributes:
+        are_phones: transcripts are sequences of phones, not words.
+    """
+
+    are_phones = False
 
     @abstractmethod
     def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:
@@ -67,6 +73,8 @@ class Phones(TextUnits):
         lexicon: a word in each line, white space, and its phones with spaces between; of several pronunciations the
             first one counts. None: transcripts are phones.
     """
+
+    are_phones = True
 
     def __init__(self, lexicon: Path | None) -> None:
         self._lexicon = None if lexicon is None else read_lexicon(lexicon)
@@ -187,7 +195,7 @@ class Continued(TextUnits):
         if vocabulary.bytes:
             self._inner = Bytes()
         elif (head.metadata.get("tokenizer") or {}).get("tokenizer_class") == PHONEME_TOKENIZER:
-            self._inner = Phones(lexicon)
+            self._inner, self.are_phones = Phones(lexicon), True
         elif any(len(token) > 1 for token in written):
             self._inner = None if subwords is None else Pieces(subwords)
             if self._inner is None or self._inner.tokens(()) != vocabulary.tokens:

@@ -79,7 +79,7 @@ def train_task(run: TaskRun) -> Path:
             run.folder,
             # All batches of the development set, which `train` shares among the ranks.
             held_out=None if sets.dev is None else _batches(run, sets.dev, objective, states=states[1]),
-            criterion=run.task.criterion,
+            criterion=sets.task.criterion,
             device=run.device,
             sampling_rate=backbone.sampling_rate,
             monitoring=Monitoring(title=run.name, trackers=run.trackers, settings=json_values(run)),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,6 +110,7 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
         "data": sets.train.fingerprint,
         "dev": None if sets.dev is None else sets.dev.fingerprint,
     }
+    made_of |= {name: sha256(path.read_bytes()).hexdigest()[:16] for name, path in task.files().items()}
     if run.uses_cache:
         made_of["states"] = "cached"
     settings = json_values(run) | {"processes": world(), "made_of": made_of, WAVEFORMS: keys}

@@ -62,7 +62,7 @@ class Task(ABC):
         return self
 
     def files(self) -> Mapping[str, Path]:
-        """Return the files to put beside the saved model, by name."""
+        """Return the files that units are made with, by name; the saved model has them beside it."""
         return {}
 
     @abstractmethod
