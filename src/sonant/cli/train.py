@@ -3,7 +3,7 @@
 from sonant.recipes import TASKS
 
 
-def train(task: str, *overrides: str, sources: bool = False, json_: bool = False) -> int:
+def train(task: str, *overrides: str, dry_run: bool = False, sources: bool = False, json_: bool = False) -> int:
     """Train a model on labels of recordings.
 
     The head of the task is trained over the states of a model, which stays as it is or is trained too. The run goes on
@@ -15,8 +15,11 @@ def train(task: str, *overrides: str, sources: bool = False, json_: bool = False
         task (TASK): what to learn, or a published run of it: {tasks}.
         overrides (KEY=VALUE): settings to change. model=MODEL (hub id, folder, file) and data=MANIFEST are needed;
             dev=MANIFEST chooses the best weights; label=FIELD names the labels.
+        dry_run: print what would be trained, on what, for how long and in how much disk space, and stop. Labels are
+            checked and some steps measured; nothing is written. The exit code is 1 if the run would fail.
         sources: print where the value of every setting is from (paper, released code, our choice), and stop.
-        json_: print the folder of the trained model as JSON; with --sources every setting and its source.
+        json_: print the folder of the trained model as JSON; with --dry-run every setting and what was found; with
+            --sources every setting and its source.
 
     Examples:
         sonant train utterance model=microsoft/wavlm-base-plus data=train.jsonl dev=dev.jsonl label=emotion
@@ -35,6 +38,13 @@ def train(task: str, *overrides: str, sources: bool = False, json_: bool = False
 
         print_sources(task, run, as_json=json_)
         return 0
+    if dry_run:
+        from sonant.cli.task_plan import print_task_plan
+        from sonant.training.tasks.inspection import inspect_task
+
+        seen = inspect_task(run)
+        print_task_plan(task, run, seen, as_json=json_)
+        return 1 if seen.problems else 0
     with process_group(run.device):
         was_trained = run.is_trained
         folder = train_task(run)

@@ -17,8 +17,9 @@ from tests.shapes import TINY
 from tests.training.tasks.tones import write_model, write_tones
 
 pytestmark = pytest.mark.slow
+KILLS = 3
 SETTINGS = (
-    "label=pitch trackers= batching.batch_seconds=2 batching.max_seconds=1 layer=last training.steps=60 "
+    "label=pitch trackers= batching.batch_seconds=2 batching.max_seconds=1 layer=last training.steps=90 "
     "training.save_every=3 training.validate_every=5 training.lr=0.01"
 ).split()
 
@@ -32,6 +33,11 @@ def command(tmp_path: Path) -> list[str]:
     return ["-m", "sonant", "train", "utterance", *paths, *SETTINGS]
 
 
+def written(state: Path) -> int:
+    """Return the time of the last save; 0 before the first one."""
+    return state.stat().st_mtime_ns if state.exists() else 0
+
+
 def state_of(output: Path) -> dict[str, torch.Tensor]:
     checkpoint = load_checkpoint(output / "utterance" / "model")
     return checkpoint.backbone_state | checkpoint.heads["sequence_classification"].tensors
@@ -39,24 +45,21 @@ def state_of(output: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("how", [("frozen=extractor",), ("lora.rank=2",), ("cache={}/states",)])
 def test_a_run_that_is_killed_ends_with_the_same_bits(how: tuple[str], command: list[str], tmp_path: Path) -> None:
-    draw, settings = random.Random(0), [each.format(tmp_path) for each in how]
-    began = time.monotonic()
+    draw = random.Random(0)
+    settings, others = ([each.format(tmp_path / name) for each in how] for name in ("whole", "killed"))
     subprocess.run([sys.executable, *command, *settings, f"output={tmp_path / 'whole'}"], check=True)
-    seconds = time.monotonic() - began
-    if "cache" in settings[0]:
-        settings = [f"cache={tmp_path}/others"]
-    killed = 0
-    for _ in range(30):
-        process = subprocess.Popen([sys.executable, *command, *settings, f"output={tmp_path / 'killed'}"])
-        try:
-            process.wait(timeout=draw.uniform(0.3, 0.9) * seconds)
-            break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed += 1
-    assert process.returncode == 0
+    state, killed = tmp_path / "killed" / "utterance" / "state.pt", 0
+    for _ in range(KILLS):
+        process = subprocess.Popen([sys.executable, *command, *others, f"output={tmp_path / 'killed'}"])
+        before = written(state)
+        while process.poll() is None and written(state) == before:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.3))
+        killed += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert killed >= 1
+    subprocess.run([sys.executable, *command, *others, f"output={tmp_path / 'killed'}"], check=True)
     whole, parts = state_of(tmp_path / "whole"), state_of(tmp_path / "killed")
     assert whole.keys() == parts.keys()
     assert all(torch.equal(tensor, parts[name]) for name, tensor in whole.items())

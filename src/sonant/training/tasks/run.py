@@ -1,6 +1,7 @@
 """Execution of trainings on labels."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from sonant.checkpoints.lora_writer import check_base, save_lora
 from sonant.data.settings import json_values
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
+from sonant.models import Backbone
 from sonant.training.log import Monitoring
 from sonant.training.loop import train
 from sonant.training.precision import autocast, computes_bfloat16
@@ -28,6 +30,7 @@ from sonant.training.tasks.objective import TaskObjective
 from sonant.training.tasks.recordings import LabeledRecordings
 from sonant.training.tasks.sets import LabeledSets, open_sets
 from sonant.training.tasks.settings import TaskRun, check
+from sonant.training.tasks.task import Task
 from sonant.training.validation import load_best
 
 
@@ -50,25 +53,14 @@ def train_task(run: TaskRun) -> Path:
         checkpoint = first_then_others(lambda: load_checkpoint(run.model))
         if run.lora.save == "apart":
             check_base(run.model, checkpoint.family, run.task.kind)
-        if run.adapter:
-            checkpoint = starting_in(checkpoint, run.adapter, run.model, seed=run.seed)
-        checkpoint = replace(checkpoint, config=run.dropout.of(checkpoint.config))
-        backbone = make_backbone(_with_layers(checkpoint, run))
+        checkpoint = starting_checkpoint(run, checkpoint)
+        backbone = make_backbone(checkpoint)
         sets = on_first(lambda: open_sets(run, checkpoint, backbone, lock))
         finished = run.folder / "model"
         if on_first(finished.is_dir):
             return finished
         torch.manual_seed(run.seed)
-        objective = TaskObjective(
-            backbone,
-            sets.task,
-            sets.classes,
-            weighted=run.layer == "weighted",
-            frozen=run.frozen,
-            adapter=bool(run.adapter),
-            masks=run.augmentation.masks,
-            lora=run.lora,
-        )
+        objective = task_objective(run, backbone, sets.task, sets.classes)
         states = _cached_states(run, sets, objective) if run.uses_cache else (None, None)
         train(
             objective,
@@ -87,6 +79,27 @@ def train_task(run: TaskRun) -> Path:
         load_best(run.folder, objective)
         on_first(lambda: _save(run, objective, checkpoint.languages))
     return finished
+
+
+def starting_checkpoint(run: TaskRun, checkpoint: Checkpoint) -> Checkpoint:
+    """Return the model of a run as it is at the start, from the one that the run names."""
+    if run.adapter:
+        checkpoint = starting_in(checkpoint, run.adapter, run.model, seed=run.seed)
+    return _with_layers(replace(checkpoint, config=run.dropout.of(checkpoint.config)), run)
+
+
+def task_objective(run: TaskRun, backbone: Backbone, task: Task, classes: Sequence[str]) -> TaskObjective:
+    """Return the objective of a run, with a fresh head over its model."""
+    return TaskObjective(
+        backbone,
+        task,
+        classes,
+        weighted=run.layer == "weighted",
+        frozen=run.frozen,
+        adapter=bool(run.adapter),
+        masks=run.augmentation.masks,
+        lora=run.lora,
+    )
 
 
 def _with_layers(checkpoint: Checkpoint, run: TaskRun) -> Checkpoint:

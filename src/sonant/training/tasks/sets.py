@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sonant.checkpoints import Checkpoint
 from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
@@ -48,11 +48,36 @@ class LabeledSets(NamedTuple):
     dev: LabeledRecordings | None
 
 
-def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: ExitStack) -> LabeledSets:
-    """Lock the folder of a run, decode its recordings, and check or write its settings."""
-    lock.enter_context(held_folder(run.folder))
-    begun = run.is_trained or (run.folder / "state.pt").exists()
+class LabeledRows(NamedTuple):
+    """Rows of the manifests of a run that can be used.
 
+    Attributes:
+        needs: of the labels.
+        task: as fitted to the labels.
+        classes: of the labels.
+        sets: rows by set, "train" and "dev".
+        report: problems of the other rows.
+    """
+
+    needs: LabelNeeds
+    task: Task
+    classes: tuple[str, ...]
+    sets: dict[str, list[ManifestEntry]]
+    report: str
+
+
+def read_labels(
+    run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, folder: Path, *, on_error: Literal["raise", "skip"]
+) -> LabeledRows:
+    """Read the manifests of a run and check their labels.
+
+    Args:
+        folder: for files of the task.
+        on_error: as in `check_labels`.
+
+    Raises:
+        ManifestError: there are rows that cannot be used, or none that can.
+    """
     needs = LabelNeeds(
         column=run.label,
         normalize=run.task.normalized,
@@ -60,7 +85,7 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     )
     data, dev = read_manifest(run.data), read_manifest(run.dev) if run.dev else []
     labels = [label for entry in data if (label := needs.label(entry))]
-    task = run.task.fitted(labels, checkpoint=checkpoint, model=run.model, folder=run.folder)
+    task = run.task.fitted(labels, checkpoint=checkpoint, model=run.model, folder=folder)
     classes = task.classes(labels) if labels else ()
     known = set(classes)
     needs = replace(
@@ -68,11 +93,20 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
         min_frames=task.min_frames,
         outside=lambda label: [unit for unit in task.units(label) if unit not in known],
     )
-    checked = check_labels(data, dev, needs=needs, on_error=run.on_error)
-    if checked.report:
-        warn(checked.report, SonantWarning)
+    checked = check_labels(data, dev, needs=needs, on_error=on_error)
+    sets = {"train": list(checked.train)} | ({"dev": list(checked.dev)} if run.dev else {})
+    return LabeledRows(needs, task, classes, sets, checked.report)
 
-    both = {"train": checked.train} | ({"dev": checked.dev} if run.dev else {})
+
+def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: ExitStack) -> LabeledSets:
+    """Lock the folder of a run, decode its recordings, and check or write its settings."""
+    lock.enter_context(held_folder(run.folder))
+    begun = run.is_trained or (run.folder / "state.pt").exists()
+
+    rows = read_labels(run, checkpoint, backbone, run.folder, on_error=run.on_error)
+    if rows.report:
+        warn(rows.report, SonantWarning)
+    task, classes, needs, both = rows.task, rows.classes, rows.needs, rows.sets
     known_folders = read_settings(run.folder / "run.json").get(WAVEFORMS, {}) if begun else {}
     keys = {
         name: known_folders.get(name) or corpus_hash(entries, backbone.sampling_rate) for name, entries in both.items()
@@ -94,8 +128,8 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
         fingerprint(backbone),
         task,
         classes,
-        read(checked.train, "train"),
-        read(checked.dev, "dev") if run.dev else None,
+        read(both["train"], "train"),
+        read(both["dev"], "dev") if run.dev else None,
     )
     speed = max(run.augmentation.speeds)
     if too_fast := sets.train.too_fast(task, backbone, speed):
