@@ -62,8 +62,6 @@ def test_problems_are_told_by_the_exit_code(
     manifest.write_text(manifest.read_text() + json.dumps({"path": "low0.wav", "pitch": "low"}) + "\n")
     assert main(["train", "utterance", *settings, "--dry-run", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert (
-        "1 of 13 rows of train" in found["inspection"]["problems"][0] or "2 of 13" in found["inspection"]["problems"][0]
-    )
+    assert "1 of 13 rows of train" in found["inspection"]["problems"][0]
     assert found["training"]["steps"] == 2000
     assert not (tmp_path / "runs").exists()
