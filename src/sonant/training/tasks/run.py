@@ -51,8 +51,6 @@ def train_task(run: TaskRun) -> Path:
     check(run)
     with process_group(run.device), ExitStack() as lock:
         checkpoint = first_then_others(lambda: load_checkpoint(run.model))
-        if run.lora.save == "apart":
-            check_base(run.model, checkpoint.family, run.task.kind)
         checkpoint = starting_checkpoint(run, checkpoint)
         backbone = make_backbone(checkpoint)
         sets = on_first(lambda: open_sets(run, checkpoint, backbone, lock))
@@ -83,6 +81,8 @@ def train_task(run: TaskRun) -> Path:
 
 def starting_checkpoint(run: TaskRun, checkpoint: Checkpoint) -> Checkpoint:
     """Return the model of a run as it is at the start, from the one that the run names."""
+    if run.lora.save == "apart":
+        check_base(run.model, checkpoint.family, run.task.kind)
     if run.adapter:
         checkpoint = starting_in(checkpoint, run.adapter, run.model, seed=run.seed)
     return _with_layers(replace(checkpoint, config=run.dropout.of(checkpoint.config)), run)
