@@ -29,15 +29,12 @@ def audio_clips(entries: Sequence[ManifestEntry]) -> Iterator[str | None]:
 
 
 def _encoded(entry: ManifestEntry) -> str | None:
-    start = 0.0 if entry.segment is None else entry.segment.start
-    end = start + CLIP_SECONDS
-    if entry.segment is not None and entry.segment.end is not None:
-        end = min(end, entry.segment.end)
     try:
-        if entry.segment is None and audio.duration(entry.audio) <= CLIP_SECONDS:
-            samples = audio.read(entry.audio, sampling_rate=RATE, channel=entry.channel)
-        else:
-            samples = audio.read(entry.audio, sampling_rate=RATE, channel=entry.channel, segment=Segment(start, end))
+        segment = entry.segment
+        if audio.duration(entry.audio, segment=segment) > CLIP_SECONDS:
+            start = 0.0 if segment is None else segment.start
+            segment = Segment(start, start + CLIP_SECONDS)
+        samples = audio.read(entry.audio, sampling_rate=RATE, channel=entry.channel, segment=segment)
     except (AudioError, MissingExtra):
         return None
     file = BytesIO()
