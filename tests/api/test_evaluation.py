@@ -112,6 +112,9 @@ def test_what_is_missing_is_said(manifest: Path, tmp_path: Path, recognizer: son
     earlier = hypotheses(tmp_path / "transcripts.jsonl", "{")
     with pytest.raises(ConfigurationError, match="would be written too"):
         sonant.evaluate_asr(manifest, recognizer, against=earlier, output=tmp_path)
+    for wrong in ({"worst": -1}, {"resamples": 0}):
+        with pytest.raises(ConfigurationError, match="expected 0 recordings, and 1 resample, or more"):
+            sonant.evaluate_asr(manifest, some, **wrong)
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"path": "none.wav", "text": "a"}\n')
     with pytest.raises(ManifestError, match=r"None of the 1 recordings can be used. The first: .*none.wav"):

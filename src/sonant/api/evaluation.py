@@ -80,10 +80,14 @@ def evaluate_asr(
     Raises:
         ManifestError: no row has a transcript and a text of each system, or a file cannot be read.
         UnknownName: no such field, metric or normalization.
-        ConfigurationError: a model without a CTC head.
+        ConfigurationError: a model without a CTC head, an output that is read as well, or numbers out of range.
         CheckpointError: a model that cannot be read.
     """
     normalize_text("", normalize)
+    if worst < 0 or resamples < 1:
+        raise ConfigurationError(
+            f"worst={worst} and resamples={resamples} were given; expected 0 recordings, and 1 resample, or more."
+        )
     folder = None if output is None else as_path(output, "the output")
     systems = [model] if against is None else [model, against]
     if folder is not None:
