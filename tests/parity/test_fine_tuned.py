@@ -98,7 +98,7 @@ def saved(model: Any, folder: Path) -> SpeechEncoder:
 
 def theirs(model: Any, wave: np.ndarray) -> Any:
     """Their output for one recording alone."""
-    if isinstance(model, transformers.Wav2Vec2BertForCTC):
+    if model.config.model_type == "wav2vec2-bert":
         features = transformers.SeamlessM4TFeatureExtractor()(wave, sampling_rate=RATE, return_tensors="pt")
         inputs = features["input_features"]
     else:
@@ -142,20 +142,22 @@ def test_ctc(family: str, tmp_path: Path) -> None:
     assert encoder.abilities == ("embeddings", "transcription")
 
 
+def config_of(family: str, **settings: Any) -> Any:
+    """A configuration of transformers, small and with heads."""
+    heads = {name: value for name, value in SPEAKER.items() if name not in SHAPE and name not in settings}
+    shape = CONFORMER if family == "Wav2Vec2Bert" else SHAPE
+    if "id2label" in settings:
+        del heads["num_labels"]
+    return getattr(transformers, f"{family}Config")(**shape, **heads, **settings)
+
+
 @pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize(
-    ("make_config", "make_model"),
-    [
-        (transformers.WavLMConfig, transformers.WavLMForXVector),
-        (transformers.Wav2Vec2Config, transformers.Wav2Vec2ForXVector),
-        (transformers.Wav2Vec2ConformerConfig, transformers.Wav2Vec2ConformerForXVector),
-        (transformers.UniSpeechSatConfig, transformers.UniSpeechSatForXVector),
-        (transformers.Data2VecAudioConfig, transformers.Data2VecAudioForXVector),
-    ],
+    "family", ["WavLM", "Wav2Vec2", "Wav2Vec2Bert", "Wav2Vec2Conformer", "UniSpeechSat", "Data2VecAudio"]
 )
-def test_speaker_vectors(make_config: Any, make_model: Any, tmp_path: Path, *, weighted: bool) -> None:
+def test_speaker_vectors(family: str, tmp_path: Path, *, weighted: bool) -> None:
     torch.manual_seed(0)
-    model = make_model(make_config(**SPEAKER, use_weighted_layer_sum=weighted))
+    model = getattr(transformers, f"{family}ForXVector")(config_of(family, use_weighted_layer_sum=weighted))
     encoder = saved(model, tmp_path)
     waves = clips()
     for wave, vector in zip(waves, encoder.speaker_vectors(waves), strict=True):
@@ -171,10 +173,10 @@ def test_speaker_vectors(make_config: Any, make_model: Any, tmp_path: Path, *, w
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-@pytest.mark.parametrize("family", ["WavLM", "UniSpeechSat", "Data2VecAudio"])
+@pytest.mark.parametrize("family", ["WavLM", "Wav2Vec2", "Wav2Vec2Bert", "UniSpeechSat", "Data2VecAudio"])
 def test_frame_classification(tmp_path: Path, family: str, *, weighted: bool) -> None:
     torch.manual_seed(0)
-    config = getattr(transformers, f"{family}Config")(**SPEAKER, use_weighted_layer_sum=weighted)
+    config = config_of(family, use_weighted_layer_sum=weighted)
     model = getattr(transformers, f"{family}ForAudioFrameClassification")(config)
     encoder = saved(model, tmp_path)
     states: list[int | str] = [0, 1, 2, "last"] if weighted else ["last"]
@@ -182,17 +184,26 @@ def test_frame_classification(tmp_path: Path, family: str, *, weighted: bool) ->
         torch.testing.assert_close(logits, theirs(model, wave).logits[0], atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("family", ["Hubert", "UniSpeech", "UniSpeechSat", "Data2VecAudio"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        *("WavLM", "Hubert", "Wav2Vec2", "Wav2Vec2Bert"),
+        *("Wav2Vec2Conformer", "UniSpeech", "UniSpeechSat", "Data2VecAudio"),
+    ],
+)
 def test_sequence_classification(tmp_path: Path, family: str) -> None:
+    """Logits, and probabilities under the names of id2label."""
     torch.manual_seed(0)
-    make_config = getattr(transformers, f"{family}Config")
-    config = make_config(**SPEAKER, classifier_proj_size=12, use_weighted_layer_sum=True)
+    labels = {0: "yes", 1: "no"}
+    config = config_of(family, classifier_proj_size=12, use_weighted_layer_sum=True, id2label=labels)
     model = getattr(transformers, f"{family}ForSequenceClassification")(config)
     encoder = saved(model, tmp_path)
     states = encoder.encode(clips(), layer=[0, 1, 2, "last"], to="torch")
     logits = encoder.heads["sequence_classification"](Packed.pack(state.transpose(0, 1) for state in states))
-    for wave, found in zip(clips(), logits, strict=True):
-        torch.testing.assert_close(found, theirs(model, wave).logits[0], atol=TOLERANCE, rtol=0)
+    for wave, found, answer in zip(clips(), logits, encoder.classify(clips()), strict=True):
+        expected = theirs(model, wave).logits[0]
+        torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=0)
+        assert answer == pytest.approx(dict(zip(labels.values(), expected.softmax(0).tolist(), strict=True)), abs=1e-5)
 
 
 def test_with_a_final_norm_the_mix_takes_the_last_state(tmp_path: Path) -> None:

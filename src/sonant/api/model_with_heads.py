@@ -15,6 +15,7 @@ from sonant.api.running import answers_of
 from sonant.checkpoints import Head, save_pretrained
 from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers
 from sonant.checkpoints.languages import Languages, refuse_language
+from sonant.checkpoints.training_facts import TrainingFacts
 from sonant.errors import UnknownName
 from sonant.extraction.engine import Engine
 from sonant.extraction.head_store import Heads
@@ -83,6 +84,11 @@ class ModelWithHeads:
     def abilities(self) -> tuple[Ability, ...]:
         """Abilities of the model: "embeddings", and those of its heads. `diarize` needs no head."""
         return self._heads.abilities
+
+    @property
+    def training(self) -> TrainingFacts | None:
+        """Data and measures of a model that `sonant.train` made; None for any other."""
+        return TrainingFacts.of(self._heads.stored)
 
     @property
     def heads(self) -> Mapping[str, nn.Module]:

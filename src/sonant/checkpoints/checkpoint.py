@@ -26,7 +26,8 @@ class Head:
     Tensors by kind; (r) marks optional ones:
 
         ctc                       weight (tokens, dim), bias
-        sequence_classification   layer_weights (r), projector.{weight,bias}, classifier.{weight,bias}
+        sequence_classification   layer_weights (r), projector.{weight,bias}, classifier.{weight,bias},
+                                  attention.{weight,bias,context} (r; sonant alone has this pooling)
         speech_classification     classifier.{dense,output}.{weight,bias}
         age_gender                {age,gender}.{dense,output}.{weight,bias}
         frame_classification      layer_weights (r), classifier.{weight,bias}
@@ -42,11 +43,11 @@ class Head:
         unused                    positions.{weight_g,weight_v,bias} of a Conformer of transformers, whose class has
                                   this convolution but does not use it
 
-    `metadata` is JSON data: `labels` and `problem_type` of a classifier, `pooling_mode` of one with a hidden layer,
-    `tdnn_kernel` and `tdnn_dilation`, `num_codebooks` of a quantizer, `offset` of a wav2vec, `dictionaries` of a
-    HuBERT. For a CTC head: `vocabulary` (tokens by number, "" for none), `language` (if the tokenizer has several),
-    `blank`, `tokenizer` (contents of tokenizer_config.json), `tokenizer_files` (the original files, by name), and
-    `unusable` (the reason for a missing vocabulary).
+    `metadata` is JSON data: `labels`, `problem_type` and `temperature` of a classifier, `pooling_mode` of one with a
+    hidden layer, `training` of one that `sonant train` made, `tdnn_kernel` and `tdnn_dilation`, `num_codebooks` of a
+    quantizer, `offset` of a wav2vec, `dictionaries` of a HuBERT. For a CTC head: `vocabulary` (tokens by number, "" for
+    none), `language` (if the tokenizer has several), `blank`, `tokenizer` (contents of tokenizer_config.json),
+    `tokenizer_files` (the original files, by name), and `unusable` (the reason for a missing vocabulary).
     """
 
     tensors: dict[str, Tensor]

@@ -90,8 +90,19 @@ def _unquoted(value: Any) -> Any:
     return value
 
 
+NOTES = ("temperature", "training")  # metadata of heads for which transformers has no setting
+NOTED = "sonant_head"  # the setting that holds them, which transformers ignores
+
+
 def head_metadata(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a head's metadata from config.json."""
+    noted = config.get(NOTED)
+    return _settings_of_head(kind, config) | (
+        noted if isinstance(noted, dict) and kind not in ("pretraining", "unused") else {}
+    )
+
+
+def _settings_of_head(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     match kind:
         case "ctc":
             return {"blank": config.get("pad_token_id", 0) or 0}
@@ -154,7 +165,7 @@ def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
     """Return config.json of a checkpoint; `kind`: the head with a class in transformers, or None."""
     layout = LAYOUTS[checkpoint.family]
     config: dict[str, Any] = dict(checkpoint.metadata.get("hf", {}))
-    for stale in ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures"):
+    for stale in ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures", NOTED):
         config.pop(stale, None)
     config["architectures"] = [FAMILIES[checkpoint.family].peer if kind is None else layout.classes[kind]]
     config["model_type"] = layout.model_type
@@ -170,6 +181,8 @@ def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
         config["torch_dtype"] = str(dtypes.pop()).partition(".")[2]
     if kind is not None:
         config |= _head_settings(kind, checkpoint.heads[kind])
+        noted = {name: value for name, value in checkpoint.heads[kind].metadata.items() if name in NOTES}
+        config |= {NOTED: noted} if noted else {}
     return config | {name: value for name, value in checkpoint.metadata.items() if name == INT8_GROUPS}
 
 

@@ -1,6 +1,7 @@
 """`sonant models`, `sonant models show` and `sonant models compare`: the catalog of models."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonant.cli.json_output import print_json
@@ -45,16 +46,21 @@ def show_model(name: str, *, json: bool = False) -> int:
     """Print the card of one model: shape, data, license, published results, how to load it.
 
     Args:
-        name (ID): id of a model, or its last part.
+        name (ID): id of a model, or its last part; or a folder, such as that of a model that sonant train made, of
+            which is printed what it was trained on.
         json: print the card as a JSON object.
 
     Examples:
         sonant models show microsoft/wavlm-large
+        sonant models show runs/utterance/model
         sonant models show wavlm-base-plus --json
     """
     from sonant.models.catalog import find
     from sonant.models.loading import loading
 
+    if Path(name).expanduser().is_dir():
+        _show_folder(name, json=json)
+        return 0
     card = find(name)
     if json:
         print_json(details(card), indent=2)
@@ -63,6 +69,25 @@ def show_model(name: str, *, json: bool = False) -> int:
 
         print_card(card, loading(card))
     return 0
+
+
+def _show_folder(name: str, *, json: bool) -> None:
+    """Print what is known of a model in a folder."""
+    from sonant.checkpoints import load_checkpoint
+    from sonant.checkpoints.training_facts import TrainingFacts
+    from sonant.models.families import TITLES
+
+    checkpoint = load_checkpoint(name)
+    facts, config = TrainingFacts.of(checkpoint.heads), checkpoint.config
+    shape = {"family": TITLES[checkpoint.family], "layers": config.num_layers, "dim": config.dim}
+    if json:
+        about = {"training": None if facts is None else asdict(facts)}
+        print_json({"name": name, **shape, "heads": list(checkpoint.heads), **about}, indent=2)
+        return
+    heads = f"; heads: {', '.join(checkpoint.heads)}" if checkpoint.heads else ""
+    print(f"{name}: {shape['family']}, {config.num_layers} layers of {config.dim}{heads}.")
+    for sentence in facts.sentences() if facts else ():
+        print(sentence)
 
 
 def compare_models(*names: str, json: bool = False) -> int:

@@ -21,13 +21,15 @@ class ClassLabels:
         names: different labels, in the order of the outputs.
         problem: softmax ("single_label_classification"), sigmoid ("multi_label_classification"), no function
             ("regression"), or "age_gender": an age, and a softmax over the genders.
+        temperature: outputs are divided by it before softmax or sigmoid, as a calibration.
     """
 
     names: tuple[str, ...]
     problem: Problem | Literal["age_gender"]
+    temperature: float = 1.0
 
     @classmethod
-    def of(cls, num_outputs: int, labels: Sequence[str] | None, problem: str | None) -> Self:
+    def of(cls, num_outputs: int, labels: Sequence[str] | None, problem: str | None, temperature: float = 1.0) -> Self:
         """Make them from the metadata of a head.
 
         Args:
@@ -36,7 +38,8 @@ class ClassLabels:
                 output.
 
         Raises:
-            CheckpointError: the number of labels is not that of the outputs, or the problem type is unknown.
+            CheckpointError: the number of labels is not that of the outputs, the problem type is unknown, or the
+                temperature is not a positive number.
         """
         names = [f"LABEL_{number}" for number in range(num_outputs)] if labels is None else list(labels)
         if len(names) != num_outputs or len(set(names)) != len(names):
@@ -49,7 +52,12 @@ class ClassLabels:
             raise CheckpointError(
                 f"config.json says problem_type={problem!r}; known are {', '.join(PROBLEMS)}. Put one of these there."
             )
-        return cls(tuple(names), problem)
+        if not (isinstance(temperature, int | float) and 0 < temperature < float("inf")):
+            raise CheckpointError(
+                f"config.json says temperature={temperature!r} of the head; expected a positive number, or none for "
+                "probabilities that are not calibrated."
+            )
+        return cls(tuple(names), problem, float(temperature))
 
     @classmethod
     def of_age_and_gender(cls, num_outputs: int, genders: Sequence[str]) -> Self:
@@ -71,9 +79,9 @@ class ClassLabels:
         exact = outputs.double()
         match self.problem:
             case "single_label_classification":
-                values = exact.softmax(0).tolist()
+                values = (exact / self.temperature).softmax(0).tolist()
             case "multi_label_classification":
-                values = exact.sigmoid().tolist()
+                values = (exact / self.temperature).sigmoid().tolist()
             case "regression":
                 values = exact.tolist()
             case "age_gender":

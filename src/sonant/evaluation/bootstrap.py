@@ -12,9 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sonant.errors import MeasurementError
-
-Floats = npt.NDArray[np.float64]
-MOST_DRAWS = 2**21  # held in memory at once
+from sonant.evaluation.resampling import MOST_DRAWS, Floats, Interval, interval_of, resampled_totals
 
 
 def bootstrap_interval(
@@ -25,7 +23,7 @@ def bootstrap_interval(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
-) -> tuple[float, float]:
+) -> Interval:
     """Compute a bootstrap percentile interval of a ratio, resampling clips or groups.
 
     The ratio is sum(values) / sum(weights); without `weights`, the mean. Values are hits (0 or 1), errors, or
@@ -40,8 +38,7 @@ def bootstrap_interval(
         MeasurementError: shapes that differ, no clips, or weights that are negative or all zero.
     """
     ratios = _resampled(*_group_sums(values, weights, groups), resamples=resamples, seed=seed)
-    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return interval_of(ratios, level=level)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +85,11 @@ def compare_paired(
         )
     sums, sizes = _group_sums(values[1] - values[0], weights, groups)
     ratios = _resampled(sums, sizes, resamples=resamples, seed=seed)
-    low, high = np.quantile(ratios, [0.025, 0.975])
+    low, high = interval_of(ratios)
     return PairedComparison(
         difference=float(sums.sum() / sizes.sum()),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         probability_of_improvement=float((ratios < 0).mean()),
         p_value=_permutation_p(sums, permutations, seed),
         groups=len(sums),
@@ -122,14 +119,9 @@ def _group_sums(
 
 def _resampled(sums: Floats, sizes: Floats, *, resamples: int, seed: int) -> Floats:
     """Return the ratios of resamples of the groups, (resamples,); those without any weight are left out."""
-    generator = np.random.default_rng(seed)
-    ratios = []
-    at_once = max(1, MOST_DRAWS // len(sums))
-    for start in range(0, resamples, at_once):
-        draws = generator.integers(len(sums), size=(min(at_once, resamples - start), len(sums)))
-        totals = sizes[draws].sum(axis=1)
-        ratios.append(sums[draws].sum(axis=1)[totals > 0] / totals[totals > 0])
-    return np.concatenate(ratios)
+    totals = resampled_totals(np.stack([sums, sizes], axis=1), resamples=resamples, seed=seed)
+    kept = totals[totals[:, 1] > 0]
+    return np.asarray(kept[:, 0] / kept[:, 1])
 
 
 def _permutation_p(sums: Floats, permutations: int, seed: int) -> float:

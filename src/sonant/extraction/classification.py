@@ -11,7 +11,7 @@ from sonant.errors import ConfigurationError
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, require, states_of
-from sonant.extraction.pooling import RunningPool
+from sonant.extraction.pooling import RunningAttention, RunningPool
 from sonant.extraction.transcripts import one_clip
 from sonant.models import Backbone
 from sonant.models.abilities import HEADS_FOR
@@ -36,20 +36,26 @@ class ClassificationSink:
         self._head_on, self._labels = head_on, labels
         self._pooling = head_on(CPU).pooling
         self._pool = RunningPool("max" if self._pooling == "max" else "mean")
+        self._attention = RunningAttention()
         self._frames = 0
 
     @torch.no_grad()
     def append(self, frames: Tensor) -> None:
-        found = self._head_on(frames.device).project(one_clip(frames)).values
+        head = self._head_on(frames.device)
+        found = head.project(one_clip(frames)).values
         self._frames += len(found)
-        self._pool.append(found[None])
+        if head.attention is None:
+            self._pool.append(found[None])
+        else:
+            self._attention.append(found, head.attention(found))
 
     @torch.no_grad()
     def finish(self) -> dict[str, float]:
-        pooled = self._pool.finish()  # (1, width)
+        head = self._head_on(CPU)
+        pooled = self._pool.finish() if head.attention is None else self._attention.finish()[None]  # (1, width)
         if self._pooling == "sum":
             pooled = pooled * self._frames
-        return self._labels.scores(require_finite(self._head_on(CPU).read(pooled)[0], "classification"))
+        return self._labels.scores(require_finite(head.read(pooled)[0], "classification"))
 
     def abandon(self) -> None:
         pass
@@ -91,4 +97,4 @@ def _labels(kind: str, head: Head) -> ClassLabels:
     labels = head.metadata.get("labels")
     if kind == "age_gender":
         return ClassLabels.of_age_and_gender(outputs, labels or ())
-    return ClassLabels.of(outputs, labels, head.metadata.get("problem_type"))
+    return ClassLabels.of(outputs, labels, head.metadata.get("problem_type"), head.metadata.get("temperature", 1.0))

@@ -78,6 +78,32 @@ class RunningPool:
         return torch.cat([mean, (self._moments.squares / self._moments.count).sqrt()], dim=-1).float().cpu()
 
 
+class RunningAttention:
+    """Mean of frames that arrive in blocks, weighted by the softmax of their scores over all blocks."""
+
+    def __init__(self) -> None:
+        self._top = torch.tensor(-torch.inf, dtype=torch.float64)
+        self._weight = torch.tensor(0.0, dtype=torch.float64)  # relative to exp(top), as is the sum
+        self._sum = torch.tensor(0.0, dtype=torch.float64)
+
+    def append(self, frames: Tensor, scores: Tensor) -> None:
+        """Add frames (frames, dim) with scores (frames,)."""
+        if len(frames) == 0:
+            return
+        frames, scores = frames.cpu().double(), scores.cpu().double()
+        top = torch.maximum(self._top, scores.max())
+        before, weights = (self._top - top).exp(), (scores - top).exp()
+        self._sum = self._sum * before + weights @ frames
+        self._weight = self._weight * before + weights.sum()
+        self._top = top
+
+    def finish(self) -> Tensor:
+        """Return the mean (dim,), float32."""
+        if self._sum.ndim == 0:
+            raise ValueError("no frames were given to pool")
+        return (self._sum / self._weight).float()
+
+
 def unit_length(vectors: Tensor) -> Tensor:
     """Scale vectors (..., dim) to length one."""
     return torch.nn.functional.normalize(vectors, dim=-1)

@@ -1,5 +1,6 @@
 """Downstream tasks: heads over packed frames, and objectives with labels."""
 
+from sonant.tasks.attentive_pooling import AttentivePooling
 from sonant.tasks.codes_to_text import TranscribedCodes, TranscribedCodesBatches, WriteText
 from sonant.tasks.ctc import CTCHead
 from sonant.tasks.frame_classification import FrameClassificationHead
@@ -10,6 +11,7 @@ from sonant.tasks.speech_classification import SpeechClassificationHead
 from sonant.tasks.xvector import XVectorHead
 
 __all__ = [
+    "AttentivePooling",
     "CTCHead",
     "FrameClassificationHead",
     "LayerMix",

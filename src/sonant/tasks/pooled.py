@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from sonant.errors import TooShortAudio, UnknownName
 from sonant.layers.packed import Packed
+from sonant.tasks.attentive_pooling import AttentivePooling
 from sonant.tasks.layer_mix import LayerMix
 
 Pooling = Literal["mean", "sum", "max"]
@@ -19,14 +20,16 @@ class PooledHead(nn.Module):
     Args:
         mix: weighted sum of states.
         pooling: of the projected frames.
+        attention: weights of the frames, in place of the pooling.
     """
 
-    def __init__(self, mix: LayerMix, pooling: Pooling = "mean") -> None:
+    def __init__(self, mix: LayerMix, pooling: Pooling = "mean", *, attention: AttentivePooling | None = None) -> None:
         super().__init__()
         if pooling not in POOLINGS:
             raise UnknownName("pooling of frames", pooling, POOLINGS)
         self.mix = mix
         self.pooling = pooling
+        self.attention = attention
 
     def project(self, states: Packed) -> Packed:
         """Compute the frames to pool (total_frames, width) from states (total_frames, states, dim)."""
@@ -43,15 +46,16 @@ class PooledHead(nn.Module):
                 f"Clips of {states.sizes} frames were given; a head that pools them needs one or more. Leave out "
                 "shorter clips."
             )
-        return self.read(torch.stack([_pooled(clip, self.pooling) for clip in self.project(states)]))
+        return self.read(torch.stack([self._pooled(clip) for clip in self.project(states)]))
 
-
-def _pooled(frames: Tensor, pooling: Pooling) -> Tensor:
-    """Pool frames (frames, width) to (width,)."""
-    match pooling:
-        case "mean":
-            return frames.mean(0)
-        case "sum":
-            return frames.sum(0)
-        case "max":
-            return frames.amax(0)
+    def _pooled(self, frames: Tensor) -> Tensor:
+        """Pool frames (frames, width) to (width,)."""
+        if self.attention is not None:
+            return self.attention(frames).softmax(0) @ frames
+        match self.pooling:
+            case "mean":
+                return frames.mean(0)
+            case "sum":
+                return frames.sum(0)
+            case "max":
+                return frames.amax(0)

@@ -15,9 +15,11 @@ from sonant.checkpoints import load_backbone, load_checkpoint, save_pretrained
 from sonant.cli import main
 from sonant.data import read_manifest
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning, UnknownName
+from sonant.layers.packed import Packed
 from sonant.models import Backbone, BackboneConfig, Wav2Vec2Config, WavLMConfig, build
 from sonant.recipes.tasks import task_run
-from sonant.training.tasks import TaskRun, train_task
+from sonant.tasks import LayerMix
+from sonant.training.tasks import TaskRun, UtteranceTask, train_task
 from sonant.training.tasks import run as execution
 from tests.codes import discrete_bert, vq_wav2vec
 from tests.shapes import SMALL, sew, w2v_bert2
@@ -83,6 +85,14 @@ def test_pitches_are_learned_and_named(tones: Path, tmp_path: Path, capsys: pyte
     best = max(each["held_out_accuracy"] for each in reports(run) if "held_out_accuracy" in each)
     assert right == pytest.approx(best)
     assert right > 0.7
+    result = json.loads((run.folder / "result.json").read_text())
+    assert result["accuracy"]["value"] == pytest.approx(right)
+    assert result["accuracy"]["low"] <= right <= result["accuracy"]["high"]
+    assert np.trace(result["confusion"]["counts"]) == right * len(dev)
+    card = (Path(folder) / "README.md").read_text()
+    assert "pipeline_tag: audio-classification" in card
+    assert f"accuracy {right:.4g} (" in card
+    assert str(tones) not in card
     assert all(torch.equal(tensor, load_backbone(run.model).state_dict()[name])
                for name, tensor in load_backbone(folder).state_dict().items())  # fmt: skip
 
@@ -149,10 +159,35 @@ def test_transformers_computes_the_same_logits(
     clip = np.random.default_rng(0).normal(0, 0.1, 8_000).astype(np.float32)
     with torch.no_grad():
         logits = theirs(torch.from_numpy(clip)[None]).logits[0].double()
-    ours = sonant.load(folder).classify(clip)
+    encoder = sonant.load(folder)
+    ours, temperature = encoder.classify(clip), encoder.labels.temperature  # type: ignore[union-attr]
     assert [theirs.config.id2label[number] for number in range(4)] == list(ours)
-    torch.testing.assert_close(torch.tensor(list(ours.values())).double(), logits.softmax(0), atol=1e-5, rtol=0)
+    assert temperature == json.loads((folder.parent / "result.json").read_text())["temperature"] != 1
+    calibrated = (logits / temperature).softmax(0)
+    torch.testing.assert_close(torch.tensor(list(ours.values())).double(), calibrated, atol=1e-5, rtol=0)
+    encoder.save_pretrained(tmp_path / "again")
+    assert sonant.load(tmp_path / "again").classify(clip) == pytest.approx(ours, abs=1e-6)
     assert load_checkpoint(folder).config.num_layers == (layer if isinstance(layer, int) else config.num_layers)
+
+
+def test_attentive_pooling_is_learned_saved_and_streamed(tones: Path, tmp_path: Path) -> None:
+    run = short_run(tones, tmp_path, task={"pooling": "attention"}, frozen="backbone")
+    folder = train_task(run)
+    encoder = sonant.load(folder)
+    head = encoder.heads["sequence_classification"]
+    fresh = UtteranceTask(pooling="attention").head(encoder.dim, sorted(PITCHES), LayerMix())
+    assert head.tensors().keys() - fresh.tensors().keys() == {"layer_weights"}  # type: ignore[operator]
+    wave = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
+    for window_seconds in (None, 1.0):
+        states = encoder.encode(wave, layer=list(range(encoder.num_layers)), to="torch", window_seconds=window_seconds)
+        last = encoder.encode(wave, to="torch", window_seconds=window_seconds)
+        every = torch.cat([states, last[None]]).transpose(0, 1)  # (frames, states, dim)
+        logits = head(Packed.pack([every]))[0].double() / encoder.labels.temperature  # type: ignore[union-attr]
+        found = encoder.classify(wave, window_seconds=window_seconds)
+        assert list(found.values()) == pytest.approx(logits.softmax(0).tolist(), abs=1e-5)
+    assert json.loads((folder / "config.json").read_text())["architectures"] == ["WavLMModel"]
+    encoder.save_pretrained(tmp_path / "again")
+    assert sonant.load(tmp_path / "again").classify(wave) == pytest.approx(encoder.classify(wave), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -169,8 +204,10 @@ def test_models_of_any_family_are_trained_and_served(
 ) -> None:
     save_pretrained(make(), tmp_path / "model")
     run = short_run(tones, tmp_path, model=str(tmp_path / "model"), dev="", layer=layer)
-    scores = sonant.classify(tones / "dev" / "low0.wav", model=train_task(run))
-    assert list(scores) == sorted(PITCHES)
+    encoder = sonant.load(train_task(run))
+    assert list(encoder.classify(tones / "dev" / "low0.wav")) == sorted(PITCHES)
+    assert encoder.labels is not None
+    assert encoder.labels.temperature == 1  # there is no dev
 
 
 @pytest.mark.parametrize(
@@ -248,6 +285,7 @@ def test_recordings_that_cannot_be_used_are_named(run: TaskRun, manifest: Path, 
         ({"batching": {"max_seconds": 9}}, "cannot hold a recording of max_seconds=9"),
         ({"augmentation": {"speeds": [3.0]}}, "factors from 0.5 to 2"),
         ({"augmentation": {"time_fraction": 2}}, "time_fraction=2"),
+        ({"task": {"pooling": "attention"}, "lora": {"rank": 2, "save": "apart"}}, "Merge the adapters"),
     ],
 )
 def test_wrong_settings_say_what_is_expected(change: dict[str, Any], match: str, tones: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
+from sonant.checkpoints.training_facts import TrainingFacts
 from sonant.models.abilities import Ability
 from sonant.models.published_results import Result
 from sonant.server.accounts.caller import Caller
@@ -41,6 +42,9 @@ class Model(BaseModel):
     abilities: tuple[Ability, ...] = Field(description="The endpoints that it answers.")
     specs: Specs | None
     origin: ModelOrigin | None = Field(description="Of models in the catalog: data, license, paper.")
+    training: TrainingFacts | None = Field(
+        description="Of models that sonant trained on labels: data, labels, measures."
+    )
     results: tuple[Result, ...] = Field(description="That others have published.")
     price: Cost
     recordings: Span = Field(description="How short and how long a recording may be.")
@@ -96,6 +100,7 @@ def _model(found: ModelEntry, services: Services) -> Model:
         abilities=found.abilities,
         specs=found.specs,
         origin=found.origin,
+        training=found.training,
         results=found.results,
         price=found.price,
         recordings=found.recordings,

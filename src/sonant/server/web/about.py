@@ -75,7 +75,9 @@ def _about(model: ModelEntry) -> Iterator[str]:
         f"A {specs.family} encoder of {millions(specs.parameters)} parameters: {specs.num_layers} layers, and a vector "
         f"of {specs.dim} numbers for every {duration(1 / specs.frame_rate)} of speech."
     )
-    if origin is None:
+    if model.training is not None:
+        yield from model.training.sentences()
+    elif origin is None:
         yield "It is not in sonant's catalog: its operator knows what it was trained on, and its license."
     else:
         heard = f"{count(origin.hours)} hours of speech" if origin.hours else "speech, hours not published"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sonant.checkpoints.training_facts import TrainingFacts
 from sonant.errors import UnknownName
 from sonant.models.abilities import Ability
 from sonant.models.backbone import BackboneConfig
@@ -125,6 +126,7 @@ class ModelEntry:
         heads: abilities for which the model has trained heads.
         specs: None for a local folder that is not loaded.
         origin: None for models outside the catalog.
+        training: of a loaded model that sonant trained on labels.
         results: published ones.
         votes: number of users who want it served.
         live: load; None if not loaded.
@@ -140,6 +142,7 @@ class ModelEntry:
     heads: tuple[Ability, ...]
     specs: Specs | None
     origin: ModelOrigin | None
+    training: TrainingFacts | None
     results: tuple[Result, ...]
     price: Cost
     recordings: Span
@@ -218,6 +221,7 @@ def _entry(
         heads=heads,
         specs=specs,
         origin=_origin(card) if card else None,
+        training=served.encoder.training if served else None,
         results=card.results if card else (),
         price=_cost(specs, model_id, settings),
         recordings=Span(

@@ -3,6 +3,7 @@
 from sonant.training.tasks.batches import Augmentation, LabeledBatching
 from sonant.training.tasks.ctc import CTCTask
 from sonant.training.tasks.dropout import DropoutRates
+from sonant.training.tasks.results import Prediction, TaskResult
 from sonant.training.tasks.run import train_task
 from sonant.training.tasks.settings import TaskRun
 from sonant.training.tasks.task import Task
@@ -13,7 +14,9 @@ __all__ = [
     "CTCTask",
     "DropoutRates",
     "LabeledBatching",
+    "Prediction",
     "Task",
+    "TaskResult",
     "TaskRun",
     "UtteranceTask",
     "train_task",

@@ -1,12 +1,13 @@
 """Recognition of speech by connectionist temporal classification (CTC)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,11 +18,13 @@ from sonant.data.text_normalization import Normalization, normalize_text
 from sonant.decoding.ctc import BestPath, best_path, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
+from sonant.evaluation.bootstrap import bootstrap_interval
 from sonant.evaluation.edits import edit_distance
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import CTCHead, LayerMix
 from sonant.training.tasks.ctc_units import UNKNOWN, Bytes, Characters, Continued, Phones, Pieces, TextUnits
+from sonant.training.tasks.results import Prediction, TaskResult, speakers_of
 from sonant.training.tasks.task import Task
 from sonant.training.validation import Criterion
 
@@ -140,20 +143,35 @@ class CTCTask(Task):
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
         return self.spelling.notes(classes)
 
+    def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:
+        found = list(predictions)
+        logits, units = (each.output for each in found), (torch.tensor(each.units) for each in found)
+        rates = {}
+        for name, counts in self._counts(logits, units, classes).items():
+            errors, sizes = np.array(counts).T  # (recordings,) each
+            low, high = bootstrap_interval(errors, speakers_of(found), weights=sizes)
+            rates[name] = {"value": float(errors.sum() / sizes.sum()), "low": low, "high": high}
+        return TaskResult({"recordings": len(found), **rates})
+
     def _error_rates(self, logits: Packed, targets: Packed, classes: Sequence[str]) -> dict[str, tuple[float, float]]:
-        """Count errors and units of greedy transcripts, of words and of characters."""
+        """Count errors and units of greedy transcripts, of words and of characters, or of phones."""
+        found = self._counts(logits, targets, classes)
+        return {
+            name: (sum(errors for errors, _ in each), sum(size for _, size in each)) for name, each in found.items()
+        }
+
+    def _counts(
+        self, logits: Iterable[Tensor], targets: Iterable[Tensor], classes: Sequence[str]
+    ) -> dict[str, list[tuple[int, int]]]:
+        """Return errors and units of each recording, by the name of their rate."""
         notes = self.notes(classes)
         vocabulary = CTCVocabulary.of(notes["vocabulary"], blank=notes["blank"], tokenizer=notes.get("tokenizer"))
-        word_errors = words = character_errors = characters = 0
+        words, characters = [], []
         for clip, units in zip(logits, targets, strict=True):
             text, reference = _text(best_path(clip), vocabulary), _text(_path_of(units, vocabulary), vocabulary)
-            word_errors += edit_distance(reference.split(), text.split())
-            words += len(reference.split())
-            character_errors += edit_distance(reference, text)
-            characters += len(reference)
-        if self.spelling.are_phones:
-            return {"per": (word_errors, words)}
-        return {"wer": (word_errors, words), "cer": (character_errors, characters)}
+            words.append((edit_distance(reference.split(), text.split()), len(reference.split())))
+            characters.append((edit_distance(reference, text), len(reference)))
+        return {"per": words} if self.spelling.are_phones else {"wer": words, "cer": characters}
 
 
 @dataclass(frozen=True, kw_only=True)

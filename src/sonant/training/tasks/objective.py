@@ -1,6 +1,6 @@
 """Objective of a task: a backbone, the states that are read, and the head of the task."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 import torch
@@ -12,8 +12,10 @@ from sonant.layers.packed import Packed
 from sonant.loss import Loss, Objective
 from sonant.models import Backbone, MaskableBackbone
 from sonant.tasks import LayerMix
-from sonant.training.tasks.batches import LabeledBatch
+from sonant.training.precision import autocast
+from sonant.training.tasks.batches import LabeledBatch, LabeledBatches
 from sonant.training.tasks.lora import PARTS, LoRA, add_adapters
+from sonant.training.tasks.results import Prediction
 from sonant.training.tasks.task import Task
 
 Frozen = Literal["backbone", "extractor", "nothing"]
@@ -101,8 +103,11 @@ class TaskObjective(Objective):
 
     def forward(self, batch: LabeledBatch) -> Loss:
         """Return the loss of a batch, and the metrics of the task."""
-        outputs = self.head(self.states(batch))
-        return self.task.loss(outputs, batch.targets, self.classes, training=self.training)
+        return self.task.loss(self.outputs(batch), batch.targets, self.classes, training=self.training)
+
+    def outputs(self, batch: LabeledBatch) -> Any:
+        """Compute the outputs of the head."""
+        return self.head(self.states(batch))
 
     def states(self, batch: LabeledBatch) -> Packed:
         """Return the states that the head reads: (total_frames, states, dim)."""
@@ -126,6 +131,21 @@ class TaskObjective(Objective):
 
     def head_notes(self) -> dict[str, Any]:
         return dict(self.task.notes(self.classes))
+
+
+@torch.no_grad()
+def predict(objective: TaskObjective, batches: LabeledBatches, *, precision: str) -> Iterator[Prediction]:
+    """Yield the output of each recording of a set, in the order of its batches."""
+    objective.eval()
+    device = next(objective.parameters()).device
+    for number in range(len(batches)):
+        members = [member for member, _ in batches.drawn(number)[0]]
+        batch = batches[number].to(device)
+        with autocast(device, precision):
+            outputs: Tensor | Packed = objective.outputs(batch)
+        for member, output, units in zip(members, outputs, batch.targets, strict=True):
+            speaker = batches.waveforms.fields(member).get("speaker")
+            yield Prediction(output.float().cpu(), units.tolist(), None if speaker is None else str(speaker))
 
 
 def _leave_out_backbone(objective: TaskObjective, state: dict[str, Tensor], prefix: str, _: Any) -> None:

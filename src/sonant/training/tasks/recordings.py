@@ -21,11 +21,13 @@ class LabeledRecordings:
         waveforms: decoded audio.
         labels: of each waveform, normalized.
         used: numbers of the waveforms that are neither too short for their label nor too long.
+        sampling_rate: of the waveforms.
     """
 
     waveforms: WaveformStore
     labels: list[str]
     used: list[int]
+    sampling_rate: int
 
     @classmethod
     def read(
@@ -66,7 +68,7 @@ class LabeledRecordings:
             if not used:
                 raise ManifestError(f"{why}, which leaves none: {names}. Of the first: {problems[0][1]}.")
             warn(f"{why}, and are left out: {names}. Of the first: {problems[0][1]}.", SonantWarning)
-        return cls(waveforms, labels, used)
+        return cls(waveforms, labels, used, backbone.sampling_rate)
 
     def too_fast(self, task: Task, backbone: Backbone, speed: float) -> list[str]:
         """Return the names of the recordings that would have too few frames for their labels at a speed."""
@@ -82,6 +84,11 @@ class LabeledRecordings:
         """Short hash of audio, labels and choice."""
         content = json.dumps([self.waveforms.fingerprint, self.labels, self.used])
         return f"sha256:{sha256(content.encode()).hexdigest()[:16]}"
+
+    @property
+    def hours(self) -> float:
+        """Duration of the recordings that are used."""
+        return float(self.waveforms.lengths[self.used].sum()) / self.sampling_rate / 3600
 
     def units(self, task: Task, numbers: Mapping[str, int]) -> list[Sequence[int]]:
         """Return the units of each label as numbers of classes; labels of recordings that are not used have none."""

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from sonant.checkpoints import Checkpoint, Head, load_checkpoint, make_backbone, save_pretrained
 from sonant.checkpoints.checkpoint import meta_backbone
-from sonant.checkpoints.languages import Languages, starting_in
+from sonant.checkpoints.files import write_json
+from sonant.checkpoints.languages import starting_in
 from sonant.checkpoints.lora_writer import check_base, save_lora
+from sonant.checkpoints.training_facts import MeasuredValue, TrainingFacts
 from sonant.data.settings import json_values
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
+from sonant.models.catalog import CATALOG
 from sonant.training.log import Monitoring
 from sonant.training.loop import train
 from sonant.training.precision import autocast, computes_bfloat16
@@ -26,8 +29,9 @@ from sonant.training.ranks import first_then_others, on_first, process_group, ra
 from sonant.training.tasks.batches import LabeledBatch, LabeledBatches
 from sonant.training.tasks.feature_cache import CachedStates, FeatureCache, StateKind, StatesPlace
 from sonant.training.tasks.lora import adapters_in, merge_adapters
-from sonant.training.tasks.objective import TaskObjective
+from sonant.training.tasks.objective import TaskObjective, predict
 from sonant.training.tasks.recordings import LabeledRecordings
+from sonant.training.tasks.results import TaskResult
 from sonant.training.tasks.sets import LabeledSets, open_sets
 from sonant.training.tasks.settings import TaskRun, check
 from sonant.training.tasks.task import Task
@@ -38,8 +42,8 @@ def train_task(run: TaskRun) -> Path:
     """Start or resume a run, and return the folder of the trained model; the processes of torchrun do it together.
 
     `output/waveforms` gets the decoded recordings, which other runs there use as well, and `output/name` `run.json`,
-    state, metrics, and finally `model`, in the layout of
-    transformers where that has a class for the head, or of peft if adapters are kept apart.
+    state, metrics, and finally `result.json`, measures on the development set, and `model` with a README.md, in the
+    layout of transformers where that has a class for the head, or of peft if adapters are kept apart.
 
     Raises:
         ConfigurationError: the run cannot start (its files are removed), its folder is of other settings, recordings
@@ -75,7 +79,7 @@ def train_task(run: TaskRun) -> Path:
             monitoring=Monitoring(title=run.name, trackers=run.trackers, settings=json_values(run)),
         )
         load_best(run.folder, objective)
-        on_first(lambda: _save(run, objective, checkpoint.languages))
+        on_first(lambda: _save(run, objective, sets, checkpoint, states[1]))
     return finished
 
 
@@ -166,20 +170,58 @@ def _batches(
     )
 
 
-def _save(run: TaskRun, objective: TaskObjective, languages: Languages | None) -> None:
+def _save(
+    run: TaskRun, objective: TaskObjective, sets: LabeledSets, base: Checkpoint, dev_states: CachedStates | None
+) -> None:
+    """Measure the model on the development set, and write it with its results."""
     draft = run.folder / "model.part"
     shutil.rmtree(draft, ignore_errors=True)
+    result = TaskResult()
+    if sets.dev is not None:
+        dev = _batches(run, sets.dev, objective, states=dev_states)
+        result = sets.task.result(predict(objective, dev, precision=run.training.precision), sets.classes)
+        write_json(run.folder / "result.json", result.measures)
     backbone, lora = objective.backbone.eval(), run.lora
-    notes = objective.head_notes()
-    if run.adapter and languages is not None:
-        notes = languages.metadata(languages.named(run.adapter), notes)
+    facts = TrainingFacts(
+        task=run.task.kind,
+        base=_name(run.model),
+        license=_license(run.model, base),
+        recordings=len(sets.train.used),
+        hours=sets.train.hours,
+        labels=sets.classes,
+        dev={name: MeasuredValue(**value) for name, value in result.measures.items() if _is_measured(value)},
+    )
+    notes = {**objective.head_notes(), **result.notes, **facts.notes()}
+    if run.adapter and base.languages is not None:
+        notes = base.languages.metadata(base.languages.named(run.adapter), notes)
     heads = {run.task.kind: Head(objective.head_tensors(), notes)}
     if lora.rank and lora.save == "apart":
         adapted = Checkpoint(backbone.config, backbone.state_dict(), heads)
         save_lora(draft, adapted, adapters_in(backbone), base=run.model, alpha=lora.alpha, dropout=lora.dropout)
     else:
         merge_adapters(backbone)
-        save_pretrained(backbone, draft, heads=heads, languages=languages if run.adapter else None)
+        save_pretrained(backbone, draft, heads=heads, languages=base.languages if run.adapter else None)
     for name, path in objective.task.files().items():
         shutil.copyfile(path, draft / name)
+    (draft / "README.md").write_text(facts.readme(), encoding="utf-8")
     draft.rename(run.folder / "model")
+
+
+def _is_measured(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"value", "low", "high"}
+
+
+def _name(model: str) -> str:
+    """Return a name of the model to start from, without paths of this machine."""
+    path = Path(model).expanduser()
+    if not path.exists():
+        return model
+    path = path.resolve()
+    return path.parent.name if path.name == "model" else path.name
+
+
+def _license(model: str, checkpoint: Checkpoint) -> str | None:
+    """Return the license of a model of the catalog, or of that from which sonant trained it."""
+    before = TrainingFacts.of(checkpoint.heads)
+    of_catalog = (card.license for card in CATALOG.values() if model in (card.name, card.short_name))
+    return next(of_catalog, None if before is None else before.license)

@@ -121,6 +121,11 @@ def check(run: TaskRun) -> None:
             f"training.patience={run.training.patience} was given without a development set to evaluate. Name one: "
             "dev=dev.jsonl; or set training.patience=0."
         )
+    if run.lora.save == "apart" and not run.task.is_for_transformers:
+        raise ConfigurationError(
+            f"lora.save=apart was given with {run.task}, for whose head neither transformers nor peft has a class. "
+            "Merge the adapters into the weights (lora.save=merged)."
+        )
     check_numbers(run)
     usable_devices(run.device)
     check_trackers(run.trackers)

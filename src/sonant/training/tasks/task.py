@@ -1,7 +1,7 @@
 """Protocol of tasks: what is learned from the labels of recordings."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -12,6 +12,7 @@ from sonant.checkpoints import Checkpoint
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import LayerMix
+from sonant.training.tasks.results import Prediction, TaskResult
 from sonant.training.validation import Criterion
 
 
@@ -39,6 +40,11 @@ class Task(ABC):
 
     kind: ClassVar[str]
     criterion: ClassVar[Criterion]
+
+    @property
+    def is_for_transformers(self) -> bool:
+        """True if transformers has a class for the head, where it has one for the model."""
+        return True
 
     def normalized(self, label: str) -> str:
         """Return a label as it is learned; "" if there is nothing to learn."""
@@ -87,6 +93,10 @@ class Task(ABC):
 
         Metrics that would make a training step slow are left out while `training`.
         """
+
+    def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:  # noqa: ARG002
+        """Measure the finished model on the development set; by default nothing."""
+        return TaskResult()
 
     @abstractmethod
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:

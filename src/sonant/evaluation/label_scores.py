@@ -1,0 +1,57 @@
+"""Accuracy and macro F1 of labels, with bootstrap intervals, and the confusion matrix."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sonant.evaluation.resampling import interval_of, resampled_totals
+
+Floats = npt.NDArray[np.float64]
+
+
+def score_labels(
+    predicted: npt.ArrayLike, actual: npt.ArrayLike, classes: Sequence[str], groups: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Score predicted classes (recordings,) against the actual ones, both as numbers of `classes`.
+
+    Args:
+        groups: of each recording, such as its speaker; they are drawn whole in the bootstrap.
+
+    Returns:
+        JSON values: `recordings`, their number; `accuracy` and `macro_f1`, each with `value`, and `low` and `high` of
+        a 95 % interval; `confusion` with the `labels`, and `counts` by actual (rows) and predicted label (columns).
+    """
+    ours, theirs = np.asarray(predicted, dtype=np.int64), np.asarray(actual, dtype=np.int64)
+    one_hot = np.eye(len(classes))
+    hits = (ours == theirs)[:, None]
+    counts = np.concatenate([one_hot[theirs] * hits, one_hot[ours], one_hot[theirs]], axis=1)  # (recordings, 3 classes)
+    totals = resampled_totals(counts, groups)
+    confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    np.add.at(confusion, (theirs, ours), 1)
+    return {
+        "recordings": len(ours),
+        **{
+            name: {"value": float(measure(counts.sum(0)[None])[0]), **interval_of(measure(totals))._asdict()}
+            for name, measure in (("accuracy", _accuracy), ("macro_f1", macro_f1))
+        },
+        "confusion": {"labels": list(classes), "counts": confusion.tolist()},
+    }
+
+
+def macro_f1(counts: Floats) -> Floats:
+    """Compute the mean F1 score of the classes that occur or were predicted: (...,).
+
+    Args:
+        counts: (..., 3 classes): correct, predicted and actual recordings of each class.
+    """
+    correct, predicted, actual = np.split(counts, 3, axis=-1)
+    either = predicted + actual
+    scores = 2 * correct / np.maximum(either, 1)
+    return np.asarray(scores.sum(-1) / np.maximum((either > 0).sum(-1), 1))
+
+
+def _accuracy(counts: Floats) -> Floats:
+    correct, _, actual = np.split(counts, 3, axis=-1)
+    return np.asarray(correct.sum(-1) / actual.sum(-1))

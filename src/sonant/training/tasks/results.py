@@ -1,0 +1,41 @@
+"""Predictions of a finished run on the development set, and what a task measures of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Output of a head for one recording, and its label.
+
+    Attributes:
+        output: float32, on the CPU: (classes,), or (frames, classes) of a head over frames.
+        units: units of the label, as numbers of classes.
+        speaker: of the manifest; None if it does not say.
+    """
+
+    output: Tensor
+    units: list[int]
+    speaker: str | None
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """Measures of a finished run.
+
+    Attributes:
+        measures: JSON values, such as {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}.
+        notes: added to the metadata of the saved head.
+    """
+
+    measures: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def speakers_of(predictions: Sequence[Prediction]) -> list[str] | None:
+    """Return the speaker of each prediction; None unless all are known."""
+    speakers = [each.speaker for each in predictions]
+    return None if None in speakers else [str(speaker) for speaker in speakers]

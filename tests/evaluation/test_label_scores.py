@@ -1,0 +1,32 @@
+"""Scores of labels: known values, and intervals that hold what they promise."""
+
+import numpy as np
+import pytest
+
+from sonant.evaluation.label_scores import score_labels
+
+NAMES = ("a", "b", "c")
+
+
+def test_a_known_case_with_a_class_that_neither_occurs_nor_is_predicted() -> None:
+    found = score_labels([0, 0, 1, 1], [0, 1, 1, 1], NAMES)
+    assert found["recordings"] == 4
+    assert found["accuracy"]["value"] == pytest.approx(3 / 4)
+    assert found["macro_f1"]["value"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert found["confusion"] == {"labels": list(NAMES), "counts": [[1, 0, 0], [1, 2, 0], [0, 0, 0]]}
+
+
+def test_intervals_are_those_of_a_binomial_and_wider_by_speaker() -> None:
+    rng = np.random.default_rng(0)
+    actual = rng.integers(0, 3, 600)
+    wrong = np.repeat(rng.random(30) < 0.3, 20)  # whole speakers
+    predicted = np.where(wrong, (actual + 1) % 3, actual)
+    share = 1 - wrong.mean()
+    alone = score_labels(predicted, actual, NAMES)["accuracy"]
+    deviation = (share * (1 - share) / 600) ** 0.5
+    assert alone["high"] - alone["low"] == pytest.approx(2 * 1.96 * deviation, rel=0.12)
+    assert alone["low"] < alone["value"] < alone["high"]
+    grouped = score_labels(predicted, actual, NAMES, groups=[str(number // 20) for number in range(600)])
+    for name in ("accuracy", "macro_f1"):
+        assert grouped[name]["value"] == pytest.approx(score_labels(predicted, actual, NAMES)[name]["value"])
+        assert grouped[name]["high"] - grouped[name]["low"] > 0.2
