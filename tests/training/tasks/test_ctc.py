@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from itertools import groupby, product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -174,11 +174,15 @@ def test_transformers_computes_the_same_logits_and_text(config: Any, words: Path
 
 
 @pytest.mark.slow
-def test_twenty_recordings_are_learned_without_an_error(words: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("vocabulary", "steps"), [("characters", 200), ("bytes", 400)])
+def test_twenty_recordings_are_learned_without_an_error(
+    vocabulary: Literal["characters", "bytes"], steps: int, words: Path, tmp_path: Path
+) -> None:
     without_dropout = dict.fromkeys(("dropout", "attention_dropout", "input_dropout", "layerdrop"), 0.0)
     model = write_model(tmp_path / "model", WavLMConfig(**SMALL, **without_dropout))
-    training = {"steps": 200, "lr": 5e-3, "validate_every": 200, "parts": []}
+    training = {"steps": steps, "lr": 5e-3, "validate_every": steps, "parts": []}
     run = short_run(words, tmp_path, model=str(model), frozen="nothing", training=training)
+    run = replace(run, task=CTCTask(vocabulary=vocabulary))
     folder = train_task(run)
     entries = read_manifest(words / "train")
     transcripts = sonant.transcribe([entry.path for entry in entries], model=folder)
