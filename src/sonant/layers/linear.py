@@ -21,7 +21,8 @@ def project(layer: nn.Module, x: Tensor) -> Tensor:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute x @ weight.T + bias: (..., in) to (..., out)."""
-    if not _trains_on_a_cpu(x, weight) or is_traced() or torch.is_autocast_enabled("cpu") or not gains():
+    suited = _trains_on_a_cpu(x, weight) and not is_traced() and not torch.is_autocast_enabled("cpu")
+    if not suited or not gains(x.shape[:-1].numel() * weight.numel()):
         return F.linear(x, weight, bias)
     made: Tensor = _Linear.apply(x.flatten(0, -2), weight, bias)
     return made.unflatten(0, x.shape[:-1])

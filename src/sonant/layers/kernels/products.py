@@ -41,7 +41,7 @@ def multiply(
     """
     out = left.new_empty(len(left), right.shape[1]) if out is None else out
     work = len(left) * right.numel()
-    if work < LEAST or not _served(left, right, out, *([] if bias is None else [bias])):
+    if not gains(work) or not _served(left, right, out, *([] if bias is None else [bias])):
         if add:
             return out.addmm_(left, right)
         return torch.mm(left, right, out=out) if bias is None else torch.addmm(bias, left, right, out=out)
@@ -57,18 +57,22 @@ def multiply(
     return out
 
 
+def gains(multiplications: int) -> bool:
+    """Return whether the kernel is faster than torch for a product of so many multiplications of numbers."""
+    return multiplications >= LEAST and faster_than_torch()
+
+
 @cache
-def gains() -> bool:
+def faster_than_torch() -> bool:
     """Return whether the kernel is faster than torch's products: where those are MKL's on a processor of AMD."""
     library = compiled("products") if torch.backends.mkl.is_available() else None
     return library is not None and bool(library.sonant_product_gains())
 
 
 def _served(*tensors: Tensor) -> bool:
-    """Return whether the kernel supports these tensors, the third of which it writes to, and gains."""
+    """Return whether the kernel supports these tensors, the third of which it writes to."""
     return (
-        gains()
-        and not is_traced()
+        not is_traced()
         and compiled("products") is not None
         and tensors[2].stride(1) == 1
         and all(
