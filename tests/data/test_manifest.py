@@ -229,3 +229,12 @@ def test_the_list_of_a_folder(tmp_path: Path) -> None:
 def test_names_of_lists() -> None:
     assert all(is_manifest(Path(f"x{ending}")) for ending in OTHER_LISTS)
     assert not any(is_manifest(Path(name)) for name in ("a.wav", "a.flac", "talk", "a.mp4"))
+
+
+def test_nan_is_a_missing_value(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        '{"path": "a.wav", "duration": NaN, "start": NaN, "text": NaN, "speaker": "nan"}\n'
+    )
+    (entry,) = read_manifest(tmp_path / "a.jsonl")
+    assert (entry.duration, entry.segment) == (None, None)
+    assert entry.fields == {"text": None, "speaker": "nan"}

@@ -47,6 +47,19 @@ def test_gradients_are_the_same_to_the_bit(config: BackboneConfig) -> None:
     assert not any("forward" in vars(module) for module in model.modules())
 
 
+def test_batch_norms_count_each_batch_once() -> None:
+    torch.manual_seed(0)
+    model, speech = build(conformer()), Packed.pack([torch.randn(9_000)])
+    fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    gradients(model, speech)
+    once = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.load_state_dict(fresh)
+    with recomputed(model):
+        gradients(model, speech)
+    assert not all(torch.equal(tensor, fresh[name]) for name, tensor in once.items())
+    assert all(torch.equal(tensor, once[name]) for name, tensor in model.state_dict().items())
+
+
 def test_only_the_inputs_of_a_block_are_kept() -> None:
     model = build(WavLMConfig(**TINY, layerdrop=0.0))
     calls = []

@@ -56,6 +56,18 @@ def test_a_resumed_run_knows_the_best_loss(tmp_path: Path) -> None:
     assert best["step"] < max(losses)
 
 
+def test_what_a_run_without_a_state_left_is_not_taken_up(tmp_path: Path) -> None:
+    train(Regression(), points, TRAINING, tmp_path, held_out=HeldOut())
+    (tmp_path / "state.pt").unlink()
+    torn = (tmp_path / "metrics.jsonl").read_text()[:-9]
+    (tmp_path / "metrics.jsonl").write_text(torn)
+    objective = Regression()
+    torch.manual_seed(1)
+    train(objective, points, TRAINING, tmp_path)
+    load_best(tmp_path, objective)
+    assert same(weights(objective), trained(tmp_path / "without", training=TRAINING))
+
+
 @pytest.mark.parametrize("higher_is_better", [False, True])
 def test_the_best_weights_are_those_of_the_criterion(higher_is_better: bool, tmp_path: Path) -> None:
     """The squared error falls, so that the highest one is the first; after an interruption too."""

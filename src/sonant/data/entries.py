@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -79,7 +79,7 @@ def entry_of(row: ManifestRow, folder: Path) -> ManifestEntry:
     Raises:
         ManifestError: the row names no recording or several, or a value is invalid.
     """
-    fields = dict(row.fields)
+    fields = {name: None if _is_nan(value) else value for name, value in row.fields.items()}
     given, data = _recording(row, fields)
     path = folder / given
     _refuse_other_encodings(row, given, path, fields, has_file=data is None)
@@ -88,6 +88,10 @@ def entry_of(row: ManifestRow, folder: Path) -> ManifestEntry:
         return ManifestEntry(path, seconds, fields, data=data)
     segment, duration = _segment(row, fields, seconds)
     return ManifestEntry(path, duration, fields, segment, _channel(row, fields.pop("channel", None)), data)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and isnan(value)
 
 
 def _recording(row: ManifestRow, fields: dict[str, Any]) -> tuple[str, bytes | None]:

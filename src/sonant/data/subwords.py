@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -51,8 +52,11 @@ class Subwords:
                 minloglevel=2,
             )
         except RuntimeError as error:
+            most = re.search(r"<= (\d+)", str(error))
+            why = f"{error}" if most is None else f"at most {most[1]} can, special tokens included"
             raise ConfigurationError(
-                f"{size} subwords cannot be made of these texts: {error}. Ask for fewer, or give more text."
+                f"{size} subwords cannot be made of these texts: {why}. Ask for fewer (in a training on labels "
+                f"task.num_subwords={'...' if most is None else most[1]}), or give more text."
             ) from error
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)

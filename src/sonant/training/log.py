@@ -120,8 +120,8 @@ class TrainingLog:
         self.path, self._writes = folder / "metrics.jsonl", rank() == 0
         self._first, self._monitoring = first, monitoring
         if self.path.exists() and self._writes:
-            lines = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= first]
-            self.path.write_text("".join(line + "\n" for line in lines))
+            lines = [line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            self.path.write_text("".join(line for line in lines if json.loads(line)["step"] <= first))
         self._progress = Progress(
             steps, title=monitoring.title, unit="steps", done=first, show=None if self._writes else False
         )

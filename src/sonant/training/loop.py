@@ -21,7 +21,7 @@ from sonant.training.recomputation import recomputed
 from sonant.training.settings import Training, Updates
 from sonant.training.state import TrainingProgress, load_state, save_state
 from sonant.training.throughput import Throughput
-from sonant.training.validation import LOWEST_LOSS, Criterion, HeldOut, evaluate, keep_best
+from sonant.training.validation import BEST, LOWEST_LOSS, Criterion, HeldOut, evaluate, keep_best
 
 MAX_BAD_STEPS = 20
 
@@ -80,6 +80,7 @@ def train(
     progress = load_state(folder / "state.pt", objective, updates.optimizer, json_values(training), device)
     if progress.step >= training.steps or _is_stale(progress, training):
         return
+    _drop_earlier_best(folder, progress)
     first, last = progress.step, training.steps if stop_at is None else min(stop_at, training.steps)
 
     monitoring = monitoring or Monitoring()
@@ -143,6 +144,12 @@ def _arranged(objective: Objective, training: Training) -> Iterator[None]:
         if training.gradient_checkpointing:
             stack.enter_context(recomputed(objective))
         yield
+
+
+def _drop_earlier_best(folder: Path, progress: TrainingProgress) -> None:
+    """Remove the best weights of a run that was stopped before it saved a state, when another begins in its folder."""
+    if progress.step == 0:
+        on_first(lambda: (folder / BEST).unlink(missing_ok=True))
 
 
 def _check_converges(bad_steps: torch.Tensor, step: int, folder: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sonant.checkpoints import Head, load_checkpoint, save_pretrained
+from sonant.checkpoints import Checkpoint, Head, load_checkpoint, save_pretrained
 from sonant.data.subwords import Subwords
 from sonant.decoding.ctc import BestPath, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
@@ -89,6 +89,20 @@ def test_what_is_trained_is_read_by_transformers_and_trained_further(
         assert not (folder / name).is_file() or (folder / name).read_bytes() == (again / name).read_bytes()
     trained = load_checkpoint(again).heads["ctc"].tensors["weight"]
     assert 0 < float((trained - saved.tensors["weight"]).abs().max()) < 0.01
+
+
+def test_subwords_of_a_run_that_did_not_begin_are_made_again(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(WavLMConfig(**TINY), {})
+    labels = ["ab ba", "b a", "ba b a"]
+
+    def tokens(size: int, *, resumed: bool) -> int:
+        task = CTCTask(vocabulary="subwords", num_subwords=size)
+        return len(
+            task.fitted(labels, checkpoint=checkpoint, model="it", folder=tmp_path, resumed=resumed).classes(labels)
+        )
+
+    assert tokens(9, resumed=False) == tokens(8, resumed=True) == 9
+    assert tokens(8, resumed=False) == 8
 
 
 def decoded(numbers: list[int], vocabulary: CTCVocabulary) -> Transcript:

@@ -17,13 +17,14 @@ from sonant.models import Backbone, BackboneConfig, Wav2Vec2Config, WavLMConfig,
 from sonant.recipes.tasks import task_run
 from sonant.training.tasks import TaskRun, UtteranceTask, train_task
 from sonant.training.tasks import run as execution
+from sonant.training.tasks.batches import LabeledBatch
 from sonant.training.tasks.lora import LoRA, adapters_in, add_adapters, merge_adapters
 from sonant.training.tasks.objective import TaskObjective
 from tests.codes import vq_wav2vec
 from tests.shapes import TINY, conformer, sew, w2v_bert2
 from tests.training.tasks.tones import write_model, write_tones
 
-ALL = LoRA(rank=3, alpha=6, modules=("attention.query", "attention", "inner", "outer"))
+ALL = LoRA(rank=3, alpha=6, modules=("attention", "feed_forward", "inner", "outer"))
 
 
 def last(backbone: Backbone, *lengths: int) -> torch.Tensor:
@@ -81,6 +82,19 @@ def test_adapters_and_head_alone_learn() -> None:
         f"attention.{layer}.lora_{part}" for layer in ("query", "value") for part in "AB"
     }
     assert objective.train().backbone.training
+
+
+def test_the_rest_of_a_model_stays_as_it_is_in_training() -> None:
+    torch.manual_seed(0)
+    lora = LoRA(rank=2, modules=("feed_forward",))
+    backbone = build(conformer())
+    settings = {"weighted": True, "frozen": "extractor", "adapter": False, "masks": False}
+    objective = TaskObjective(backbone, UtteranceTask(), ("a", "b"), lora=lora, **settings).train()
+    assert {name.split(".")[3] for name in adapters_in(backbone)} == {"feed_forward_1", "feed_forward_2"}
+    before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    speech = Packed.pack([torch.randn(9_000)])
+    objective(LabeledBatch(speech, Packed.pack([torch.tensor([1])]), 9_000)).sum.backward()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
 
 
 def test_layers_that_are_not_there_are_refused() -> None:

@@ -88,13 +88,15 @@ class CTCTask(Task):
                 return Bytes()
         raise ConfigurationError("task.vocabulary=checkpoint has the tokens of a model: see `CTCTask.fitted`.")
 
-    def fitted(self, labels: Sequence[str], *, checkpoint: Checkpoint, model: str, folder: Path) -> "CTCTask":
+    def fitted(
+        self, labels: Sequence[str], *, checkpoint: Checkpoint, model: str, folder: Path, resumed: bool
+    ) -> "CTCTask":
         if self.vocabulary == "checkpoint":
             return _continued(self, checkpoint, model)
         if self.vocabulary != "subwords" or self.subwords:
             return self
         path = folder / SUBWORDS
-        if not path.is_file():
+        if not resumed or not path.is_file():
             Subwords.train(labels, path, size=self.num_subwords, kind="unigram")
         return replace(self, subwords=str(path))
 

@@ -80,4 +80,5 @@ def _adapted(backbone: Backbone) -> Iterator[tuple[str, LowRankLinear]]:
 
 
 def _names(wanted: str, inside: str) -> bool:
-    return f".{wanted}." in f".{inside}."
+    """Return True if a name is that of a layer or of a part with it; "feed_forward" is "feed_forward_1" as well."""
+    return re.search(rf"(?<![^.]){re.escape(wanted)}(_\d+)?(?![^.])", inside) is not None

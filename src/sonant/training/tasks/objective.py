@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sonant.checkpoints.language_adapter import layers_of
 from sonant.errors import ConfigurationError
@@ -29,8 +30,9 @@ class TaskObjective(Objective):
         read_states: states of the backbone that the head reads, as `Backbone.forward` takes them.
 
     Args:
-        backbone: the model; a frozen one is kept in evaluation mode. Weights of a frozen model, and of one with
-            adapters, are left out of `state_dict`.
+        backbone: the model; a frozen one is kept in evaluation mode, and so are the batch norms of one with adapters,
+            whose running statistics stay as they are. Weights of a frozen model, and of one with adapters, are left
+            out of `state_dict`.
         task: settings of the task.
         classes: of the head's outputs.
         weighted: read a sum of all states with learned weights; False: the last state alone.
@@ -99,6 +101,10 @@ class TaskObjective(Objective):
         super().train(mode)
         if self._is_still:
             self.backbone.eval()
+        elif self.trained_parts:
+            for norm in self.backbone.modules():
+                if isinstance(norm, _BatchNorm):
+                    norm.eval()
         return self
 
     def forward(self, batch: LabeledBatch) -> Loss:

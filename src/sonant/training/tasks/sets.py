@@ -67,13 +67,20 @@ class LabeledRows(NamedTuple):
 
 
 def read_labels(
-    run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, folder: Path, *, on_error: Literal["raise", "skip"]
+    run: TaskRun,
+    checkpoint: Checkpoint,
+    backbone: Backbone,
+    folder: Path,
+    *,
+    on_error: Literal["raise", "skip"],
+    resumed: bool = False,
 ) -> LabeledRows:
     """Read the manifests of a run and check their labels.
 
     Args:
         folder: for files of the task.
         on_error: as in `check_labels`.
+        resumed: the files in the folder are those of this run.
 
     Raises:
         ManifestError: there are rows that cannot be used, or none that can.
@@ -85,7 +92,7 @@ def read_labels(
     )
     data, dev = read_manifest(run.data), read_manifest(run.dev) if run.dev else []
     labels = [label for entry in data if (label := needs.label(entry))]
-    task = run.task.fitted(labels, checkpoint=checkpoint, model=run.model, folder=folder)
+    task = run.task.fitted(labels, checkpoint=checkpoint, model=run.model, folder=folder, resumed=resumed)
     classes = task.classes(labels) if labels else ()
     known = set(classes)
     needs = replace(
@@ -103,7 +110,7 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     lock.enter_context(held_folder(run.folder))
     begun = run.is_trained or (run.folder / "state.pt").exists()
 
-    rows = read_labels(run, checkpoint, backbone, run.folder, on_error=run.on_error)
+    rows = read_labels(run, checkpoint, backbone, run.folder, on_error=run.on_error, resumed=begun)
     if rows.report:
         warn(rows.report, SonantWarning)
     task, classes, needs, both = rows.task, rows.classes, rows.needs, rows.sets

@@ -57,6 +57,7 @@ class Task(ABC):
         checkpoint: Checkpoint,  # noqa: ARG002
         model: str,  # noqa: ARG002
         folder: Path,  # noqa: ARG002
+        resumed: bool,  # noqa: ARG002
     ) -> Self:
         """Return the task with what it takes from the normalized labels of the training set and from the model.
 
@@ -64,6 +65,7 @@ class Task(ABC):
             checkpoint: the model that the training starts from.
             model: its name.
             folder: of the run, for files that are made.
+            resumed: the run goes on, with the files that it made before; otherwise files there are of an earlier one.
         """
         return self
 
