@@ -88,10 +88,9 @@ Forward and backward, the same weights and input, in turn; the command prints ho
 
 Medians of three passes on a quiet AMD EPYC with AVX2. WavLM takes as long as HuBERT (0.99 of its processor time). Before, one pass on a busy machine gave 0.94 and 0.95 times transformers' speed, and WavLM took 1.18 times as long as HuBERT.
 
-What makes the difference, of which the first two need a C++ compiler:
+What makes the difference, of which the first needs a C++ compiler:
 
 - Attention keeps nothing of (frames × frames) for the way back: the weights are computed again, block by block, with the gated bias and with dropout. One clip of 10 s and 12 heads take 49 ms forward and backward instead of 117 by torch's operations, without a bias 51 instead of 71, with gate and dropout 49 instead of 116 (one core of an AMD EPYC with AVX2).
-- On a processor of AMD, where torch multiplies by MKL, the products of linear layers and of the extractor are computed by a kernel of our own. 499 rows by weights (768 to 3072) run at 76 GFLOP/s instead of 71 forward, and at 77 instead of 74 and 80 instead of 73 for the two gradients (one core of an AMD EPYC with AVX2, whose limit is 88); a step of HuBERT Base on one clip of 10 s took 0.95 of the processor time, on a busy machine. The table above was measured before.
 - The extractor computes each clip from rows of channels, by matrix products without copies, and its group norm is part of the first convolution.
 - The positional convolution of Base passes through Fourier transforms: 0.48 s instead of 1.25 s for 3 × 499 frames.
 

@@ -21,7 +21,6 @@ from sonant.layers.kernels.cpu_attention import attend_cpu
 from sonant.layers.kernels.flex_attention import attend_flex
 from sonant.layers.kernels.tracing import is_traced
 from sonant.layers.kernels.triton_attention import attend_triton
-from sonant.layers.linear import project
 from sonant.layers.positions import PositionGate, RelativeKeys
 
 KernelBias = RelativeBias | RelativeKeyBias  # those that the kernels support
@@ -287,13 +286,11 @@ class SelfAttention(nn.Module):
             lengths: as in `attend`.
             table: (heads, 2 * reach - 1), the position bias shared by the layers.
         """
-        q, k, v = (
-            project(layer, frames).unflatten(-1, (self.num_heads, -1)) for layer in (self.query, self.key, self.value)
-        )
+        q, k, v = (linear(frames).unflatten(-1, (self.num_heads, -1)) for linear in (self.query, self.key, self.value))
         bias: Bias | None = None
         if self.relative_keys is not None:
             bias = self.relative_keys.bias(q)
         elif self.gate is not None and table is not None:
             bias = RelativeBias(table, self.gate(frames))
         mixed = attend(q, k, v, lengths, bias, dropout=self.dropout if self.training else 0.0)
-        return project(self.output, mixed.flatten(1))
+        return self.output(mixed.flatten(1))

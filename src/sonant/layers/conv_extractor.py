@@ -17,7 +17,7 @@ from sonant.errors import TooShortAudio
 from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, by_clip
 from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.kernels.device import to_device
-from sonant.layers.kernels.tracing import is_observed, is_traced
+from sonant.layers.kernels.tracing import is_traced
 from sonant.layers.packed import Packed, steps_at
 from sonant.layers.row_convolution import convolve_normalized, convolve_rows
 
@@ -227,12 +227,16 @@ class ConvExtractor(StridedExtractor):
         return rows
 
 
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
 def _runs_its_own_forward(module: nn.Module) -> bool:
     """Return False for a module that is not one of ours, such as an adapter, or that has hooks."""
     known = type(module) in (nn.ModuleList, nn.Conv1d, ConvLayer, ClipNorm, ChannelNorm) or not [
         *module.parameters(recurse=False)
     ]
-    return known and not is_observed(module)
+    own = vars(module)
+    return known and "forward" not in own and not any(own[name] for name in HOOKS)
 
 
 def as_rows(speech: Packed) -> bool:

@@ -6,12 +6,11 @@ A clip is (steps, channels), so that a window of neighboring steps is one stretc
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sonant.layers.clip_statistics import EPS
-from sonant.layers.kernels.products import multiply
-from sonant.layers.linear import linear
 
 
 def convolve_rows(rows: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
@@ -40,7 +39,12 @@ class _RowConvolution(torch.autograd.Function):
         for first in range(0, weight.shape[2], stride):
             group = taps[:, first : first + stride].flatten(1)
             seen = _windows(rows, first, steps, stride, group.shape[1])
-            multiply(seen, group.T, out=made, add=first > 0, bias=None if first else bias)
+            if first > 0:
+                made.addmm_(seen, group.T)
+            elif bias is None:
+                torch.mm(seen, group.T, out=made)
+            else:
+                torch.addmm(bias, seen, group.T, out=made)
         ctx.save_for_backward(rows, taps)
         ctx.stride = stride
         return made
@@ -61,10 +65,13 @@ class _RowConvolution(torch.autograd.Function):
             group = taps[:, first : first + stride].flatten(1)
             if of_taps is not None:
                 seen = _windows(rows, first, len(gradient), stride, group.shape[1])
-                of_taps[:, first : first + stride] = multiply(gradient.T, seen).unflatten(1, (-1, rows.shape[1]))
+                of_taps[:, first : first + stride] = torch.mm(gradient.T, seen).unflatten(1, (-1, rows.shape[1]))
             if of_rows is not None:
                 into = _windows(of_rows, first, len(gradient), stride, group.shape[1])
-                multiply(gradient, group, out=into, add=first > 0)
+                if first == 0:
+                    torch.mm(gradient, group, out=into)
+                else:
+                    into.addmm_(gradient, group)
         of_bias = gradient.sum(0) if ctx.needs_input_grad[2] else None
         return of_rows, None if of_taps is None else of_taps.transpose(1, 2), of_bias, None
 
@@ -97,4 +104,4 @@ def convolve_normalized(samples: Tensor, conv: nn.Conv1d, weight: Tensor, bias: 
         offset = offset + 0 * conv.bias  # the norm removes it: its gradient is zero
     dtype = conv.weight.dtype
     with torch.autocast("cpu", enabled=False):
-        return linear(windows.to(dtype), (taps * factor[:, None]).to(dtype), offset.to(dtype))
+        return F.linear(windows.to(dtype), (taps * factor[:, None]).to(dtype), offset.to(dtype))

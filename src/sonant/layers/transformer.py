@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.kernels.activations import Activation, activation
-from sonant.layers.linear import project
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativePositions
 
@@ -35,8 +34,7 @@ class FeedForward(nn.Module):
         self.dropout, self.activation_dropout = nn.Dropout(dropout), nn.Dropout(activation_dropout)
 
     def forward(self, frames: Tensor) -> Tensor:
-        inner = self.activation_dropout(activation(self.activation)(project(self.inner, frames)))
-        return self.dropout(project(self.outer, inner))
+        return self.dropout(self.outer(self.activation_dropout(activation(self.activation)(self.inner(frames)))))
 
 
 class TransformerLayer(nn.Module):

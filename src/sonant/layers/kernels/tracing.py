@@ -1,9 +1,6 @@
-"""Detection of traces and hooks, which kernels would pass by."""
+"""Detection of traces, which contain torch operations only."""
 
 import torch
-from torch import nn
-
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def is_traced() -> bool:
@@ -12,9 +9,3 @@ def is_traced() -> bool:
         return True
     modes = getattr(torch._C, "_len_torch_dispatch_stack", int)  # noqa: SLF001  modes that see every operation
     return modes() > 0
-
-
-def is_observed(module: nn.Module) -> bool:
-    """Return whether a module has hooks or another `forward` than its class."""
-    own = vars(module)
-    return "forward" in own or any(own[name] for name in HOOKS)
