@@ -47,6 +47,7 @@ def test_good_labels_have_no_problems() -> None:
         (row(2, id="one"), r"have an id that another recording has too.*'one': 2\.wav"),
         (row(2, ""), r"have no 'text'.*2\.wav"),
         (row(2, None), "have no 'text'"),
+        (row(2, ["ab", "c"]), r"have no 'text'.*2\.wav has 'text' \(no text, but \['ab', 'c'\]"),
         (row(2, "  "), "have no 'text'"),
         (row(2, "abé3é"), r"have 'text' outside of the vocabulary, 'é' in 1, '3' in 1: .*2\.wav: 'é' '3'"),
         (row(2, "abcabc"), r"are too short for their 'text'.*2\.wav: 6 frames needed, 5 in 0\.10 s"),

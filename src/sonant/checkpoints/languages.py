@@ -233,8 +233,10 @@ def starting_in(checkpoint: Checkpoint, language: str, source: object, *, seed: 
     """
     languages = checkpoint.languages
     if languages is None:
-        refuse_language(language, source)
-        return checkpoint
+        raise ConfigurationError(
+            f"adapter={language} was given, but {source} has no adapters by language, as models of MMS have. Leave it "
+            "out, or start from such a model, as facebook/mms-1b-all is."
+        )
     language = languages.named(language)
     if language in languages.known:
         return in_language(checkpoint, languages, language)

@@ -37,9 +37,9 @@ class LabelNeeds:
     speaker: str = "speaker"
 
     def label(self, entry: ManifestEntry) -> str:
-        """Return the normalized label of a row; "" if it has none."""
+        """Return the normalized label of a row; "" if it has none, or a list or an object of values."""
         value = entry.fields.get(self.column)
-        return "" if value is None else self.normalize(str(value))
+        return "" if value is None or isinstance(value, list | dict) else self.normalize(str(value))
 
 
 def ctc_frames(units: Sequence[object]) -> int:
@@ -166,8 +166,12 @@ def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[Labe
         elif name not in (None, "") and name in ids:
             found["id"][number] = f"{name!r}: {entry.name}"
         elif not label:
-            there = [name for name, value in entry.fields.items() if value not in (None, "")]
-            found["empty"][number] = f"{entry.name} has {', '.join(map(repr, there)) or 'no column'}"
+            there = [
+                f"{name!r} (no text, but {value!r:.60})" if isinstance(value, list | dict) else repr(name)
+                for name, value in entry.fields.items()
+                if value not in (None, "")
+            ]
+            found["empty"][number] = f"{entry.name} has {', '.join(there) or 'no column'}"
         elif unknown:
             outside.update(unknown)
             found["outside"][number] = f"{entry.name}: {' '.join(map(repr, unknown))}"

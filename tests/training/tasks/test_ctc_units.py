@@ -1,8 +1,9 @@
 """Units of transcripts: models trained on each are served, and transformers reads the same text in what they write."""
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -103,6 +104,19 @@ def test_subwords_of_a_run_that_did_not_begin_are_made_again(tmp_path: Path) -> 
 
     assert tokens(9, resumed=False) == tokens(8, resumed=True) == 9
     assert tokens(8, resumed=False) == 8
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "label", "unread"),
+    [("characters", "a|b", "|"), ("characters", "▁a", "▁")]
+    + [("phones", f"AH {token}", token) for token in ("<pad>", "<s>", "[UNK]", "▁", "▁K", "<0x41>")],
+)
+def test_what_would_be_read_as_something_else_is_refused(
+    vocabulary: Literal["characters", "phones"], label: str, unread: str
+) -> None:
+    with pytest.raises(ManifestError, match=f"contains {re.escape(repr(unread))}"):
+        CTCTask(vocabulary=vocabulary).classes(["a", label])
+    assert "|" in CTCTask(vocabulary="phones").classes(["AH | K"])
 
 
 def decoded(numbers: list[int], vocabulary: CTCVocabulary) -> Transcript:

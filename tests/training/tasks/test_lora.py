@@ -100,6 +100,8 @@ def test_the_rest_of_a_model_stays_as_it_is_in_training() -> None:
 def test_layers_that_are_not_there_are_refused() -> None:
     with pytest.raises(UnknownName, match=r"feed_forward.inner"):
         add_adapters(build(WavLMConfig(**TINY)), LoRA(rank=2, modules=("feedforward",)))
+    with pytest.raises(ConfigurationError, match="nothing would get an adapter"):
+        LoRA(rank=2, modules=())
     with pytest.raises(ConfigurationError, match="no blocks with linear layers"):
         add_adapters(vq_wav2vec(), LoRA(rank=2))
 

@@ -1,7 +1,7 @@
 """TextUnits of transcripts for CTC: characters, phones, subwords and bytes, and those of a model that is trained on."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sonant.decoding.ctc_vocabulary import (
     DELIMITER,
     PHONEME_TOKENIZER,
     PIECE,
+    CTCVocabulary,
 )
 from sonant.errors import ConfigurationError, ManifestError
 from sonant.extraction.vocabularies import vocabulary_of
@@ -51,12 +52,7 @@ class Characters(TextUnits):
 
     def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:
         characters = {character for label in labels for character in label} - {" "}
-        if DELIMITER in characters:
-            raise ManifestError(
-                f"A transcript contains {DELIMITER!r}, which stands between the words in a CTC vocabulary. Take it out "
-                "of the transcripts."
-            )
-        return (BLANK, UNKNOWN, DELIMITER, *sorted(characters))
+        return _distinct(self, (BLANK, UNKNOWN, DELIMITER), characters)
 
     def spell(self, label: str) -> list[str]:
         return [DELIMITER if character == " " else character for character in label]
@@ -64,6 +60,21 @@ class Characters(TextUnits):
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
         tokenizer = {"tokenizer_class": "Wav2Vec2CTCTokenizer", **COMMON, "word_delimiter_token": DELIMITER}
         return {"vocabulary": list(tokens), "blank": 0, "tokenizer": tokenizer}
+
+
+def _distinct(units: TextUnits, special: Sequence[str], found: Iterable[str]) -> tuple[str, ...]:
+    """Return special tokens and those of transcripts. Raises ManifestError: one of the latter is not read as itself."""
+    tokens = (*special, *sorted(found))
+    notes = units.notes(tokens)
+    vocabulary = CTCVocabulary.of(tokens, blank=notes["blank"], tokenizer=notes["tokenizer"])
+    unread = vocabulary.outside_words | vocabulary.bytes.keys()
+    for number, token in enumerate(tokens[len(special) :], start=len(special)):
+        if number in unread or vocabulary.text(number) != token or token in special:
+            raise ManifestError(
+                f"A transcript contains {token!r}, which is read as something else in a CTC vocabulary: as a space "
+                "between words, a special token, or a byte. Replace it in the transcripts, or in the lexicon."
+            )
+    return tokens
 
 
 class Phones(TextUnits):
@@ -80,7 +91,8 @@ class Phones(TextUnits):
         self._lexicon = None if lexicon is None else read_lexicon(lexicon)
 
     def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:
-        return (BLANK, UNKNOWN, *sorted({phone for label in labels for phone in self.spell(label) if " " not in phone}))
+        phones = {phone for label in labels for phone in self.spell(label) if " " not in phone}
+        return _distinct(self, (BLANK, UNKNOWN), phones)
 
     def spell(self, label: str) -> list[str]:
         if self._lexicon is None:
@@ -131,6 +143,8 @@ class Pieces(TextUnits):
 
     def spell(self, label: str) -> list[str]:
         numbers = self._subwords.encode(label)
+        if PIECE in label:
+            return [f"{PIECE} for a space"]
         if self._unknown in numbers:
             spelled = {character for piece in self._model.texts for character in piece}
             return [f"no piece for {character}" for character in label if character not in {" ", *spelled}]
@@ -211,6 +225,8 @@ class Continued(TextUnits):
     def spell(self, label: str) -> list[str]:
         if self._inner is not None:
             return self._inner.spell(label)
+        if self._delimiter in label.replace(" ", ""):
+            return [f"{self._delimiter} for a space"]
         return [self._delimiter if character == " " else character for character in label]
 
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002

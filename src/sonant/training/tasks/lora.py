@@ -35,6 +35,13 @@ class LoRA:
     dropout: float = 0.0
     save: Literal["merged", "apart"] = "merged"
 
+    def __post_init__(self) -> None:
+        if self.rank and not self.modules:
+            raise ConfigurationError(
+                f"lora.rank={self.rank} was given with lora.modules=[], so that nothing would get an adapter. Name "
+                "linear layers, such as lora.modules=[attention], or set lora.rank=0."
+            )
+
 
 def add_adapters(backbone: Backbone, lora: LoRA) -> None:
     """Add adapters to linear layers of the blocks of a model, in place.
