@@ -39,7 +39,7 @@ class Way:
 
 
 WAYS = {
-    "whole": Way("all but the extractor trained", {"frozen": "extractor"}, lr_factor=0.2),
+    "whole": Way("all but the extractor trained", {"frozen": "extractor"}, lr_factor=0.5),
     "lora": Way("LoRA, rank 8", {"lora": {"rank": 8}}),
     "frozen": Way("head alone trained", {"frozen": "backbone"}),
     "random": Way("random weights, all trained", {"frozen": "nothing"}),
@@ -72,6 +72,7 @@ def trained(options: argparse.Namespace, way: str, amount: str) -> tuple[Path, f
         batching={"batch_seconds": options.batch_seconds, "max_seconds": min(16.0, options.batch_seconds)},
         training={
             "steps": options.steps,
+            "lr": options.lr,
             "validate_every": max(1, options.steps // 10),
             "save_every": max(1, options.steps // 10),
             "parts": [{"name": "backbone", "lr_factor": WAYS[way].lr_factor, "frozen_steps": 0}],
@@ -134,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--lr", type=float, default=1e-3, help="peak rate of the head")
     parser.add_argument("--batch-seconds", type=float, default=16.0)
     options = parser.parse_args(arguments)
     rows: list[dict[str, Any]] = []

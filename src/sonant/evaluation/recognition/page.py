@@ -140,7 +140,7 @@ def _comparison(report: RecognitionReport) -> Markup:
                 tag("span", _percent(found.difference, sign="+"), class_="rate"),
                 tag("span", f" [{_percent(found.low, sign='+')}, {_percent(found.high, sign='+')}]", class_="interval"),
             ),
-            f"{found.p_value:.2g}" if found.p_value >= 0.0001 else "< 0.0001",
+            f"{found.p_value:.2g}",
             f"{100 * found.probability_of_improvement:.1f} %",
         ]
         for metric, found in report.comparison.items()
