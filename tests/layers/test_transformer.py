@@ -51,7 +51,7 @@ def gradients(encoder: TransformerEncoder, frames: Packed) -> list[Tensor]:
 
 @pytest.mark.slow
 def test_new_lengths_compile_nothing_anew(encoder: TransformerEncoder) -> None:
-    """Neither do other numbers of clips, nor further layers; states and gradients are equal to the bit."""
+    """Neither do other numbers of clips, nor further layers; states are equal to the bit, gradients to rounding."""
     counter, counts = CompileCounter(), []
     for lengths in BATCHES:
         frames = frames_of(lengths)
@@ -59,7 +59,9 @@ def test_new_lengths_compile_nothing_anew(encoder: TransformerEncoder) -> None:
         with encoder.compiled(counter):
             ours = gradients(encoder, frames)
         counts.append(counter.frame_count)
-        assert all(torch.equal(a, b) for a, b in zip(ours, expected, strict=True))
+        assert torch.equal(ours[0], expected[0])
+        for a, b in zip(ours, expected, strict=True):
+            assert (a - b).abs().max() <= 1e-6 * b.abs().max()
     assert 0 < counts[0] < 2 * len(encoder.layers) + 3
     assert set(counts) == {counts[0]}
 
