@@ -86,7 +86,7 @@ class TrainingFacts:
                 f"On the development set, which chose the weights: {', '.join(told)}; intervals of 95 %. Other "
                 "recordings may fare worse."
             )
-        known = self.license or "which is not known to sonant"
+        known = self.license or "not known to sonant"
         yield f"License of {self.base}: {known}. It holds for this model, too, as do the terms of the recordings."
 
     def readme(self) -> str:

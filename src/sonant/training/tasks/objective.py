@@ -140,8 +140,10 @@ class TaskObjective(Objective):
 
 
 @torch.no_grad()
-def predict(objective: TaskObjective, batches: LabeledBatches, *, precision: str) -> Iterator[Prediction]:
-    """Yield the output of each recording of a set, in the order of its batches."""
+def predict(
+    objective: TaskObjective, batches: LabeledBatches, speakers: Sequence[str | None], *, precision: str
+) -> Iterator[Prediction]:
+    """Yield the output of each recording of a set, in the order of its batches; `speakers` are those of waveforms."""
     objective.eval()
     device = next(objective.parameters()).device
     for number in range(len(batches)):
@@ -150,8 +152,7 @@ def predict(objective: TaskObjective, batches: LabeledBatches, *, precision: str
         with autocast(device, precision):
             outputs: Tensor | Packed = objective.outputs(batch)
         for member, output, units in zip(members, outputs, batch.targets, strict=True):
-            speaker = batches.waveforms.fields(member).get("speaker")
-            yield Prediction(output.float().cpu(), units.tolist(), None if speaker is None else str(speaker))
+            yield Prediction(output.float().cpu(), units.tolist(), speakers[member])
 
 
 def _leave_out_backbone(objective: TaskObjective, state: dict[str, Tensor], prefix: str, _: Any) -> None:

@@ -20,12 +20,14 @@ class LabeledRecordings:
     Attributes:
         waveforms: decoded audio.
         labels: of each waveform, normalized.
+        speakers: of each waveform; None where its row says none.
         used: numbers of the waveforms that are neither too short for their label nor too long.
         sampling_rate: of the waveforms.
     """
 
     waveforms: WaveformStore
     labels: list[str]
+    speakers: list[str | None]
     used: list[int]
     sampling_rate: int
 
@@ -51,7 +53,8 @@ class LabeledRecordings:
         """
         with output_lock(folder, is_folder=True, wait=True):
             waveforms = WaveformStore.build(entries, folder, sampling_rate=backbone.sampling_rate)
-        labels = [given[row] for row in waveforms.rows.tolist()]
+        rows = waveforms.rows.tolist()
+        labels, speakers = [given[row] for row in rows], [_speaker(entries[row]) for row in rows]
         problems, used = list(waveforms.skipped.items()), []
         for number, (path, length) in enumerate(zip(waveforms.paths, waveforms.lengths.tolist(), strict=True)):
             seconds = length / backbone.sampling_rate
@@ -68,7 +71,7 @@ class LabeledRecordings:
             if not used:
                 raise ManifestError(f"{why}, which leaves none: {names}. Of the first: {problems[0][1]}.")
             warn(f"{why}, and are left out: {names}. Of the first: {problems[0][1]}.", SonantWarning)
-        return cls(waveforms, labels, used, backbone.sampling_rate)
+        return cls(waveforms, labels, speakers, used, backbone.sampling_rate)
 
     def too_fast(self, task: Task, backbone: Backbone, speed: float) -> list[str]:
         """Return the names of the recordings that would have too few frames for their labels at a speed."""
@@ -96,3 +99,8 @@ class LabeledRecordings:
         for number in self.used:
             units[number] = [numbers[unit] for unit in task.units(self.labels[number])]
         return units
+
+
+def _speaker(entry: ManifestEntry) -> str | None:
+    value = entry.fields.get("speaker")
+    return None if value is None or value == "" else str(value)

@@ -36,6 +36,9 @@ class TaskResult:
 
 
 def speakers_of(predictions: Sequence[Prediction]) -> list[str] | None:
-    """Return the speaker of each prediction; None unless all are known."""
-    speakers = [each.speaker for each in predictions]
-    return None if None in speakers else [str(speaker) for speaker in speakers]
+    """Return the speaker of each prediction, by which intervals are drawn; None unless all are known, and are several.
+
+    Resamples of a single speaker are all alike, and their interval would have no width.
+    """
+    speakers = [each.speaker for each in predictions if each.speaker is not None]
+    return speakers if len(speakers) == len(predictions) and len(set(speakers)) > 1 else None

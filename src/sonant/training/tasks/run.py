@@ -179,7 +179,8 @@ def _save(
     result = TaskResult()
     if sets.dev is not None:
         dev = _batches(run, sets.dev, objective, states=dev_states)
-        result = sets.task.result(predict(objective, dev, precision=run.training.precision), sets.classes)
+        found = predict(objective, dev, sets.dev.speakers, precision=run.training.precision)
+        result = sets.task.result(found, sets.classes)
         write_json(run.folder / "result.json", result.measures)
     backbone, lora = objective.backbone.eval(), run.lora
     facts = TrainingFacts(
