@@ -152,7 +152,7 @@ def evaluate_recognition(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
 ) -> RecognitionReport:
-    """ErrorRate the texts of one system, or of two on the same utterances.
+    """Measure the texts of one system, or of two on the same utterances.
 
     Args:
         utterances: the recordings with their references.

@@ -1,4 +1,4 @@
-"""TextUnits of transcripts for CTC: characters, phones, subwords and bytes, and those of a model that is trained on."""
+"""Units of transcripts for CTC: characters, phones, subwords and bytes, and those of a model that is trained on."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
