@@ -78,7 +78,7 @@ def metric_errors(metric: Metric, references: Sequence[str], hypotheses: Sequenc
 def score(
     found: MetricErrors, which: Sequence[int], speakers: Sequence[str] | None, *, resamples: int, seed: int
 ) -> ErrorRate:
-    """Compute the error rate of the utterances of these numbers; `speakers` of all utterances, or None if they are unknown."""
+    """Compute the error rate of the utterances of these numbers; `speakers` of all, or None if they are unknown."""
     rows = np.asarray(which, dtype=np.int64)
     errors, lengths = found.errors[rows], found.lengths[rows]
     groups = None if speakers is None else [speakers[row] for row in which]
