@@ -61,8 +61,9 @@ class LabeledBatching:
     def __post_init__(self) -> None:
         if self.max_seconds > self.batch_seconds:
             raise ConfigurationError(
-                f"A batch of batch_seconds={self.batch_seconds:g} cannot hold a recording of "
-                f"max_seconds={self.max_seconds:g}. Raise the one, or lower the other."
+                f"A batch of batching.batch_seconds={self.batch_seconds:g} cannot hold a recording of "
+                f"batching.max_seconds={self.max_seconds:g}. Raise the one, or lower the other: longer recordings are "
+                "left out."
             )
 
 
