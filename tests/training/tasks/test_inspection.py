@@ -44,6 +44,9 @@ def test_what_it_says_is_what_the_run_does(run: TaskRun, settings: list[str], tm
     assert 0.4 * written < sum(seen.disk.values()) < 4 * written
     with pytest.raises(ConfigurationError, match="training.steps: there 4, now 5"):
         inspect_task(task_run("utterance", [*settings, "training.steps=5"]))
+    (run.folder / "model").rename(run.folder / "before")
+    (run.folder / "state.pt").unlink()
+    assert inspect_task(task_run("utterance", [*settings, "training.steps=5"])).epochs > seen.epochs
 
 
 @pytest.mark.parametrize("change", ["lora.rank=2", "cache={}/states", "augmentation.time_fraction=0.3"])

@@ -126,7 +126,7 @@ def inspect_task(run: TaskRun) -> TaskInspection:
 
 def _check_begun(run: TaskRun) -> None:
     path = run.folder / "run.json"
-    if path.exists():
+    if run.has_begun:
         before = read_settings(path)
         kept = {name: before[name] for name in ("made_of", WAVEFORMS) if name in before}
         check_same_settings(path, before, json_values(run) | {"processes": world()} | kept, may_differ=FREE)

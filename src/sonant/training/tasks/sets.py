@@ -108,8 +108,7 @@ def read_labels(
 def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: ExitStack) -> LabeledSets:
     """Lock the folder of a run, decode its recordings, and check or write its settings."""
     lock.enter_context(held_folder(run.folder))
-    begun = run.is_trained or (run.folder / "state.pt").exists()
-
+    begun = run.has_begun
     rows = read_labels(run, checkpoint, backbone, run.folder, on_error=run.on_error, resumed=begun)
     if rows.report:
         warn(rows.report, SonantWarning)

@@ -84,6 +84,11 @@ class TaskRun:
         return (self.folder / "model").is_dir()
 
     @property
+    def has_begun(self) -> bool:
+        """True if the run has saved a state, from which it goes on with the same settings, or its model."""
+        return self.is_trained or (self.folder / "state.pt").exists()
+
+    @property
     def uses_cache(self) -> bool:
         """True if states are read from the cache: they are the same in each epoch."""
         return bool(self.cache) and not self.augmentation.changes_states
