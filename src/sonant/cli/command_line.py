@@ -91,7 +91,7 @@ def overview(verbs: Mapping[str, str]) -> str:
     """Return the output of `sonant` without arguments."""
     return "\n".join(
         [
-            "Self-supervised speech models: pretrain, load, run.",
+            "Self-supervised speech models: pretrain, train, run, evaluate, serve.",
             "",
             "usage: sonant COMMAND ...",
             "",
