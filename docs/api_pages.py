@@ -26,7 +26,7 @@ def write_api_pages(folder: Path) -> None:
 
 
 def room_page(room: str) -> str:
-    """The room itself first, then its modules; what the room re-exports is described once, there."""
+    """The room itself first, then its modules; what a package re-exports is described once, there."""
     name = f"sonant.{room}"
     package = importlib.import_module(name)
     offered = getattr(package, "__all__", ())
@@ -36,7 +36,9 @@ def room_page(room: str) -> str:
             if any(part.startswith("_") for part in module.split(".")):
                 continue
             shares_name = module.rpartition(".")[2] in offered  # sonant.audio.read is a module and a function
-            parts += [f"## `{module}`", automodule(module, exclude=tuple(offered), index=not shares_name)]
+            parent = importlib.import_module(module.rpartition(".")[0])
+            described = tuple(dict.fromkeys([*offered, *getattr(parent, "__all__", ())]))
+            parts += [f"## `{module}`", automodule(module, exclude=described, index=not shares_name)]
     return "\n\n".join(parts) + "\n"
 
 

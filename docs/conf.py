@@ -40,6 +40,7 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100
 
 SECTION = re.compile(r"^(Args|Arguments|Attributes|Examples?|Keyword Args|Note|Raises|Returns|Warning|Yields):$")
+FIELD = re.compile(r"^:(?P<kind>ivar|param) (?P<names>[^\s,:]+(?:, [^\s,:]+)+): (?P<text>.*)$")
 LIST_ITEM = re.compile(r"^\s*([-*+]|\d+[.)])\s")
 
 
@@ -71,7 +72,24 @@ def escape(line: str) -> str:
     return "".join(pieces)
 
 
+def fields_of_one_name(_app, _what, _name, _obj, _options, lines: list[str]) -> None:
+    """Repeat what is said of several names, as in `low, high: ...`, for each: Sphinx takes the first for a type."""
+    written: list[str] = []
+    while lines:
+        line = lines.pop(0)
+        found = FIELD.match(line)
+        more = []
+        while found and lines and lines[0].startswith(" "):
+            more.append(lines.pop(0))
+        names = found["names"].split(", ") if found else []
+        for name in names:
+            written += [f":{found['kind']} {name}: {found['text']}", *more]
+        written += [] if names else [line]
+    lines[:] = written
+
+
 def setup(app) -> None:
     write_api_pages(Path(__file__).parent / "api")
     write_tables(Path(__file__).parent / "api" / "recipes.inc")
     app.connect("autodoc-process-docstring", plain_text_to_rest, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", fields_of_one_name, priority=600)  # after it
