@@ -199,6 +199,12 @@ PAGES = {
         files={"facebook/wav2vec2-base-960h": write_ctc, "test.csv": transcribed_list},
         instead={'"test.jsonl"': '"test.csv"'},
     ),
+    "recognition.md": Page(
+        files={
+            "runs/recognizer/model": write_ctc,
+            "recordings/ada/0001.wav": partial(speech, name="en-allison-welcome"),
+        }
+    ),
     "training.md": Page(files={"calls/train.csv": labeled_list, "calls/dev.csv": labeled_list}, instead={"2_000": "2"}),
     "transcription.md": Page(files={"facebook/wav2vec2-base-960h": write_ctc, "facebook/mms-1b-all": write_mms}),
     "units.md": Page(

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def evaluate() -> int:
-    """Measure models on recordings with labels; each task is a command of its own."""
+    """Measure models on recordings with labels; each task is a command of its own.
+
+    Examples:
+        sonant evaluate asr test.jsonl -m runs/recognizer/model -o evaluation
+    """
     from sonant.errors import ConfigurationError
 
     raise ConfigurationError("Name a task: sonant evaluate asr ...; see sonant evaluate --help.")

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sonant.server.accounts import rate_limits
@@ -24,6 +24,7 @@ def take(limits: RateLimits, name: str, rate: Rate, amount: float = 1.0) -> floa
 
 
 @given(st.lists(st.tuples(st.floats(0, 40), st.floats(0.01, 12)), max_size=40))
+@example([(0.0, 1.0), (0.0, 5.686882027070686), (1.0, 10.0)])  # whose sum is rounded up
 def test_the_law(steps):
     """Against a plain list of all that was ever taken; and after the wait that is told, the same amount fits."""
     with pytest.MonkeyPatch.context() as patch:

@@ -65,11 +65,11 @@ class SlidingWindow:
         left_over = self.total + amount - most
         if left_over <= 0:
             return 0.0
-        for when, much in self.taken:
+        for when, much in self.taken[:-1]:
             left_over -= much
             if left_over <= 0:
                 return when + self.seconds - now
-        return self.seconds
+        return self.taken[-1][0] + self.seconds - now  # without the last, whatever rounding says
 
 
 class RateLimits:
