@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for amount in options.sets:
         for way in options.ways:
             folder, seconds = trained(options, way, amount)
-            result = folder.parent / "result.json"
+            result = folder.parent / "test.json"
             if not result.exists():
                 row = {"set": amount, "way": way, "steps": options.steps, "seconds": seconds}
                 with atomic(result) as draft:

@@ -36,7 +36,7 @@ def test_ways_of_training_are_compared(tmp_path: Path, capsys: pytest.CaptureFix
         assert (out / f"{row['way']}-{row['set']}" / "evaluation" / "index.html").exists()
     assert (out / "recognition.md").read_text().count("\n") == 2 + len(rows)
     assert (out / "recognition.png").stat().st_size > 1000
-    before = {path: path.stat().st_mtime_ns for path in out.glob("*/result.json")}
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/test.json")}
     recognition.main(arguments)
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert rows == json.loads((out / "recognition.json").read_text())
