@@ -104,9 +104,7 @@ def evaluate_asr(
         name, found = _texts_of(system, entries, failures, options)
         texts[name if name not in texts else f"{name} (2)"] = found
         if folder is not None and not _is_file(system):
-            _write_transcripts(
-                folder / ("transcripts_against.jsonl" if number else "transcripts.jsonl"), entries, found
-            )
+            _write_transcripts(folder / TRANSCRIPTS[number], entries, found)
     usable = [row for row in range(len(entries)) if row not in failures]
     if not usable:
         raise ManifestError(f"None of the {len(entries)} recordings can be used. The first: {failures[0]}")
@@ -133,21 +131,28 @@ def evaluate_asr(
     messages = {entries[row].name: str(error) for row, error in sorted(failures.items())}
     if folder is None:
         return RecognitionEvaluation(report=report, failures=messages)
-    clips: dict[int, str] = {}
-    if embed_audio:
-        numbers = report.worst(worst)
-        made = zip(numbers, audio_clips([entries[usable[number]] for number in numbers]), strict=True)
-        clips = {number: clip for number, clip in made if clip is not None}
+    clips = _clips(report.worst(worst), [entries[row] for row in usable]) if embed_audio else {}
     _write(folder / PAGE, recognition_page(report, worst=worst, clips=clips))
     _write(folder / RESULTS, json.dumps(report.to_json() | {"failures": messages}, indent=1) + "\n")
+    _write_errors(folder / ERRORS, entries, failures)
+    return RecognitionEvaluation(report=report, failures=messages, page=folder / PAGE)
+
+
+def _clips(numbers: Sequence[int], entries: Sequence[ManifestEntry]) -> dict[int, str]:
+    """Encode the audio of recordings for the page, by number; those for which there is no room are left out."""
+    made = zip(numbers, audio_clips([entries[number] for number in numbers]), strict=True)
+    return {number: clip for number, clip in made if clip is not None}
+
+
+def _write_errors(path: Path, entries: Sequence[ManifestEntry], failures: Failures) -> None:
+    """Write a line for each recording that could not be used; no file if there is none."""
+    path.unlink(missing_ok=True)
     errors = [
         {"path": entries[row].name, "error": type(error).__name__, "message": str(error)}
         for row, error in sorted(failures.items())
     ]
-    (folder / ERRORS).unlink(missing_ok=True)
     if errors:
-        _write(folder / ERRORS, "".join(as_json(row) + "\n" for row in errors))
-    return RecognitionEvaluation(report=report, failures=messages, page=folder / PAGE)
+        _write(path, "".join(as_json(row) + "\n" for row in errors))
 
 
 def _check_output(folder: Path, data: str | PathLike[str], systems: Sequence[System]) -> None:
