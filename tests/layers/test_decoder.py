@@ -11,11 +11,12 @@ from sonant.layers.transformer import FeedForward
 LENGTHS, MEMORY = [3, 5, 5, 1], [4, 2, 2, 6]
 
 
-def decoder(*, pre_norm: bool) -> TransformerDecoder:
+def decoder(*, pre_norm: bool, cross: bool = True) -> TransformerDecoder:
     torch.manual_seed(0)
 
     def layer() -> DecoderLayer:
-        return DecoderLayer(8, Attention(8, 2), Attention(8, 2), FeedForward(8, 12), pre_norm=pre_norm)
+        memory = Attention(8, 2) if cross else None
+        return DecoderLayer(8, Attention(8, 2), memory, FeedForward(8, 12), pre_norm=pre_norm)
 
     made = TransformerDecoder(8, 2, layer, pre_norm=pre_norm)
     for parameter in made.parameters():
@@ -45,31 +46,36 @@ def test_attention_by_its_formula(*, causal: bool) -> None:
 
 
 @pytest.mark.parametrize("pre_norm", [False, True])
+@pytest.mark.parametrize("cross", [False, True])
 @torch.no_grad()
-def test_step_by_step_equals_at_once(*, pre_norm: bool) -> None:
+def test_step_by_step_equals_at_once(*, pre_norm: bool, cross: bool) -> None:
     torch.manual_seed(1)
-    made = decoder(pre_norm=pre_norm)
-    tokens, memory = Packed(torch.randn(14, 8), torch.tensor(LENGTHS)), Packed(torch.randn(14, 8), torch.tensor(MEMORY))
-    whole = made(tokens, memory).split(LENGTHS)
-    for clip, frames, expected in zip(tokens, memory, whole, strict=True):
-        state = made.start(frames)
-        outputs = []
-        for token in clip:
-            output, state = made.step(token[None], state)
-            outputs.append(output[0])
-        torch.testing.assert_close(torch.stack(outputs), expected, rtol=1e-5, atol=1e-5)
-        assert state.steps == len(clip)
+    made, lengths = decoder(pre_norm=pre_norm, cross=cross), [3, 3, 3, 3]
+    tokens = Packed(torch.randn(12, 8), torch.tensor(lengths))
+    memory = Packed(torch.randn(14, 8), torch.tensor(MEMORY))
+    whole = made(tokens, memory if cross else None).unflatten(0, (4, 3))
+    state = made.start(memory) if cross else made.start_alone(4)
+    for step, given in enumerate(tokens.values.unflatten(0, (4, 3)).unbind(1)):
+        output, state = made.step(given, state)
+        torch.testing.assert_close(output, whole[:, step], rtol=1e-5, atol=1e-5)
+    assert state.steps == 3
 
 
 @torch.no_grad()
-def test_sequences_can_be_chosen_and_repeated() -> None:
+def test_sequences_and_clips_can_be_chosen() -> None:
+    """Two clips of two sequences each, exchanged within their clips, then the second clip alone."""
     torch.manual_seed(2)
-    made, frames, tokens = decoder(pre_norm=False), torch.randn(4, 8), torch.randn(3, 2, 8)
-    _, state = made.step(tokens[0][:1], made.start(frames))
-    state = state.select(torch.tensor([0, 0]))
-    _, state = made.step(tokens[1], state)
-    output, _ = made.step(tokens[2][[1, 0, 1]], state.select(torch.tensor([1, 0, 1])))
-    for row, path in enumerate((1, 0, 1)):
-        steps = torch.stack([tokens[0][0], tokens[1][path], tokens[2][path]])
-        whole = made(Packed.pack([steps]), Packed.pack([frames]))
+    made, clips, tokens = decoder(pre_norm=False), [torch.randn(4, 8), torch.randn(2, 8)], torch.randn(3, 4, 8)
+    _, state = made.step(tokens[0][[0, 2]], made.start(Packed.pack(clips)))
+    _, state = made.step(tokens[1], state[torch.tensor([0, 0, 1, 1])])
+    output, state = made.step(tokens[2], state[torch.tensor([1, 0, 3, 3])])
+    for row, (first, second) in enumerate([(0, 1), (0, 0), (2, 3), (2, 3)]):
+        steps = torch.stack([tokens[0][first], tokens[1][second], tokens[2][row]])
+        whole = made(Packed.pack([steps]), Packed.pack([clips[row // 2]]))
+        torch.testing.assert_close(output[row], whole[-1], rtol=1e-5, atol=1e-5)
+    more = torch.randn(2, 8)
+    output, _ = made.step(more, state.of_clips(torch.tensor([1])))
+    for row in range(2):
+        steps = torch.stack([tokens[0][2], tokens[1][3], tokens[2][2 + row], more[row]])
+        whole = made(Packed.pack([steps]), Packed.pack([clips[1]]))
         torch.testing.assert_close(output[row], whole[-1], rtol=1e-5, atol=1e-5)

@@ -50,7 +50,7 @@ def test_step_by_step(name: str, tmp_path: Path) -> None:
     model = make(case, tmp_path).eval()
     batch = batch_of(case, model)
     with torch.no_grad():
-        memory = model.read(batch.codes).unpack()[0]
+        memory = Packed.pack(model.read(batch.codes).unpack()[:1])
         length = case.numbers["target_lengths"][0]
         state, rows = model.start(memory), []
         for token in case.arrays["previous"][:length].long():

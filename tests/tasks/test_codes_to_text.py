@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sonant.decoding import beam_search, greedy
+from sonant.decoding import beam_search
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models.codes_to_text import CodesToText, CodesToTextConfig
@@ -76,8 +76,7 @@ def test_step_by_step_equals_at_once(*, pre_norm: bool) -> None:
         for clip, text in zip(codes, texts, strict=True):
             frames = Packed.pack([torch.from_numpy(clip)])
             whole = made(frames, Packed.pack([torch.tensor(text)]))
-            (memory,) = made.read(frames)
-            state = made.start(memory)
+            state = made.start(made.read(frames))
             for token, expected in zip([made.end, *text], whole, strict=True):
                 logits, state = made.step(torch.tensor([token]), state)
                 keep = torch.arange(12) != 1  # padding is never a subword
@@ -101,10 +100,9 @@ def test_a_toy_language_is_learned_and_written_exactly(tmp_path: Path, *, pre_no
     train(WriteText(made, smoothing=0.0), TranscribedCodesBatches(codes, texts, batch_frames=100), training, tmp_path)
     made.eval()
     with torch.no_grad():
-        memories = made.read(Packed.pack(map(torch.from_numpy, codes))).unpack()
-    for memory, text in zip(memories, texts, strict=True):
-        assert list(greedy(made, memory, end=made.end, max_length=20).tokens) == text
-        best, *others = beam_search(made, memory, end=made.end, max_length=20, beam=4)
+        memory = made.read(Packed.pack(map(torch.from_numpy, codes)))
+    found = beam_search(made, memory, end=made.end, max_lengths=[20] * len(texts))
+    for (best, *others), text in zip(found, texts, strict=True):
         assert list(best.tokens) == text
         assert all(other.tokens != best.tokens for other in others)
 

@@ -1,5 +1,5 @@
 """Decoding of network outputs: text, subtitles, speaker turns, class scores."""
 
-from sonant.decoding.autoregressive import Hypothesis, beam_search, greedy
+from sonant.decoding.autoregressive import TokenHypothesis, TokenSearch, beam_search
 
-__all__ = ["Hypothesis", "beam_search", "greedy"]
+__all__ = ["TokenHypothesis", "TokenSearch", "beam_search"]

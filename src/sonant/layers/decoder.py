@@ -1,13 +1,13 @@
 """The Transformer decoder: causal self-attention over tokens, and cross-attention to encoded frames (the memory).
 
-`forward` takes packed whole sequences, for training; `step` takes the next token of each sequence and cached keys and
-values, for decoding. Both compute the same.
+Without cross-attention it is a causal language model. `forward` takes packed whole sequences, for training; `step`
+takes the next token of each sequence and cached keys and values, for decoding. Both compute the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
@@ -61,7 +61,8 @@ class KeyValueCache:
     keys: Tensor
     values: Tensor
 
-    def select(self, rows: Tensor) -> KeyValueCache:
+    def __getitem__(self, rows: Tensor) -> KeyValueCache:
+        """Select rows by number, in this order, with repetition."""
         return KeyValueCache(self.keys[rows], self.values[rows])
 
     def with_next(self, key: Tensor, value: Tensor) -> KeyValueCache:
@@ -70,22 +71,49 @@ class KeyValueCache:
 
 
 @dataclass(frozen=True, eq=False)
+class DecoderMemory:
+    """Encoded frames of several clips, as cross-attention reads them.
+
+    Attributes:
+        layers: for each layer, keys and values of the frames, (clips, heads, longest, head_dim).
+        mask: bool (clips, 1, 1, longest), the frames of each clip; None where all clips are equally long.
+    """
+
+    layers: tuple[KeyValueCache, ...]
+    mask: Tensor | None
+
+    def __getitem__(self, clips: Tensor) -> DecoderMemory:
+        """Select clips by number."""
+        mask = None if self.mask is None else self.mask[clips]
+        return DecoderMemory(tuple(layer[clips] for layer in self.layers), mask)
+
+
+@dataclass(frozen=True, eq=False)
 class DecoderState:
-    """The decoding state of unfinished sequences over the same frames.
+    """The decoding state of unfinished sequences.
 
     Attributes:
         own: for each layer, cached keys and values of the tokens so far.
-        memory: for each layer, keys and values of the frames; one row, for all sequences.
+        memory: of the clips, each of which has equally many of the sequences, one after another; None without
+            cross-attention.
         steps: number of tokens so far.
     """
 
     own: tuple[KeyValueCache, ...]
-    memory: tuple[KeyValueCache, ...]
+    memory: DecoderMemory | None = None
     steps: int = 0
 
-    def select(self, rows: Tensor) -> DecoderState:
-        """Select sequences by number, in this order, with repetition."""
-        return DecoderState(tuple(layer.select(rows) for layer in self.own), self.memory, self.steps)
+    def __getitem__(self, rows: Tensor) -> DecoderState:
+        """Select sequences by number, in this order, with repetition; they must belong to the same clips as before."""
+        return replace(self, own=tuple(layer[rows] for layer in self.own))
+
+    def of_clips(self, clips: Tensor) -> DecoderState:
+        """Select clips by number, with all of their sequences."""
+        if self.memory is None:
+            return self[clips]
+        width = len(self.own[0].keys) // len(self.memory.layers[0].keys)
+        rows = (clips[:, None] * width + torch.arange(width, device=clips.device)).flatten()
+        return replace(self[rows], memory=self.memory[clips])
 
 
 class Attention(nn.Module):
@@ -113,21 +141,31 @@ class Attention(nn.Module):
         )
         return KeyValueCache(keys, values)
 
-    def step(self, frame: Tensor, remembered: KeyValueCache) -> Tensor:
-        """Attend from one frame of each sequence (rows, dim) to the cache: (rows, dim)."""
-        q = self.query(frame).unflatten(-1, (self.num_heads, -1)).unsqueeze(2)  # (rows, heads, 1, head_dim)
-        keys, values = (x.expand(len(frame), -1, -1, -1) for x in (remembered.keys, remembered.values))
-        return self.output(F.scaled_dot_product_attention(q, keys, values).flatten(1))
+    def step(self, frame: Tensor, remembered: KeyValueCache, mask: Tensor | None = None) -> Tensor:
+        """Attend from one frame of each sequence (rows, dim) to the cache: (rows, dim).
+
+        Args:
+            remembered: of each sequence, or of each clip, to which equally many of the sequences belong.
+            mask: bool, what may be attended to, that broadcasts to (clips, heads, sequences, steps).
+        """
+        query = self.query(frame).unflatten(-1, (self.num_heads, -1))  # (rows, heads, head_dim)
+        query = query.unflatten(0, (len(remembered.keys), -1)).transpose(1, 2)  # (clips, heads, sequences, head_dim)
+        mixed = F.scaled_dot_product_attention(query, remembered.keys, remembered.values, attn_mask=mask)
+        return self.output(mixed.transpose(1, 2).reshape(len(frame), -1))
 
 
 class DecoderLayer(nn.Module):
-    """Causal self-attention, cross-attention and feed-forward; norms before (pre-norm) or after (post-norm) each."""
+    """Causal self-attention, cross-attention and feed-forward; norms before (pre-norm) or after (post-norm) each.
+
+    Args:
+        memory_attention: cross-attention; None in a language model.
+    """
 
     def __init__(
         self,
         dim: int,
         attention: Attention,
-        memory_attention: Attention,
+        memory_attention: Attention | None,
         feed_forward: FeedForward,
         *,
         pre_norm: bool,
@@ -135,11 +173,12 @@ class DecoderLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.attention, self.memory_attention, self.feed_forward = attention, memory_attention, feed_forward
-        self.attention_norm, self.memory_norm, self.feed_forward_norm = (nn.LayerNorm(dim) for _ in range(3))
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.memory_norm = None if memory_attention is None else nn.LayerNorm(dim)
         self.pre_norm = pre_norm
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Packed, memory: Packed) -> Tensor:
+    def forward(self, tokens: Packed, memory: Packed | None) -> Tensor:
         """Compute whole sequences (total, dim) over the memory (total_memory, dim)."""
 
         def to_itself(x: Tensor) -> Tensor:
@@ -147,11 +186,15 @@ class DecoderLayer(nn.Module):
             return self.attention(own, own, causal=True)
 
         def to_memory(x: Tensor) -> Tensor:
+            assert self.memory_attention is not None
+            assert memory is not None
             return self.memory_attention(tokens.with_values(x), memory)
 
         return self._through(tokens.values, to_itself, to_memory)
 
-    def step(self, token: Tensor, own: KeyValueCache, memory: KeyValueCache) -> tuple[Tensor, KeyValueCache]:
+    def step(
+        self, token: Tensor, own: KeyValueCache, memory: KeyValueCache | None, mask: Tensor | None
+    ) -> tuple[Tensor, KeyValueCache]:
         """Compute the next token of each sequence (rows, dim): its output, and the new cache."""
         remembered = own
 
@@ -161,18 +204,24 @@ class DecoderLayer(nn.Module):
             remembered = own.with_next(new.keys, new.values)
             return self.attention.step(x, remembered)
 
-        output = self._through(token, to_itself, lambda x: self.memory_attention.step(x, memory))
-        return output, remembered
+        def to_memory(x: Tensor) -> Tensor:
+            assert self.memory_attention is not None
+            assert memory is not None
+            return self.memory_attention.step(x, memory, mask)
+
+        return self._through(token, to_itself, to_memory), remembered
 
     def _through(
         self, x: Tensor, to_itself: Callable[[Tensor], Tensor], to_memory: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        for norm, part in (
+        parts: tuple[tuple[nn.Module | None, Callable[[Tensor], Tensor]], ...] = (
             (self.attention_norm, lambda x: self.dropout(to_itself(x))),
             (self.memory_norm, lambda x: self.dropout(to_memory(x))),
             (self.feed_forward_norm, self.feed_forward),
-        ):
-            x = x + part(norm(x)) if self.pre_norm else norm(x + part(x))
+        )
+        for norm, part in parts:
+            if norm is not None:
+                x = x + part(norm(x)) if self.pre_norm else norm(x + part(x))
         return x
 
 
@@ -184,27 +233,41 @@ class TransformerDecoder(nn.Module):
         self.layers = nn.ModuleList(make_layer() for _ in range(num_layers))
         self.norm = nn.LayerNorm(dim) if pre_norm else nn.Identity()
 
-    def forward(self, tokens: Packed, memory: Packed) -> Tensor:
+    def forward(self, tokens: Packed, memory: Packed | None = None) -> Tensor:
         """Compute whole sequences of embedded tokens (total, dim) over the memory (total_memory, dim)."""
         x = tokens.values
         for layer in self.layers:
             x = layer(tokens.with_values(x), memory)
         return self.norm(x)
 
-    def start(self, memory: Tensor) -> DecoderState:
-        """Return the state of one empty sequence over the frames of one clip (frames, dim)."""
-        own, remembered = [], []
-        for layer in self.layers:
-            assert isinstance(layer, DecoderLayer)
-            own.append(layer.attention.remember(memory[None, :0]))
-            remembered.append(layer.memory_attention.remember(memory[None]))
-        return DecoderState(tuple(own), tuple(remembered))
+    def start_alone(self, count: int) -> DecoderState:
+        """Return the state of so many empty sequences of a decoder without cross-attention."""
+        weight = next(self.parameters())
+        nothing = weight.new_zeros(count, 0, weight.shape[-1])
+        return DecoderState(tuple(layer.attention.remember(nothing) for layer in self._layers))
+
+    def start(self, memory: Packed) -> DecoderState:
+        """Return the state of one empty sequence over the frames (total_memory, dim) of each clip."""
+        padded, lengths = memory.to_padded()
+        mask = None
+        if len(set(memory.sizes)) > 1:
+            mask = (torch.arange(padded.shape[1]) < lengths[:, None]).to(padded.device)[:, None, None]
+        layers = []
+        for layer in self._layers:
+            assert layer.memory_attention is not None
+            layers.append(layer.memory_attention.remember(padded))
+        own = tuple(layer.attention.remember(padded[:, :0]) for layer in self._layers)
+        return DecoderState(own, DecoderMemory(tuple(layers), mask))
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Compute the next embedded token of each sequence (rows, dim): outputs (rows, dim) and the new state."""
-        x, own = tokens, []
-        for layer, before, memory in zip(self.layers, state.own, state.memory, strict=True):
-            assert isinstance(layer, DecoderLayer)
-            x, remembered = layer.step(x, before, memory)
+        x, own, memory = tokens, [], state.memory
+        frames = [None] * len(self.layers) if memory is None else memory.layers
+        for layer, before, read in zip(self._layers, state.own, frames, strict=True):
+            x, remembered = layer.step(x, before, read, None if memory is None else memory.mask)
             own.append(remembered)
-        return self.norm(x), DecoderState(tuple(own), state.memory, state.steps + 1)
+        return self.norm(x), replace(state, own=tuple(own), steps=state.steps + 1)
+
+    @property
+    def _layers(self) -> list[DecoderLayer]:
+        return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from sonant.errors import ConfigurationError
 from sonant.layers.attention import SelfAttention
-from sonant.layers.decoder import Attention, DecoderLayer, DecoderState, TransformerDecoder
 from sonant.layers.kernels.activations import Activation
-from sonant.layers.packed import Packed, steps_at
-from sonant.layers.token_positions import FIRST_ROW, SinusoidalPositions
+from sonant.layers.packed import Packed
 from sonant.layers.transformer import TransformerEncoder, TransformerLayer
-from sonant.models.code_vocabulary import END, PAD, SPECIALS, CodeVocabulary
+from sonant.models.code_vocabulary import CodeVocabulary
 from sonant.models.encoders import FeedForwardSettings, feed_forward
+from sonant.models.token_decoder import TokenDecoder, TokenDecoderConfig, initialize, with_end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +45,35 @@ class CodesToTextConfig(FeedForwardSettings):
     activation_dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.dim % self.num_heads or self.dim % 2:
-            raise ConfigurationError(f"dim={self.dim} must be even and a multiple of num_heads={self.num_heads}.")
+        _ = self.decoder  # which checks the sizes
+
+    @property
+    def decoder(self) -> TokenDecoderConfig:
+        """The configuration of the decoder."""
+        c = self
+        return TokenDecoderConfig(
+            vocabulary_size=c.text_vocabulary_size,
+            dim=c.dim,
+            num_layers=c.num_decoder_layers,
+            num_heads=c.num_heads,
+            feed_forward_dim=c.feed_forward_dim,
+            pre_norm=c.pre_norm,
+            activation=c.activation,
+            share_output=c.share_output,
+            dropout=c.dropout,
+            attention_dropout=c.attention_dropout,
+            activation_dropout=c.activation_dropout,
+        )
 
 
-class CodesToText(nn.Module):
+class CodesToText(TokenDecoder):
     """Encoder of code tokens, decoder of subwords.
 
     As in translation models of fairseq, codes end with "</s>", and text begins and ends with it.
     """
 
     def __init__(self, config: CodesToTextConfig) -> None:
-        super().__init__()
+        super().__init__(config.decoder)
         self.config = config
         c = config
 
@@ -70,16 +83,8 @@ class CodesToText(nn.Module):
                 c.dim, attention, feed_forward(c, c.activation), pre_norm=c.pre_norm, dropout=c.dropout
             )
 
-        def decoder_layer() -> DecoderLayer:
-            own, memory = (Attention(c.dim, c.num_heads, dropout=c.attention_dropout) for _ in range(2))
-            return DecoderLayer(
-                c.dim, own, memory, feed_forward(c, c.activation), pre_norm=c.pre_norm, dropout=c.dropout
-            )
-
         self.vocabulary = CodeVocabulary(c.code_vocabulary_size, c.num_codebooks, c.codebook_size)
         self.code_embedding = nn.Embedding(c.code_vocabulary_size, c.dim)
-        self.text_embedding = nn.Embedding(c.text_vocabulary_size, c.dim)
-        self.positions = SinusoidalPositions(c.dim)
         self.encoder = TransformerEncoder(
             c.dim,
             c.num_encoder_layers,
@@ -89,29 +94,8 @@ class CodesToText(nn.Module):
             norm=c.pre_norm,
             dropout=c.dropout,
         )
-        self.decoder = TransformerDecoder(c.dim, c.num_decoder_layers, decoder_layer, pre_norm=c.pre_norm)
-        self.output = nn.Linear(c.dim, c.text_vocabulary_size, bias=False)
-        self.dropout = nn.Dropout(c.dropout)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=c.dim**-0.5)
-        nn.init.normal_(self.output.weight, std=c.dim**-0.5)
-        if c.share_output:
-            self.output.weight = self.text_embedding.weight
-
-    @property
-    def end(self) -> int:
-        """The token that begins and ends a text."""
-        return SPECIALS.index(END)
-
-    @property
-    def scale(self) -> float:
-        """The factor that embeddings are multiplied by before positions are added."""
-        return math.sqrt(self.config.dim)
+        initialize(self.encoder, c.dim)
+        initialize(self.code_embedding, c.dim)
 
     def read(self, codes: Packed) -> Packed:
         """Encode codes (total_frames, num_codebooks) to the memory of the decoder (total_frames + clips, dim)."""
@@ -131,34 +115,4 @@ class CodesToText(nn.Module):
         Returns:
             Logits (total_subwords + clips, text_vocabulary): for each clip of its subwords, then of "</s>".
         """
-        before = _with_room(text, 1)
-        embedded = before.with_values(self.text_embedding(before.values) * self.scale)
-        x = self.dropout(embedded.values + self.positions(embedded))
-        return self.output(self.decoder(before.with_values(x), self.read(codes)))
-
-    def start(self, memory: Tensor) -> DecoderState:
-        """Return the state of an empty text over the memory of one clip (frames, dim)."""
-        return self.decoder.start(memory)
-
-    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Compute logits of the next subword, and the new state, from the last subwords, int64 (rows,)."""
-        place = torch.full_like(tokens, FIRST_ROW + state.steps)
-        embedded = self.text_embedding(tokens) * self.scale + self.positions.at(place).to(self.text_embedding.weight)
-        output, state = self.decoder.step(self.dropout(embedded), state)
-        logits = self.output(output)
-        logits[:, SPECIALS.index(PAD)] = -torch.inf  # never a subword
-        return logits, state
-
-
-def with_end(tokens: Packed) -> Packed:
-    """Return each clip (length,) with "</s>" after it."""
-    return _with_room(tokens, 0)
-
-
-def _with_room(tokens: Packed, before: int) -> Packed:
-    """Return each clip with "</s>" after it, or before it if `before` is 1."""
-    lengths = tokens.lengths + 1
-    values = tokens.values.new_full((int(lengths.sum()),), SPECIALS.index(END))
-    starts = lengths.cumsum(0) - lengths + before
-    values[steps_at(starts, tokens.lengths).to(values.device)] = tokens.values
-    return Packed(values, lengths)
+        return self.predict(text, self.read(codes))

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sonant.data import BucketSampler
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.loss import Loss, Objective
-from sonant.models.codes_to_text import CodesToText, with_end
+from sonant.models.codes_to_text import CodesToText
+from sonant.models.token_decoder import with_end
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +93,13 @@ class WriteText(Objective):
     def forward(self, batch: TranscribedCodes) -> Loss:
         """Return the loss, summed over subwords and ends."""
         targets = with_end(batch.text).values
-        log_probabilities = self.model(batch.codes, batch.text).float().log_softmax(-1)
-        sharp = -log_probabilities.gather(1, targets[:, None]).sum()
-        even = -log_probabilities.sum() / log_probabilities.shape[1]
-        total = (1 - self.smoothing) * sharp + self.smoothing * even
-        correct = (log_probabilities.argmax(-1) == targets).sum()
-        count = len(targets)
-        return Loss(total, count, {"text_loss": (sharp, count), "text_accuracy": (correct, count)})
+        return next_token_loss(self.model(batch.codes, batch.text), targets, smoothing=self.smoothing)
+
+
+def next_token_loss(logits: Tensor, targets: Tensor, *, smoothing: float) -> Loss:
+    """Compute label-smoothed cross-entropy from logits (total, vocabulary) and int64 (total,), and token accuracy."""
+    logits = logits.float()
+    plain = F.cross_entropy(logits.detach(), targets, reduction="sum")
+    total = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing)
+    correct, count = (logits.argmax(-1) == targets).sum(), len(targets)
+    return Loss(total, count, {"text_loss": (plain, count), "text_accuracy": (correct, count)})
