@@ -31,6 +31,8 @@ class Head:
         speech_classification     classifier.{dense,output}.{weight,bias}
         age_gender                {age,gender}.{dense,output}.{weight,bias}
         frame_classification      layer_weights (r), classifier.{weight,bias}
+        seq2seq                   layer_weights (r), adapter.*, writer.*, ctc.* (r), see `sonant.tasks.Seq2SeqHead`;
+                                  for sonant alone
         xvector                   layer_weights (r), projector.*, time_delay.{i}.*, embedding.*, classifier.*, objective
         pretraining               as in the family's published models, or as another objective needs:
           wav2vec, vq-wav2vec     steps.weight (dim, dim, 1, steps), steps.bias (dim)
@@ -47,7 +49,9 @@ class Head:
     hidden layer, `training` of one that `sonant train` made, `tdnn_kernel` and `tdnn_dilation`, `num_codebooks` of a
     quantizer, `offset` of a wav2vec, `dictionaries` of a HuBERT. For a CTC head: `vocabulary` (tokens by number, "" for
     none), `language` (if the tokenizer has several), `blank`, `tokenizer` (contents of tokenizer_config.json),
-    `tokenizer_files` (the original files, by name), and `unusable` (the reason for a missing vocabulary).
+    `tokenizer_files` (the original files, by name), and `unusable` (the reason for a missing vocabulary). A head of
+    sequence to sequence has `vocabulary`, `blank` and `tokenizer` too, its sizes `decoder`, `dim` and `num_convs`,
+    `search` (settings of its beam search), and `translates` if it was trained on translations.
     """
 
     tensors: dict[str, Tensor]

@@ -66,7 +66,7 @@ def unpack_extra(notes: Any, translated: Translated) -> dict[str, dict[str, Any]
             translated.unknown.append(f"{KEY}: {name}")
         elif kind:
             translated.heads.setdefault(kind, {})[present_name(inner)] = tensor
-            translated.own |= {kind} & {"pretraining"}
+            translated.own |= {kind} & {"pretraining", "seq2seq"}
         else:
             translated.backbone.setdefault(str(name), tensor)
     known = heads if isinstance(heads, Mapping) else {}

@@ -84,6 +84,14 @@ def greedy_transcript(
     )
 
 
+def spelled_text(tokens: Sequence[int], vocabulary: CTCVocabulary) -> str:
+    """Return the text that tokens spell, none of which are collapsed."""
+    path = np.full(2 * len(tokens), vocabulary.blank, np.int64)  # a blank between each two
+    path[::2] = tokens
+    whole = BestPath(path, np.ones(len(path), np.float32))
+    return greedy_transcript(whole, vocabulary, frame_rate=1.0, duration_seconds=0.0).text
+
+
 class _Piece(NamedTuple):
     """A piece of text, and the tokens that spell it: several if they are bytes of one character."""
 

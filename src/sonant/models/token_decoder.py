@@ -22,12 +22,12 @@ class TokenDecoderConfig(FeedForwardSettings):
     """Sizes and rates.
 
     Attributes:
-        vocabulary_size: number of tokens, with the four special ones.
+        vocabulary_size: number of tokens, with the four special ones; 0 before the vocabulary is known.
         pre_norm: norms before attention and feed-forward, with one more after the last layer.
         share_output: the embeddings of tokens are the weights of the output layer.
     """
 
-    vocabulary_size: int
+    vocabulary_size: int = 0
     dim: int = 512
     num_layers: int = 6
     num_heads: int = 8

@@ -23,13 +23,16 @@ PRETRAINING = {
     ).split()
 }
 AMOUNTS = ("10min", "1h", "10h", "100h", "960h")  # of labeled speech
-TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc")} | dict.fromkeys(
-    (
-        *(f"ctc_{size}_{amount}" for size in ("base", "large") for amount in AMOUNTS),
-        *"ctc_hubert_10h ctc_omniasr ctc_omniasr_encoder ctc_mms_adapter".split(),
+TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc", "seq2seq")} | {
+    "translation": "sonant.recipes.seq2seq",
+    **dict.fromkeys(
+        (
+            *(f"ctc_{size}_{amount}" for size in ("base", "large") for amount in AMOUNTS),
+            *"ctc_hubert_10h ctc_omniasr ctc_omniasr_encoder ctc_mms_adapter".split(),
+        ),
+        "sonant.recipes.ctc_published",
     ),
-    "sonant.recipes.ctc_published",
-)
+}
 
 
 def task_recipe(name: str) -> "TaskRun":

@@ -6,6 +6,7 @@ from sonant.tasks.ctc import CTCHead
 from sonant.tasks.frame_classification import FrameClassificationHead
 from sonant.tasks.layer_mix import LayerMix
 from sonant.tasks.pooled import PooledHead
+from sonant.tasks.seq2seq import EncodedSpeech, Seq2SeqHead
 from sonant.tasks.sequence_classification import SequenceClassificationHead
 from sonant.tasks.speech_classification import SpeechClassificationHead
 from sonant.tasks.xvector import XVectorHead
@@ -13,9 +14,11 @@ from sonant.tasks.xvector import XVectorHead
 __all__ = [
     "AttentivePooling",
     "CTCHead",
+    "EncodedSpeech",
     "FrameClassificationHead",
     "LayerMix",
     "PooledHead",
+    "Seq2SeqHead",
     "SequenceClassificationHead",
     "SpeechClassificationHead",
     "TranscribedCodes",

@@ -175,6 +175,7 @@ HF_HEADS: dict[str, HeadMap] = {
     "age_gender": HF_AGE_GENDER,
     "frame_classification": HF_FRAMES,
     "xvector": HF_XVECTOR,
+    "seq2seq": HeadMap(()),  # no class of transformers has it
     "pretraining": HF_CONTRAST,
     UNUSED: HF_UNUSED,
 }

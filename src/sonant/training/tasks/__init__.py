@@ -5,6 +5,7 @@ from sonant.training.tasks.ctc import CTCTask
 from sonant.training.tasks.dropout import DropoutRates
 from sonant.training.tasks.results import Prediction, TaskResult
 from sonant.training.tasks.run import train_task
+from sonant.training.tasks.seq2seq import Seq2SeqTask, TranslationTask
 from sonant.training.tasks.settings import TaskRun
 from sonant.training.tasks.task import Task
 from sonant.training.tasks.utterance import UtteranceTask
@@ -15,9 +16,11 @@ __all__ = [
     "DropoutRates",
     "LabeledBatching",
     "Prediction",
+    "Seq2SeqTask",
     "Task",
     "TaskResult",
     "TaskRun",
+    "TranslationTask",
     "UtteranceTask",
     "train_task",
 ]

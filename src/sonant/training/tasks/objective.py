@@ -136,7 +136,7 @@ class TaskObjective(Objective):
         return tensors
 
     def head_notes(self) -> dict[str, Any]:
-        return dict(self.task.notes(self.classes))
+        return {**self.task.notes(self.classes), **getattr(self.head, "settings", {})}
 
 
 @torch.no_grad()
@@ -150,9 +150,9 @@ def predict(
         members = [member for member, _ in batches.drawn(number)[0]]
         batch = batches[number].to(device)
         with autocast(device, precision):
-            outputs: Tensor | Packed = objective.outputs(batch)
+            outputs = objective.task.predicted(objective.outputs(batch))
         for member, output, units in zip(members, outputs, batch.targets, strict=True):
-            yield Prediction(output.float().cpu(), units.tolist(), speakers[member])
+            yield Prediction(output.cpu(), units.tolist(), speakers[member])
 
 
 def _leave_out_backbone(objective: TaskObjective, state: dict[str, Tensor], prefix: str, _: Any) -> None:

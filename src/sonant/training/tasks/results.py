@@ -12,7 +12,8 @@ class Prediction:
     """Output of a head for one recording, and its label.
 
     Attributes:
-        output: float32, on the CPU: (classes,), or (frames, classes) of a head over frames.
+        output: on the CPU, float32 (classes,), or (frames, classes) of a head over frames; int64 (tokens,) of one that
+            writes text.
         units: units of the label, as numbers of classes.
         speaker: of the manifest; None if it does not say.
     """

@@ -96,6 +96,10 @@ class Task(ABC):
         Metrics that would make a training step slow are left out while `training`.
         """
 
+    def predicted(self, outputs: Any) -> Iterable[Tensor]:
+        """Return what the head says of each recording of a batch, for `result`; by default its outputs."""
+        return [output.float() for output in outputs]
+
     def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:  # noqa: ARG002
         """Measure the finished model on the development set; by default nothing."""
         return TaskResult()
