@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sonant.decoding.results import Word
+import numpy as np
+from numpy.typing import NDArray
+
+from sonant.decoding.ctc import BestPath, TokenSpan, collapse, greedy_transcript
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.decoding.results import Word, join_words
+from sonant.decoding.spacing import is_word_boundary
 
 
 @dataclass(frozen=True)
@@ -30,3 +38,74 @@ class Hypothesis:
     score: float
     emission_score: float
     lm_score: float | None = None
+
+
+class LexiconEnds(NamedTuple):
+    """The words of a lexicon on a path.
+
+    Attributes:
+        words: of the lexicon.
+        entries: int64 (frames,): the word that ends before the unit of each frame, -1 where none does.
+        last: the word that ends with the recording, -1 if none does.
+    """
+
+    words: Sequence[str]
+    entries: NDArray[np.int64]
+    last: int
+
+
+def hypothesis(
+    path: BestPath,
+    begins: NDArray[np.bool_],
+    vocabulary: CTCVocabulary,
+    lexicon: LexiconEnds | None,
+    *,
+    frame_rate: float,
+    score: float,
+    emission_score: float,
+    lm_score: float | None,
+) -> Hypothesis:
+    """Return the hypothesis of a path.
+
+    Args:
+        path: most probable path of the hypothesis.
+        begins: (frames,): whether a unit of the text begins at each frame.
+        vocabulary: of the CTC head.
+        lexicon: words, where they are not those that the tokens spell.
+        frame_rate: frames a second.
+        score, emission_score, lm_score: as in `Hypothesis`.
+    """
+    units = path.tokens[begins].tolist()
+    if units and units[-1] in vocabulary.delimiters:
+        units.pop()
+    written = greedy_transcript(path, vocabulary, frame_rate=frame_rate, duration_seconds=len(path.tokens) / frame_rate)
+    words = written.words if lexicon is None else _words(path, vocabulary, lexicon, frame_rate)
+    text = written.text if lexicon is None else join_words(words)
+    return Hypothesis(text, words, written.confidence, tuple(units), score, emission_score, lm_score)
+
+
+def _words(path: BestPath, vocabulary: CTCVocabulary, lexicon: LexiconEnds, frame_rate: float) -> tuple[Word, ...]:
+    """Return the words of a lexicon; units behind the last word that has ended are left out."""
+    spans = [span for span in collapse(path.tokens, blank=vocabulary.blank) if span.token not in vocabulary.delimiters]
+    ends = [*np.flatnonzero(lexicon.entries >= 0).tolist(), len(path.tokens)]
+    entries = [*lexicon.entries[lexicon.entries >= 0].tolist(), lexicon.last]
+    words: list[Word] = []
+    for begin, end, entry in zip([0, *ends], ends, entries, strict=False):
+        group = [span for span in spans if begin <= span.start_frame < end]
+        if entry >= 0 and group:
+            words.append(_word(lexicon.words[entry], words, group, path, vocabulary.space, frame_rate))
+    return tuple(words)
+
+
+def _word(
+    text: str, before: Sequence[Word], spans: Sequence[TokenSpan], path: BestPath, space: str, frame_rate: float
+) -> Word:
+    frames = np.concatenate([np.arange(span.start_frame, span.end_frame) for span in spans])
+    joined = bool(before) and is_word_boundary(before[-1].text[-1:], text[:1])
+    return Word(
+        text=text,
+        start_seconds=spans[0].start_frame / frame_rate,
+        end_seconds=spans[-1].end_frame / frame_rate,
+        confidence=float(path.probabilities[frames].mean()),
+        before="" if joined else space or " ",
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
@@ -9,6 +11,7 @@ from sonant.errors import ConfigurationError, NonFiniteStates
 from sonant.layers.packed import Packed
 
 IMPOSSIBLE = float("-inf")
+SPACE = b" "
 
 
 class SearchUnits:
@@ -22,6 +25,8 @@ class SearchUnits:
         blank: number of the blank unit.
         delimiter: number of the unit between words; None in a vocabulary without one.
         padding: number of a unit that is never emitted, one behind the last.
+        texts: what each unit writes, in UTF-8, with a space for the delimiter and before what begins a word; nothing
+            for blank and padding.
     """
 
     def __init__(self, vocabulary: CTCVocabulary) -> None:
@@ -37,8 +42,62 @@ class SearchUnits:
         self.blank = numbers[vocabulary.blank]
         self.delimiter = numbers[min(vocabulary.delimiters)] if vocabulary.delimiters else None
         self.padding = len(numbers)
-        self.of_token = {token: numbers[representative] for token, representative in enumerate(first.tolist())}
+        self.texts = (*map(self._text, numbers), b"")
         self._several = {numbers[token]: tokens for token, tokens in members.items() if len(tokens) > 1}
+        self._named = {name: numbers[int(first[token])] for token, name in enumerate(vocabulary.tokens)}
+        self._unwritten = {self.blank, self.delimiter}
+        self._characters = set(b"".join(self.texts).decode(errors="ignore"))
+
+    def _text(self, token: int) -> bytes:
+        vocabulary = self.vocabulary
+        if token == vocabulary.blank:
+            return b""
+        if token in vocabulary.delimiters:
+            return SPACE
+        if token in vocabulary.bytes:
+            return bytes([vocabulary.bytes[token]])
+        text = vocabulary.text(token).encode()
+        text = text.decode().lower().encode() if vocabulary.lower_case else text
+        return SPACE + text if token in vocabulary.initial else text
+
+    @property
+    def separates_words(self) -> bool:
+        """Whether words are separated in the text, by a delimiter or by units that begin a word."""
+        return self.delimiter is not None or bool(self.vocabulary.initial)
+
+    @property
+    def written(self) -> list[int]:
+        """The units that are part of a word."""
+        return [unit for unit in range(self.padding) if unit not in self._unwritten]
+
+    def numbers(self, names: Iterable[str]) -> list[int]:
+        """Return the units of a spelling, without delimiters at its ends; empty if one is not a unit of words."""
+        units = [self._named.get(name, self.padding) for name in names]
+        while units and units[-1] == self.delimiter:
+            units.pop()
+        while units and units[0] == self.delimiter:
+            del units[0]
+        return [] if any(unit in self._unwritten or unit == self.padding for unit in units) else units
+
+    def spell(self, word: str) -> list[int]:
+        """Return the units of a word that is spelled as it is written, in any case; empty if it cannot be spelled."""
+        vocabulary = self.vocabulary
+        if vocabulary.bytes:
+            by_text = {text: unit for unit, text in enumerate(self.texts) if text}
+            return [by_text.get(bytes([byte]), self.blank) for byte in word.encode()]
+        single = [word] if vocabulary.initial else list(word)
+        for names in (single, [name.upper() for name in single], [name.lower() for name in single]):
+            if found := self.numbers(names):
+                return found
+        return []
+
+    def can_spell(self, text: str) -> bool:
+        """Return whether there are units for all characters of a text, or for all of its phones."""
+        if self.vocabulary.bytes:
+            return True
+        if len(self.vocabulary.initial) >= len(self.written):
+            return all(self.numbers([phone]) for phone in text.split())
+        return set(text) <= self._characters | ({" "} if self.separates_words else set())
 
     def emissions(self, emissions: Packed) -> Packed:
         """Return the log-probabilities of the units, (total, units + 1); the last one is impossible.

@@ -37,15 +37,23 @@ def is_word_boundary(before: str, after: str) -> bool:
     """
     if not before or not after or (before.isascii() and after.isascii()):
         return False
-    if not (_without_spaces(before) or _without_spaces(after)):
-        return False
-    kind = category(after)
-    trailing = kind[0] == "M" or kind in ("Lm", "Pe", "Pf", "Po", "Cf") or after in _TRAILING
-    leading = category(before) in ("Ps", "Pi", "Cf") or combining(before) == _VIRAMA or before in _LEADING
-    return not trailing and not leading
+    without_spaces = is_without_spaces(before) or is_without_spaces(after)
+    return without_spaces and not joins_previous(after) and not joins_next(before)
 
 
-def _without_spaces(character: str) -> bool:
+def joins_previous(character: str) -> bool:
+    """Return whether a character belongs to the one before it: a mark, or closing punctuation."""
+    kind = category(character)
+    return kind[0] == "M" or kind in ("Lm", "Pe", "Pf", "Po", "Cf") or character in _TRAILING
+
+
+def joins_next(character: str) -> bool:
+    """Return whether a character belongs to the one behind it: a leading vowel, or opening punctuation."""
+    return category(character) in ("Ps", "Pi", "Cf") or combining(character) == _VIRAMA or character in _LEADING
+
+
+def is_without_spaces(character: str) -> bool:
+    """Return whether a character is of a script without spaces between words."""
     number = ord(character)
     return any(first <= number <= last for first, last in _WITHOUT_SPACES)
 

@@ -1,0 +1,56 @@
+"""Options of a beam search over emissions."""
+
+from dataclasses import dataclass
+from math import inf, isfinite
+
+from sonant.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamSearch:
+    """Options of a beam search, in the terms of wav2vec 2.0's paper and of flashlight.
+
+    Attributes:
+        beam: hypotheses that are kept at each frame.
+        beam_threshold: hypotheses whose score is lower than the best one's by more are dropped.
+        beam_tokens: most probable tokens of each frame, by which hypotheses are extended; None: all.
+        lm_weight: factor of the language model's log-probabilities.
+        word_score: added to the score for each word; above 0 it makes texts longer.
+        silence_weight: added to the score for each frame that is a word delimiter; flashlight's `sil_score`.
+        unknown_score: added to the score for each word that the language model does not know.
+        hot_word_score: added to the score for each hot word or phrase.
+        look_ahead: whether the unfinished words of a lexicon get the language model's highest score of a word that they
+            may become, at the beginning of a text: flashlight's smearing MAX.
+        nbest: hypotheses that are returned for each recording, at most `beam`.
+    """
+
+    beam: int = 50
+    beam_threshold: float = 50.0
+    beam_tokens: int | None = None
+    lm_weight: float = 2.0
+    word_score: float = 0.0
+    silence_weight: float = 0.0
+    unknown_score: float = -10.0
+    hot_word_score: float = 10.0
+    look_ahead: bool = True
+    nbest: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("beam", "beam_tokens", "nbest"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigurationError(f"{name}={value} was given; expected at least 1.")
+        if self.nbest > self.beam:
+            raise ConfigurationError(
+                f"nbest={self.nbest} hypotheses were asked for of a beam of {self.beam}; expected at most as many as "
+                "the beam keeps."
+            )
+        if not self.beam_threshold > 0:
+            raise ConfigurationError(f"beam_threshold={self.beam_threshold} was given; expected a number above 0.")
+        if not 0 <= self.lm_weight < inf:
+            raise ConfigurationError(f"lm_weight={self.lm_weight} was given; expected a number from 0.")
+        for name in ("word_score", "silence_weight", "hot_word_score"):
+            if not isfinite(getattr(self, name)):
+                raise ConfigurationError(f"{name}={getattr(self, name)} was given; expected a finite number.")
+        if not self.unknown_score < inf:
+            raise ConfigurationError(f"unknown_score={self.unknown_score} was given; expected a number, or -inf.")

@@ -1,0 +1,46 @@
+"""Language model of a beam search: its states, each kept once for all hypotheses with the same history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sonant.decoding.language_model import LanguageModel
+
+LOWEST = -1e30  # for a word of probability 0: a weight of 0 still makes 0 of it
+POOL = 4  # states for each hypothesis, above which those that are no longer used are removed
+
+
+class Fusion:
+    """The states of a language model in one search. A hypothesis has the row of its state."""
+
+    def __init__(self, lm: LanguageModel[Any]) -> None:
+        self._lm = lm
+        self._states = lm.start(1)  # row 0: no word yet
+        self.rows = 1
+
+    def score(self, rows: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-probability of a word after the history of each row, and the rows of the longer histories."""
+        scores, states = self._lm.score(self._states[rows], words)
+        self._states = _appended(self._states, states)
+        first, self.rows = self.rows, self.rows + len(rows)
+        return scores.clamp(min=LOWEST), torch.arange(first, self.rows, device=rows.device)
+
+    def finish(self, rows: Tensor) -> Tensor:
+        """Return the log-probability that the text of each row ends."""
+        return self._lm.finish(self._states[rows]).clamp(min=LOWEST)
+
+    def compact(self, rows: Tensor) -> Tensor:
+        """Forget the states that no hypothesis has, where they are many; return the new rows."""
+        if self.rows <= POOL * max(rows.numel(), 64):
+            return rows
+        used, numbers = rows.unique(return_inverse=True)
+        self._states, self.rows = self._states[used], len(used)
+        return numbers
+
+
+def _appended(states: Any, more: Any) -> Any:
+    """Return states with others behind them: tensors, or objects with a method `append`."""
+    return torch.cat([states, more]) if isinstance(states, Tensor) else states.append(more)
