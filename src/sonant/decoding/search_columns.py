@@ -65,7 +65,7 @@ class Columns:
 
     @property
     def are_units(self) -> bool:
-        """Whether the number of a column is its unit, at every frame."""
+        """True if the number of a column is its unit, at every frame."""
         return self._labels is None
 
     def labels(self, frame: int, count: int) -> Tensor | None:

@@ -62,7 +62,7 @@ class SearchUnits:
 
     @property
     def separates_words(self) -> bool:
-        """Whether words are separated in the text, by a delimiter or by units that begin a word."""
+        """True if words are separated in the text, by a delimiter or by units that begin a word."""
         return self.delimiter is not None or bool(self.vocabulary.initial)
 
     @property
