@@ -15,7 +15,7 @@ from sonant.decoding.hypotheses import Hypothesis
 from sonant.decoding.language_model import LanguageModel
 from sonant.decoding.lexicon import Lexicon
 from sonant.decoding.prefix_search import PrefixSearch
-from sonant.decoding.search_combination import Models
+from sonant.decoding.search_combination import CombinedModels
 from sonant.decoding.search_result import hypotheses
 from sonant.decoding.search_units import SearchUnits
 from sonant.decoding.search_words import LexiconWords, OpenWords
@@ -69,7 +69,7 @@ class PrefixBeamDecoder:
         elif self.options.word_score:
             words = OpenWords(units)
         hot = HotWords(hot_words, self.options.hot_word_score, units) if hot_words else None
-        self._models = Models(words, hot, lm, lm_units)
+        self._models = CombinedModels(words, hot, lm, lm_units)
 
     @torch.no_grad()
     def decode(self, emissions: Packed, *, frame_rate: float = 1.0) -> list[list[Hypothesis]]:
@@ -123,7 +123,7 @@ def _look_ahead(words: LexiconWords, lm: LanguageModel[Any], weight: float) -> t
     return best
 
 
-def _placed(models: Models, device: torch.device) -> Models:
+def _placed(models: CombinedModels, device: torch.device) -> CombinedModels:
     """Return the models on a device."""
     return replace(
         models,

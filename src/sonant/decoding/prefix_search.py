@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.search_columns import Columns
-from sonant.decoding.search_combination import LAST, PREFIX, WORD, Combination, Models
+from sonant.decoding.search_combination import LAST, PREFIX, WORD, Combination, CombinedModels
 from sonant.decoding.search_history import SearchHistory
 from sonant.decoding.search_units import IMPOSSIBLE, SearchUnits
 
@@ -34,7 +34,7 @@ class PrefixSearch:
     """
 
     def __init__(
-        self, units: SearchUnits, options: BeamSearch, models: Models, clips: Sequence[Tensor], seed: int
+        self, units: SearchUnits, options: BeamSearch, models: CombinedModels, clips: Sequence[Tensor], seed: int
     ) -> None:
         self.units, self.options, self.models = units, options, models
         self.lengths = [len(clip) for clip in clips]

@@ -20,7 +20,7 @@ LAST, PREFIX, PARENT, LABEL, WORD, HOT, ROW, ENDED = range(8)  # columns of the 
 
 
 @dataclass(frozen=True)
-class Models:
+class CombinedModels:
     """All that is combined with emissions, on one device.
 
     Attributes:
@@ -54,7 +54,7 @@ class Endings:
 class Combination:
     """The scores of extensions, and the states of hypotheses that they depend on, in one search."""
 
-    def __init__(self, units: SearchUnits, options: BeamSearch, models: Models, columns: Columns) -> None:
+    def __init__(self, units: SearchUnits, options: BeamSearch, models: CombinedModels, columns: Columns) -> None:
         self._units, self._options, self._models, self._columns = units, options, models, columns
         self._fusion = None if models.lm is None else Fusion(models.lm)
         self._of_words = models.lm is not None and models.lm_units is None
