@@ -2,7 +2,7 @@
 # make test      the quick tests;  make test-all runs the slow ones too
 # make check     ruff and mypy
 # make bench     ours against the peers
-# make docs      the pages, in docs/_build/html
+# make docs      the pages, in docs/_build/html;  make check-docs reads them all and writes none
 # make clean     remove what the above made, the environment included
 #
 # The environment is made on demand in .venv.  PYTHON=... chooses the interpreter, JOBS=... the test processes.
@@ -16,7 +16,9 @@ STAMP := $(VENV)/.installed
 # One thread a test process: the processes fill the cores, and sums do not depend on the thread count.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: demo test test-all check bench docs clean
+SPHINX := $(BIN)/python -m sphinx -j $(JOBS) -W --keep-going -q
+
+.PHONY: demo test test-all check bench docs check-docs clean
 .DELETE_ON_ERROR:
 
 $(STAMP): pyproject.toml constraints.txt
@@ -52,8 +54,11 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks --out runs/bench
 
 docs: $(STAMP)
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(SPHINX) -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+check-docs: $(STAMP)
+	$(SPHINX) -b dummy docs docs/_build/check
 
 clean:
 	rm -rf $(VENV) build dist docs/_build demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,9 +25,11 @@ html_theme = "furo"
 html_title = f"sonant {version}"
 html_theme_options = {"navigation_with_keys": True}
 
+toc_object_entries = False  # every page would copy thousands of names into its menu: most of the time of a build
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+autodoc_use_type_comments = False
 autodoc_type_aliases = {  # named, not spelled out: they are unions of a dozen types
     name: name for name in ("AudioInput", "AudioInputs", "Container", "Given", "Answers", "OneAnswer", "ManyAnswers")
 }
