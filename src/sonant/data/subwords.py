@@ -64,6 +64,11 @@ class Subwords:
         return cls(path)
 
     @property
+    def model(self) -> bytes:
+        """The model, as it stands in its file."""
+        return bytes(self._processor.serialized_model_proto())
+
+    @property
     def pieces(self) -> list[tuple[str, float]]:
         """The pieces by number, with their scores (log-probabilities of a unigram model)."""
         numbers = range(len(self))

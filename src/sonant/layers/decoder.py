@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import FeedForward
 
+PADDED = 8  # lengths of clips are rounded up to a multiple of it where attention is causal
+
 
 def attend_across(
     query: Tensor,
@@ -30,12 +32,13 @@ def attend_across(
 ) -> Tensor:
     """Compute softmax attention of clip i of the queries to clip i of the keys.
 
-    Consecutive clips of equal lengths are computed as a batch.
+    Consecutive clips of equal lengths are computed as a batch; if attention is causal those of similar lengths too, by
+    padding at their ends, which no query looks ahead to.
 
     Args:
         query: (queries, heads, head_dim).
         key, value: (keys, heads, head_dim).
-        query_lengths, key_lengths: of each clip.
+        query_lengths, key_lengths: of each clip; the same if attention is causal.
         causal: query i attends to keys 0 to i.
         dropout: probability of dropping an attention weight.
 
@@ -43,15 +46,24 @@ def attend_across(
         (queries, heads, head_dim).
     """
     results, start, key_start = [], 0, 0
-    for (length, key_length), run in groupby(zip(query_lengths, key_lengths, strict=True)):
-        count = len(list(run))
-        end, key_end = start + count * length, key_start + count * key_length
-        q = query[start:end].unflatten(0, (count, length)).transpose(1, 2)  # (count, heads, length, head_dim)
-        k, v = (x[key_start:key_end].unflatten(0, (count, key_length)).transpose(1, 2) for x in (key, value))
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
-        results.append(mixed.transpose(1, 2).flatten(0, 1))
+    step = PADDED if causal else 1
+    pairs = zip(query_lengths, key_lengths, strict=True)
+    for _, run in groupby(pairs, key=lambda pair: (-(-pair[0] // step), -(-pair[1] // step))):
+        sizes, key_sizes = zip(*run, strict=True)
+        end, key_end = start + sum(sizes), key_start + sum(key_sizes)
+        q = _padded(query[start:end], sizes)  # (clips, heads, length, head_dim)
+        k, v = (_padded(x[key_start:key_end], key_sizes) for x in (key, value))
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal).transpose(1, 2)
+        results += [clip[:size] for clip, size in zip(mixed, sizes, strict=True)]
         start, key_start = end, key_end
     return torch.cat(results)
+
+
+def _padded(clips: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """Return packed clips (total, heads, head_dim) as (clips, heads, longest, head_dim)."""
+    if len(set(sizes)) == 1:
+        return clips.unflatten(0, (len(sizes), -1)).transpose(1, 2)
+    return torch.nn.utils.rnn.pad_sequence(list(clips.split(list(sizes))), batch_first=True).transpose(1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +78,7 @@ class KeyValueCache:
         return KeyValueCache(self.keys[rows], self.values[rows])
 
     def with_next(self, key: Tensor, value: Tensor) -> KeyValueCache:
-        """Append one step, (rows, heads, 1, head_dim)."""
+        """Append steps, (rows, heads, steps, head_dim)."""
         return KeyValueCache(torch.cat([self.keys, key], 2), torch.cat([self.values, value], 2))
 
 
@@ -170,11 +182,12 @@ class DecoderLayer(nn.Module):
         *,
         pre_norm: bool,
         dropout: float = 0.0,
+        eps: float = 1e-5,
     ) -> None:
         super().__init__()
         self.attention, self.memory_attention, self.feed_forward = attention, memory_attention, feed_forward
-        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.memory_norm = None if memory_attention is None else nn.LayerNorm(dim)
+        self.attention_norm, self.feed_forward_norm = (nn.LayerNorm(dim, eps=eps) for _ in range(2))
+        self.memory_norm = None if memory_attention is None else nn.LayerNorm(dim, eps=eps)
         self.pre_norm = pre_norm
         self.dropout = nn.Dropout(dropout)
 
@@ -193,16 +206,24 @@ class DecoderLayer(nn.Module):
         return self._through(tokens.values, to_itself, to_memory)
 
     def step(
-        self, token: Tensor, own: KeyValueCache, memory: KeyValueCache | None, mask: Tensor | None
+        self,
+        token: Tensor,
+        own: KeyValueCache,
+        memory: KeyValueCache | None,
+        mask: Tensor | None,
+        own_mask: Tensor | None,
     ) -> tuple[Tensor, KeyValueCache]:
-        """Compute the next token of each sequence (rows, dim): its output, and the new cache."""
+        """Compute the next token of each sequence (rows, dim): its output, and the new cache.
+
+        `mask` is of the memory, `own_mask` as in `TransformerDecoder.step`.
+        """
         remembered = own
 
         def to_itself(x: Tensor) -> Tensor:
             nonlocal remembered
-            new = self.attention.remember(x[:, None])
+            new = self.attention.remember(x.unflatten(0, (len(own.keys), -1)))
             remembered = own.with_next(new.keys, new.values)
-            return self.attention.step(x, remembered)
+            return self.attention.step(x, remembered, own_mask)
 
         def to_memory(x: Tensor) -> Tensor:
             assert self.memory_attention is not None
@@ -228,10 +249,18 @@ class DecoderLayer(nn.Module):
 class TransformerDecoder(nn.Module):
     """The decoder layers, followed by a norm in pre-norm models."""
 
-    def __init__(self, dim: int, num_layers: int, make_layer: Callable[[], DecoderLayer], *, pre_norm: bool) -> None:
+    def __init__(
+        self,
+        dim: int,
+        num_layers: int,
+        make_layer: Callable[[], DecoderLayer],
+        *,
+        pre_norm: bool,
+        eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(make_layer() for _ in range(num_layers))
-        self.norm = nn.LayerNorm(dim) if pre_norm else nn.Identity()
+        self.norm = nn.LayerNorm(dim, eps=eps) if pre_norm else nn.Identity()
 
     def forward(self, tokens: Packed, memory: Packed | None = None) -> Tensor:
         """Compute whole sequences of embedded tokens (total, dim) over the memory (total_memory, dim)."""
@@ -259,12 +288,19 @@ class TransformerDecoder(nn.Module):
         own = tuple(layer.attention.remember(padded[:, :0]) for layer in self._layers)
         return DecoderState(own, DecoderMemory(tuple(layers), mask))
 
-    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Compute the next embedded token of each sequence (rows, dim): outputs (rows, dim) and the new state."""
+    def step(self, tokens: Tensor, state: DecoderState, own_mask: Tensor | None = None) -> tuple[Tensor, DecoderState]:
+        """Compute the next embedded token of each sequence (rows, dim): outputs (rows, dim) and the new state.
+
+        Args:
+            tokens: of each sequence; or several of each, one sequence behind another, (rows * new, dim).
+            state: of the sequences.
+            own_mask: bool (rows, 1, new, steps + new), the tokens of its own sequence that each token attends to, where
+                sequences differ in length or several tokens are new; None: all.
+        """
         x, own, memory = tokens, [], state.memory
         frames = [None] * len(self.layers) if memory is None else memory.layers
         for layer, before, read in zip(self._layers, state.own, frames, strict=True):
-            x, remembered = layer.step(x, before, read, None if memory is None else memory.mask)
+            x, remembered = layer.step(x, before, read, None if memory is None else memory.mask, own_mask)
             own.append(remembered)
         return self.norm(x), replace(state, own=tuple(own), steps=state.steps + 1)
 

@@ -1,14 +1,15 @@
 """Activation functions by name."""
 
 from collections.abc import Callable
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.errors import UnknownName
 
-Activation = Literal["relu", "gelu", "swish"]
+Activation = Literal["relu", "gelu", "gelu_tanh", "swish"]  # gelu_tanh: the approximation of GELU by tanh
 
 
 def activation(name: Activation) -> Callable[[Tensor], Tensor]:
@@ -18,6 +19,8 @@ def activation(name: Activation) -> Callable[[Tensor], Tensor]:
             return F.relu
         case "gelu":
             return F.gelu
+        case "gelu_tanh":
+            return partial(F.gelu, approximate="tanh")
         case "swish":
             return F.silu
-    raise UnknownName("activation", name, ["relu", "gelu", "swish"])
+    raise UnknownName("activation", name, get_args(Activation))
