@@ -75,6 +75,10 @@ class Objective(nn.Module):
         """Return a problem that metrics, averaged since the last report, show, and its cure; None if there is none."""
         return None
 
+    def derived(self, metrics: Mapping[str, float]) -> dict[str, float]:  # noqa: ARG002
+        """Return further metrics, computed from averaged ones, such as a perplexity from the loss."""
+        return {}
+
     def head_tensors(self) -> dict[str, Tensor]:
         """Return the tensors to save with the backbone, by their names in checkpoints."""
         return {}

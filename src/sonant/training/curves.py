@@ -12,6 +12,7 @@ from sonant.errors import ManifestError, MissingExtra, SonantWarning, warn
 # Titles of the plots, with the endings of names of the metrics in each, and their unit.
 PANELS = {
     "loss": (("loss",), "nats"),
+    "perplexity": (("per_token",), "number of tokens"),
     "accuracy": (("accuracy",), "share"),
     "entropy": (("entropy",), "nats"),
     "in use": (("in_use", "perplexity"), "number of clusters or codes"),

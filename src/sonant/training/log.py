@@ -142,6 +142,7 @@ class TrainingLog:
 
     def _report(self, step: int, lr: float, gradient_norm: float) -> None:
         metrics = self._sums.averages()
+        metrics |= self._objective.derived(metrics)
         speed = self.throughput.report()
         report: dict[str, float | str] = {**metrics, "lr": lr, "gradient_norm": gradient_norm, **speed}
         if wrong := self._objective.warning(metrics):
@@ -152,7 +153,7 @@ class TrainingLog:
         self.write(step, report)
         shown = [name for name in sorted(metrics) if "accuracy" in name or name == "loss"]
         values = [f"{name.replace('_', ' ')} {metrics[name]:.3f}" for name in shown]
-        self._progress.note = ", ".join([*values, f"{speed['audio_seconds_per_second']:.3g} x real time"])
+        self._progress.note = ", ".join([*values, self.throughput.described(speed)])
         self._sums = LossSums()
 
     def write(self, step: int, report: Mapping[str, float | str]) -> None:

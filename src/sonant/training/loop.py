@@ -40,7 +40,7 @@ def train(
     criterion: Criterion = LOWEST_LOSS,
     device: torch.device | str = "cpu",
     workers: int = 0,
-    sampling_rate: int = 16_000,
+    sampling_rate: int | None = 16_000,
     monitoring: Monitoring | None = None,
     stop_at: int | None = None,
 ) -> None:
@@ -55,6 +55,7 @@ def train(
         held_out: batches to evaluate every `validate_every` steps; the best weights are saved as `best.pt`.
         criterion: measure of the best weights.
         monitoring: reports beside `metrics.jsonl`.
+        sampling_rate: of the audio, for its hours in reports; None: the batches are text.
         workers: processes that make batches; 0 makes them on a thread.
         stop_at: save the state after this step and return.
 

@@ -1,8 +1,8 @@
-"""Audio, operations, waiting time and memory of a training, since the last report."""
+"""Audio or text, operations, waiting time and memory of a training, since the last report."""
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import torch
@@ -15,6 +15,7 @@ class Throughput:
     """Counts of this process between two reports, which are of all processes. Nothing here synchronizes with a GPU.
 
     Args:
+        sampling_rate: of the audio; None: the batches are text, and their samples tokens.
         num_samples: audio of all processes before the first batch, in samples; None if that is not known.
         flops: operations of a batch forward and backward; None if they are not counted.
         limit: operations a second of the device; None if that is not known.
@@ -22,7 +23,7 @@ class Throughput:
 
     def __init__(
         self,
-        sampling_rate: int,
+        sampling_rate: int | None,
         device: torch.device,
         *,
         num_samples: int | None = 0,
@@ -67,19 +68,25 @@ class Throughput:
         samples, flops, waited, memory = zip(
             *gathered((self._samples, self._flops, self._waited, memory_peak(self._device))), strict=True
         )
-        metrics = {
-            "audio_seconds_per_second": sum(samples) / self._sampling_rate / seconds,
-            "data_wait": sum(waited) / world() / seconds,
-        }
+        rate = self._sampling_rate
+        speed, unit = ("tokens_per_second", 1) if rate is None else ("audio_seconds_per_second", rate)
+        metrics = {speed: sum(samples) / unit / seconds, "data_wait": sum(waited) / world() / seconds}
         if self._before is not None:
             self._before += sum(samples)
-            metrics["audio_hours"] = self._before / self._sampling_rate / 3600
+            amount, unit = ("million_tokens", 10**6) if rate is None else ("audio_hours", rate * 3600)
+            metrics[amount] = self._before / unit
         if self._limit is not None and sum(flops):
             metrics["arithmetic_share"] = sum(flops) / world() / seconds / self._limit
         if any(memory):
             metrics["memory_gb"] = max(memory) / 1e9
         self.restart()
         return metrics
+
+    def described(self, metrics: Mapping[str, float]) -> str:
+        """Say the speed of a report."""
+        if self._sampling_rate is None:
+            return f"{metrics['tokens_per_second']:.3g} tokens a second"
+        return f"{metrics['audio_seconds_per_second']:.3g} x real time"
 
 
 def memory_peak(device: torch.device) -> int:

@@ -63,7 +63,8 @@ def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, 
             with autocast(device, precision):
                 sums.add(objective(batch))
         objective.train()
-    return {f"{PREFIX}{name}": value for name, value in sums.averages().items()}
+    metrics = sums.averages()
+    return {f"{PREFIX}{name}": value for name, value in {**metrics, **objective.derived(metrics)}.items()}
 
 
 def keep_best(folder: Path, module: nn.Module, step: int, metrics: Mapping[str, float]) -> None:
