@@ -50,8 +50,8 @@ OPTIONAL = {
     "alembic", "argon2", "av", "faiss", "fastapi", "httpx2", "jinja2", "kaldi_native_fbank", "markupsafe",
     "matplotlib", "mlflow", "multipart", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "orjson",
     "pandas", "panphon", "prometheus_client", "psycopg", "pyarrow", "pydantic", "python_multipart", "ray",
-    "sentencepiece", "sklearn", "sqlalchemy", "starlette", "tensorboard", "torch.utils.tensorboard", "torchaudio",
-    "transformers", "triton", "uvicorn", "wandb",
+    "sentencepiece", "sklearn", "sqlalchemy", "starlette", "tensorboard", "tokenizers", "torch.utils.tensorboard",
+    "torchaudio", "transformers", "triton", "uvicorn", "wandb",
 }  # fmt: skip
 # Written in the language of optional packages, and so themselves imported inside functions only.
 IN_ITS_LANGUAGE = {
