@@ -5,19 +5,14 @@ from dataclasses import replace
 import pytest
 
 from sonant.errors import UnknownName
-from sonant.recipes import PRETRAINING, TASKS, pretraining_recipe, task_recipe
+from sonant.recipes import LANGUAGE_MODELS, PRETRAINING, TASKS, pretraining_recipe
 from sonant.recipes.overrides import override
-from sonant.recipes.sources import KINDS, SettingSource, grouped, settings, source_key, sourced, sources_of
+from sonant.recipes.sources import KINDS, SettingSource, grouped, recipe_of, settings, source_key, sourced, sources_of
 from sonant.training.checks import check
 from sonant.training.runs import PretrainingRun
-from sonant.training.tasks import TaskRun
 
-RECIPES = [*PRETRAINING, *TASKS]
+RECIPES = [*PRETRAINING, *TASKS, *LANGUAGE_MODELS]
 TINY = [name for name in PRETRAINING if name.endswith("_tiny")]
-
-
-def recipe_of(name: str) -> PretrainingRun | TaskRun:
-    return task_recipe(name) if name in TASKS else pretraining_recipe(name)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

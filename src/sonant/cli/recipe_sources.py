@@ -7,12 +7,10 @@ from rich.text import Text
 
 from sonant.cli.console import make_console, print_parts
 from sonant.cli.json_output import print_json
-from sonant.recipes.sources import KINDS, SettingSource, grouped, sourced
-from sonant.training.runs import PretrainingRun
-from sonant.training.tasks import TaskRun
+from sonant.recipes.sources import KINDS, Run, SettingSource, grouped, sourced
 
 
-def print_sources(recipe: str, run: PretrainingRun | TaskRun, *, as_json: bool) -> None:
+def print_sources(recipe: str, run: Run, *, as_json: bool) -> None:
     """Print every setting of a run of a recipe with its source."""
     rows = sourced(recipe, run)
     if as_json:

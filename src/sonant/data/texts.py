@@ -1,6 +1,6 @@
 """Texts of a language model's training, one at a time from files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -13,24 +13,23 @@ from sonant.errors import ManifestError
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts that are read from files each time they are gone through.
+    """Texts that are read from a file each time they are gone through.
 
     Attributes:
-        paths: a text file (UTF-8, a text in each line), or a manifest, of which a column is read.
+        path: a text file (UTF-8, a text in each line), or a manifest, of which a column is read; "" has no texts.
         normalization: applied to each text; texts that it leaves empty are left out.
-        column: of the manifests.
+        column: of the manifest.
     """
 
-    paths: Sequence[Path]
+    path: str
     normalization: Normalization = "none"
     column: str = "text"
 
     def __iter__(self) -> Iterator[str]:
-        for path in self.paths:
-            read = READERS.get(path.suffix.lower())
-            for text in _lines(path) if read is None else self._column(path):
-                if normalized := normalize_text(text, self.normalization):
-                    yield normalized
+        path = Path(self.path).expanduser()
+        for text in self._column(path) if path.suffix.lower() in READERS else _lines(path):
+            if normalized := normalize_text(text, self.normalization):
+                yield normalized
 
     def _column(self, path: Path) -> Iterator[str]:
         for row in READERS[path.suffix.lower()](path):
@@ -40,14 +39,14 @@ class Texts:
             yield text
 
     def digest(self) -> str:
-        """Return a hash of the contents of the files. Raises ManifestError if one is missing."""
-        found = []
-        for path in self.paths:
-            if not path.is_file():
-                raise ManifestError(f"There is no file of texts at {path}.")
-            with path.open("rb") as file:
-                found.append(file_digest(file, "sha256").hexdigest()[:16])
-        return " ".join(found)
+        """Return a hash of the contents of the file. Raises ManifestError if it is missing."""
+        path = Path(self.path).expanduser()
+        if not self.path:
+            return ""
+        if not path.is_file():
+            raise ManifestError(f"There is no file of texts at {path}.")
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _lines(path: Path) -> Iterator[str]:

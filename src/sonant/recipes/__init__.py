@@ -1,4 +1,4 @@
-"""Named runs of pretraining and of training on labels, one file each."""
+"""Named runs of pretraining, and of training on labels and on text, one file each."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from sonant.errors import UnknownName
 if TYPE_CHECKING:
     from sonant.training.runs import PretrainingRun
     from sonant.training.tasks import TaskRun
+    from sonant.training.text import LanguageModelRun
 
 PRETRAINING = {
     name: f"sonant.recipes.{name}"
@@ -33,6 +34,15 @@ TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc", "seq2se
         "sonant.recipes.ctc_published",
     ),
 }
+LANGUAGE_MODELS = dict.fromkeys(("transformer_lm", "transformer_lm_large"), "sonant.recipes.transformer_lm")
+
+
+def language_model_recipe(name: str) -> "LanguageModelRun":
+    """Return a training of a language model by name."""
+    if name not in LANGUAGE_MODELS:
+        raise UnknownName("language model to train", name, LANGUAGE_MODELS)
+    run: LanguageModelRun = import_module(LANGUAGE_MODELS[name]).recipe(name)
+    return run
 
 
 def task_recipe(name: str) -> "TaskRun":

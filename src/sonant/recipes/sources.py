@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from sonant.data.settings import flat, json_values
 from sonant.errors import UnknownName
-from sonant.recipes import PRETRAINING, TASKS, pretraining_recipe, task_recipe
+from sonant.recipes import LANGUAGE_MODELS, PRETRAINING, TASKS, language_model_recipe, pretraining_recipe, task_recipe
 from sonant.training.runs import PretrainingRun
 from sonant.training.tasks import TaskRun
+from sonant.training.text import LanguageModelRun
 
 Kind = Literal["published", "released", "reported", "recalled", "inferred", "ours", "given"]
 
@@ -24,6 +25,8 @@ KINDS: dict[Kind, str] = {
     "given": "changed from the recipe, on the command line or in a file",
 }
 TASK_SETTINGS = ("task", "layer", "frozen", "lora", "dropout", "batching", "augmentation", "training")  # of a TaskRun
+# Of a LanguageModelRun.
+TEXT_SETTINGS = ("model", "normalization", "units", "vocabulary_size", "batch_tokens", "training")
 CHOICES = ("model", "objective", "targets", "schedule", "task")  # groups whose type is a setting
 # Settings without an effect on the trained weights.
 WITHOUT_EFFECT = ("*.name", "*.log_every", "*.save_every", "*.validate_every", "*.compile", "*.gradient_checkpointing")
@@ -46,6 +49,7 @@ class SettingSource:
 
 
 Sources = Mapping[str, SettingSource]
+Run = PretrainingRun | TaskRun | LanguageModelRun
 
 
 @dataclass(frozen=True)
@@ -63,19 +67,30 @@ def sources_of(recipe: str) -> Sources:
 
     The source of a setting is that of its longest matching name (`source_key`).
     """
-    if recipe in TASKS:
-        task_sources: Sources = import_module(TASKS[recipe]).sources(recipe)
-        return task_sources
+    others = TASKS | LANGUAGE_MODELS
+    if recipe in others:
+        of_recipe: Sources = import_module(others[recipe]).sources(recipe)
+        return of_recipe
     if recipe not in PRETRAINING:
-        raise UnknownName("recipe", recipe, [*PRETRAINING, *TASKS])
+        raise UnknownName("recipe", recipe, [*PRETRAINING, *others])
     sources: Sources = import_module(PRETRAINING[recipe]).SOURCES
     return sources
 
 
-def settings(run: PretrainingRun | TaskRun) -> dict[str, Any]:
-    """Return the settings of model and stages, or of a task, that can affect the trained weights, by dotted name."""
+def recipe_of(name: str) -> Run:
+    """Return a recipe of any kind by name."""
+    if name in LANGUAGE_MODELS:
+        return language_model_recipe(name)
+    return task_recipe(name) if name in TASKS else pretraining_recipe(name)
+
+
+def settings(run: Run) -> dict[str, Any]:
+    """Return the settings of a run that can affect the trained weights, by dotted name."""
     values = json_values(run)
-    every = flat({name: values[name] for name in (TASK_SETTINGS if isinstance(run, TaskRun) else ("model", "stages"))})
+    groups: tuple[str, ...] = ("model", "stages")
+    if not isinstance(run, PretrainingRun):
+        groups = TASK_SETTINGS if isinstance(run, TaskRun) else TEXT_SETTINGS
+    every = flat({name: values[name] for name in groups})
     return {name: each for name, each in every.items() if _has_effect(name)}
 
 
@@ -85,7 +100,7 @@ def source_key(name: str, sources: Sources) -> str | None:
     return max(covering, key=lambda key: (key.count("."), "*" not in key), default=None)
 
 
-def sourced(recipe: str, run: PretrainingRun | TaskRun) -> list[SourcedSetting]:
+def sourced(recipe: str, run: Run) -> list[SourcedSetting]:
     """Return every setting of a run with its source, in a row of its own.
 
     Args:
@@ -93,7 +108,7 @@ def sourced(recipe: str, run: PretrainingRun | TaskRun) -> list[SourcedSetting]:
         run: the recipe, with or without changes, which get the kind "given".
     """
     sources = sources_of(recipe)
-    original = settings(task_recipe(recipe) if recipe in TASKS else pretraining_recipe(recipe))
+    original = settings(recipe_of(recipe))
     rows = []
     for name, value in settings(run).items():
         key = source_key(name, sources)

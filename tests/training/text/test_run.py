@@ -32,8 +32,8 @@ def grammar(folder: Path, **changes: object) -> LanguageModelRun:
         "model": TransformerLMConfig(
             dim=32, num_layers=1, num_heads=2, feed_forward_dim=64, max_positions=8, dropout=0.1, attention_dropout=0.0
         ),
-        "data": (str(folder / "train.txt"),),
-        "dev": (str(folder / "dev.txt"),),
+        "data": str(folder / "train.txt"),
+        "dev": str(folder / "dev.txt"),
         "units": "words",
         "normalization": "upper",
         "batch_tokens": 256,
@@ -61,8 +61,8 @@ def test_a_grammar_is_learned_to_its_entropy(tmp_path: Path) -> None:
 
 
 def test_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = train_language_model(grammar(tmp_path, name="whole", dev=(), training=Training(steps=8)))
-    run = grammar(tmp_path, name="parts", dev=(), training=Training(steps=8))
+    whole = train_language_model(grammar(tmp_path, name="whole", dev="", training=Training(steps=8)))
+    run = grammar(tmp_path, name="parts", dev="", training=Training(steps=8))
     full = runs.train
 
     class Stopped(Exception):
@@ -91,8 +91,8 @@ def test_a_trained_model_can_be_trained_further(tmp_path: Path) -> None:
 
 def test_texts_that_cannot_be_read_leave_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no file of texts"):
-        train_language_model(grammar(tmp_path, data=(str(tmp_path / "missing.txt"),)))
+        train_language_model(grammar(tmp_path, data=str(tmp_path / "missing.txt")))
     (tmp_path / "empty.txt").write_text("\n \n")
     with pytest.raises(ManifestError, match="no text to write"):
-        train_language_model(grammar(tmp_path, data=(str(tmp_path / "empty.txt"),)))
+        train_language_model(grammar(tmp_path, data=str(tmp_path / "empty.txt")))
     assert not (tmp_path / "grammar").exists()

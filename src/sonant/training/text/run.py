@@ -101,7 +101,7 @@ def _open(run: LanguageModelRun, initial: TextModel | None, lock: ExitStack) -> 
     """Lock the folder of a run, make its tokenizer and tokens, and check or write its settings."""
     folder = run.folder
     lock.enter_context(held_folder(folder))
-    data, dev = (Texts(tuple(map(Path, paths)), run.normalization, run.column) for paths in (run.data, run.dev))
+    data, dev = (Texts(path, run.normalization, run.column) for path in (run.data, run.dev))
     if initial is not None and initial.normalization not in (None, run.normalization):
         raise ConfigurationError(
             f"{run.initial_model} was trained on text with the normalization {initial.normalization!r}, and "

@@ -20,9 +20,9 @@ class LanguageModelRun:
         name: of its folder under `output`.
         model: sizes; the vocabulary is that of the tokenizer.
         initial_model: a language model of GPT-2's layout to go on with, with its sizes and tokenizer.
-        data: files of texts, see `sonant.data.texts.Texts`.
-        dev: such files, on which the perplexity is measured every `training.validate_every` steps; the run ends with
-            the best weights. Without them it ends with the last ones.
+        data: file of texts, see `sonant.data.texts.Texts`.
+        dev: such a file, on which the perplexity is measured every `training.validate_every` steps; the run ends with
+            the best weights. Without one it ends with the last ones.
         column: of manifests.
         normalization: of the texts, as in `normalize_text`; it is saved with the model, and applied to what is scored.
         units: tokens of the model.
@@ -35,8 +35,8 @@ class LanguageModelRun:
     name: str
     model: TransformerLMConfig = TransformerLMConfig()
     initial_model: str = ""
-    data: tuple[str, ...] = ()
-    dev: tuple[str, ...] = ()
+    data: str = ""
+    dev: str = ""
     column: str = "text"
     normalization: Normalization = "none"
     units: Units = "subwords"
