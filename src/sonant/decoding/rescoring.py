@@ -1,4 +1,4 @@
-"""Rescoring: the best hypotheses of a search, ranked anew by another language model."""
+"""Rescoring: the best hypotheses of a search, ranked again by another language model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Rescoring:
 def rescore(
     nbest: Sequence[Sequence[Hypothesis]], lm: TextScorer, rescoring: Rescoring | None = None
 ) -> list[list[Hypothesis]]:
-    """Rank the hypotheses of each recording anew, best first.
+    """Rank the hypotheses of each recording again, best first.
 
     Args:
         nbest: the hypotheses of each recording, best first; of those with equal scores the first stays first.

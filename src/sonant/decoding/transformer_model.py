@@ -181,7 +181,7 @@ class TransformerLanguageModel:
         longest = self.model.config.max_positions
         pending = [history for history in dict.fromkeys(histories) if len(history.slots) < len(history.tokens)]
         for history in pending:
-            if len(history.tokens) > longest:  # the next window, in which all is computed anew
+            if len(history.tokens) > longest:  # the next window, in which all is computed again
                 history.tokens, history.slots = history.tokens[(longest + 1) // 2 :], ()
                 history.parent = None
         pending.sort(key=lambda history: (len(history.tokens) - len(history.slots), len(history.tokens)))
