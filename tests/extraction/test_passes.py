@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sonant.extraction.in_progress import RecordingInProgress
 from sonant.extraction.passes import compute, planned
+from sonant.extraction.sinks import Pending
 
 
 class First:
@@ -82,3 +83,34 @@ def test_an_error_of_no_recording_is_not_swallowed() -> None:
 
     with pytest.raises(ValueError, match="after the last"):
         compute(forward, list(recording(3).pieces()))
+
+
+def test_pending_results_are_computed_together_and_an_error_ends_no_other_recording() -> None:
+    calls: list[list[float]] = []
+
+    class Deferred(First):
+        def finish(self) -> Pending:  # type: ignore[override]
+            return Pending(float(self.frames), halved)
+
+    def halved(values: list[float]) -> list[float]:
+        calls.append(values)
+        if 5.0 in values:
+            raise ValueError("what cannot be halved")
+        return [value / 2 for value in values]
+
+    def forward(clips: Iterable) -> Iterator[torch.Tensor]:
+        return (torch.tensor([[[clip.samples[0]]]]) for clip in clips)
+
+    def deferred(size: int) -> RecordingInProgress:
+        return RecordingInProgress([(None, np.full(size, size, np.float32))], ("last",), Deferred())
+
+    recordings = [deferred(3), recording(4), deferred(5), deferred(6)]
+    compute(forward, [piece for one in recordings for piece in one.pieces()])
+    assert calls == [[3.0, 5.0, 6.0], [3.0], [5.0, 6.0], [5.0], [6.0]]
+    assert [one.value for one in recordings] == [1.5, 4.0, None, 3.0]
+    assert [type(one.error) for one in recordings] == [type(None), type(None), ValueError, type(None)]
+    late = deferred(8)  # whose states come before it is known to be the last piece
+    for piece in late.pieces():
+        compute(forward, [piece])
+        assert not late.is_over
+    assert late.value == 4.0

@@ -1,7 +1,8 @@
 """Results of decoding a recording: words, transcripts, speaker turns, verification."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,7 @@ class Word:
         start_seconds, end_seconds: begin of its first frame, end of its last one.
         confidence: mean probability of its tokens over its frames, 0 to 1.
         before: text between the previous word and this one: a space, or nothing in scripts without spaces.
+        lm_score: natural logarithm of its probability by the language model, unweighted; None without one.
     """
 
     text: str
@@ -20,11 +22,31 @@ class Word:
     end_seconds: float
     confidence: float
     before: str = " "
+    lm_score: float | None = None
 
 
 def join_words(words: Sequence[Word]) -> str:
     """Join consecutive words to a text, without `before` of the first."""
     return "".join(word.before + word.text if number else word.text for number, word in enumerate(words)).strip()
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One of the most likely texts of a recording, found by a beam search.
+
+    Attributes:
+        text, words, confidence: as in `Transcript`.
+        score: by which alternatives are ranked: `emission_score` and the weighted scores of the other models.
+        emission_score: natural logarithm of the text's probability by the CTC head, over the paths that were kept.
+        lm_score: natural logarithm of its probability by the language model, unweighted; None without one.
+    """
+
+    text: str
+    words: tuple[Word, ...]
+    confidence: float
+    score: float
+    emission_score: float
+    lm_score: float | None
 
 
 @dataclass(frozen=True)
@@ -36,12 +58,22 @@ class Transcript:
         words: the words in order.
         duration_seconds: duration of the recording.
         confidence: mean probability over the frames whose token is part of a word, 0 to 1; else over all frames.
+        alternatives: of a beam search: as many texts as were asked for, best first, with this one as the first.
     """
 
     text: str
     words: tuple[Word, ...]
     duration_seconds: float
     confidence: float
+    alternatives: tuple[Alternative, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the transcript as JSON values, without what only a beam search or a language model gives."""
+
+        def present(items: list[tuple[str, Any]]) -> dict[str, Any]:
+            return {name: value for name, value in items if value is not None and (name, value) != ("alternatives", ())}
+
+        return asdict(self, dict_factory=present)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A recording in progress: pieces to compute, and one result from their states, which arrive in any order."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -13,7 +13,7 @@ from sonant.audio import Window
 from sonant.errors import AudioError, MissingExtra, NonFiniteStates
 from sonant.extraction.forward import Clip
 from sonant.extraction.request import Layer
-from sonant.extraction.sinks import ResumableSink, Sink, deliver
+from sonant.extraction.sinks import Pending, ResumableSink, Sink, deliver
 from sonant.models.normalization import RecordingStatistics
 
 UNUSABLE = (AudioError, MissingExtra, NonFiniteStates)  # errors of a single recording; others stop the job
@@ -61,6 +61,7 @@ class RecordingInProgress:
         self._count: int | None = None  # number of pieces, known after the last
         self._early: dict[int, tuple[Window | None, States]] = {}  # pieces that wait for earlier ones
         self._device: torch.device | None = None  # of all states that the sink receives
+        self._pending: Pending | None = None
         self._lock = Lock()
 
     @classmethod
@@ -97,9 +98,10 @@ class RecordingInProgress:
         with self._lock:
             self._count = count
             self._advance()
+        finish_pending([self])
 
     def take_in(self, piece: "Piece", states: States) -> None:
-        """Add the states of a piece; after the last one, compute the result."""
+        """Add the states of a piece; after the last one, compute the result, unless it is left to `finish_pending`."""
         with self._lock:
             if not self.is_over:
                 self._early[piece.number] = piece.window, states
@@ -120,6 +122,19 @@ class RecordingInProgress:
             if not self.is_over:
                 self._end(error)
 
+    def take_pending(self) -> Pending | None:
+        """Return what `finish_pending` is to compute, once."""
+        with self._lock:
+            pending, self._pending = self._pending, None
+            return None if self.is_over else pending
+
+    def complete(self, value: Any) -> None:
+        """End with a result, unless it is over."""
+        with self._lock:
+            if not self.is_over:
+                self.value = value
+                self._end()
+
     def cancel(self) -> None:
         """End without a result; pieces that were not started are dropped."""
         self.is_over = True  # without the lock: `on_end` of a recording may cancel others
@@ -137,7 +152,11 @@ class RecordingInProgress:
                 self.frames += deliver(self._sink, states, window)
                 self._next += 1
             if self._count is not None and self._next >= self._count:
-                self.value = self._sink.finish()
+                value, self._sink = self._sink.finish(), None
+                if isinstance(value, Pending):
+                    self._pending = value
+                    return
+                self.value = value
                 self._end()
         except Exception as error:  # noqa: BLE001 - reported to the waiting caller
             self._end(error)
@@ -146,6 +165,7 @@ class RecordingInProgress:
         sink, on_end = self._sink, self._on_end
         self.error, self.is_over = error, True
         self._cut, self._gather, self._sink, self._on_end, self.statistics = (), None, None, None, None
+        self._pending = None
         self._early.clear()
         if error is not None and sink is not None:
             sink.abandon()
@@ -177,3 +197,31 @@ class Piece:
     def clip(self) -> Clip:
         """The input of a forward pass."""
         return Clip(self.samples, self.recording.layers, self.recording.statistics)
+
+
+def finish_pending(recordings: Iterable[RecordingInProgress]) -> None:
+    """Compute the pending results of recordings together; an error that one of them causes ends no other."""
+    groups: dict[Any, list[tuple[RecordingInProgress, Any]]] = {}
+    for recording in recordings:
+        if (pending := recording.take_pending()) is not None:
+            groups.setdefault(pending.compute, []).append((recording, pending.value))
+    for compute, members in groups.items():
+        _complete(compute, members)
+
+
+def _complete(
+    compute: Callable[[Sequence[Any]], Sequence[Any]], members: Sequence[tuple[RecordingInProgress, Any]]
+) -> None:
+    try:
+        values = compute([value for _, value in members])
+    except Exception as error:  # noqa: BLE001 - reported to the waiting caller
+        if len(members) == 1:
+            members[0][0].fail(error)
+            return
+    else:
+        for (recording, _), value in zip(members, values, strict=True):
+            recording.complete(value)
+        return
+    middle = len(members) // 2  # outside the except block, where memory of the failed call is free
+    _complete(compute, members[:middle])
+    _complete(compute, members[middle:])

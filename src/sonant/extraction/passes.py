@@ -5,7 +5,7 @@ from itertools import chain
 
 from sonant.extraction.batching import within
 from sonant.extraction.forward import Clip
-from sonant.extraction.in_progress import Piece, RecordingInProgress, States
+from sonant.extraction.in_progress import Piece, RecordingInProgress, States, finish_pending
 from sonant.inference.torch_modes import neutral_torch_modes
 
 
@@ -24,7 +24,7 @@ def compute(
     *,
     explain: Callable[[Exception], Exception] = lambda error: error,
 ) -> None:
-    """Compute pieces in as few passes as memory allows, and deliver their states to their recordings.
+    """Compute pieces in as few passes as memory allows, deliver their states, and finish recordings that are complete.
 
     On an error the pieces of each recording are computed separately, so that it ends no other recording.
 
@@ -51,5 +51,8 @@ def compute(
                 recording.fail(explain(error))
             else:
                 compute(forward, own, explain=explain)
-    for recording in dict.fromkeys(piece.recording for piece in wanted):
+    recordings = list(dict.fromkeys(piece.recording for piece in wanted))
+    for recording in recordings:
         recording.save()
+    with neutral_torch_modes():
+        finish_pending(recordings)

@@ -1,7 +1,8 @@
 """Sinks for the frames of a recording: collected in memory, pooled, or written to temporary files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from zlib import crc32
@@ -31,9 +32,25 @@ class Sink(Protocol):
     """A receiver of a recording's frames, in blocks (layers, frames, dim) in order; computes the result."""
 
     def append(self, frames: Tensor) -> None: ...
-    def finish(self) -> Any: ...
+    def finish(self) -> Any:
+        """Return the result, or a `Pending` one."""
+
     def abandon(self) -> None:
         """Clean up after an error of the recording."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pending:
+    """A sink's result that is still to be computed, together with those of other recordings.
+
+    Attributes:
+        value: of this recording.
+        compute: computes the results of several recordings from their values, in order. It is called once for all
+            recordings of a pass that have an equal function.
+    """
+
+    value: Any
+    compute: Callable[[Sequence[Any]], Sequence[Any]]
 
 
 @runtime_checkable

@@ -26,7 +26,7 @@ def transcript_text(kind: TranscriptFormat, *, named: bool) -> Render:
         entry, outcome = result
         match kind:
             case "json":
-                return as_json({**entry.facts, **asdict(outcome.value)}) + "\n"
+                return as_json({**entry.facts, **outcome.value.as_json()}) + "\n"
             case "srt":
                 return srt(segments(outcome.value.words))
             case "vtt":
