@@ -22,6 +22,7 @@ from sonant.checkpoints import Checkpoint, Head, save_checkpoint, save_pretraine
 from sonant.models import BackboneConfig, HuBERTConfig, WavLMConfig, build
 from sonant.pretraining import fit_kmeans
 from sonant.server.settings import ServerSettings
+from tests.arpa import write_lm
 from tests.checkpoints import tiny
 from tests.checkpoints.table import lora
 from tests.checkpoints.test_discrete_bert import roberta, save
@@ -194,6 +195,16 @@ PAGES = {
             "unknown.wav": partial(speech, name="en-allison-welcome"),
             "meeting.wav": partial(speech, name="it-carlo-queue"),
         }
+    ),
+    "decoding.md": Page(
+        files={
+            "runs/recognizer/model": write_ctc,
+            "recordings/ada/0001.wav": lambda path: soundfile.write(
+                path, np.random.default_rng(0).normal(size=8_000), RATE
+            ),
+            "lm.arpa": partial(write_lm, words=["HELLO", "WELCOME"]),
+        },
+        instead={"n_best=3": "n_best=3, beam=4", "lm_weight=1.8": "lm_weight=1.8, beam=4"},
     ),
     "evaluation.md": Page(
         files={"facebook/wav2vec2-base-960h": write_ctc, "test.csv": transcribed_list},

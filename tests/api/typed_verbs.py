@@ -31,6 +31,8 @@ def one_recording_has_one_answer(encoder: SpeechEncoder, wave: np.ndarray, tenso
     assert_type(encoder.units("a.wav", kmeans="kmeans.safetensors", layer=5), Codes)
     assert_type(encoder.units("a.wav", deduplicate=True), Units)
     assert_type(encoder.transcribe("a.wav"), Transcript)
+    assert_type(encoder.transcribe("a.wav", lm="lm.arpa", hot_words=["NASA"], n_best=3), Transcript)
+    assert_type(encoder.emissions("a.wav"), Frames)
     assert_type(encoder.speaker_vectors("a.wav"), Frames)
     assert_type(encoder.verify("a.wav", wave, threshold=0.5), Verification)
     assert_type(encoder.diarize("a.wav", num_speakers=2), list[SpeakerTurn])
@@ -47,6 +49,7 @@ def several_recordings_have_a_list(
     assert_type(encoder.units(["a.wav"]), list[Codes])
     assert_type(encoder.units(["a.wav"], deduplicate=True), list[Units])
     assert_type(encoder.transcribe(files), list[Transcript])
+    assert_type(encoder.transcribe(files, beam=5, lm_weight=1), list[Transcript])
     assert_type(encoder.speaker_vectors([(waves[0], 8000)]), list[Frames])
     assert_type(encoder.verify(paths, paths), list[Verification])
     assert_type(encoder.diarize(paths), list[list[SpeakerTurn]])
@@ -90,4 +93,5 @@ def mistakes_are_seen(encoder: SpeechEncoder, answer: Any) -> None:
     encoder.encode("a.wav", pool="median")  # type: ignore[call-overload]
     encoder.transcribe(3)  # type: ignore[call-overload]
     encoder.transcribe("a.wav", on_error="ignore")  # type: ignore[call-overload]
+    encoder.transcribe("a.wav", hot_words=3)  # type: ignore[call-overload]
     encoder.embed("talks", "vectors", sampling_rate=8000)  # type: ignore[call-arg]

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from sonant.decoding.results import Alternative, Transcript, Word
+from sonant.decoding.hypotheses import Hypothesis
+from sonant.decoding.results import Transcript, Word
 
 
 def test_json_has_what_there_is() -> None:
@@ -13,7 +14,7 @@ def test_json_has_what_there_is() -> None:
     searched = replace(
         greedy,
         words=(replace(word, lm_score=-1.0),),
-        alternatives=(Alternative("", (), 0.5, score=-2.0, emission_score=-2.0, lm_score=None),),
+        alternatives=(Hypothesis("", (), 0.5, (), score=-2.0, emission_score=-2.0),),
     ).as_json()
     assert searched["words"] == (plain | {"lm_score": -1.0},)
     assert searched["alternatives"] == (

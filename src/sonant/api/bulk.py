@@ -5,9 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from sonant.api.options import BULK, BulkOptions, Clusters, Layers, completed, of_request
+from sonant.api.options import (
+    BULK,
+    BulkOptions,
+    BulkTranscription,
+    Clusters,
+    Layers,
+    completed,
+    of_request,
+    without_decoding,
+)
 from sonant.api.recognition import Recognition
 from sonant.api.unit_request import unit_request
 from sonant.extraction.bulk import run_job
@@ -135,7 +144,7 @@ class BulkWriting(Recognition):
         output: Output,
         *,
         format: TranscriptFormat | None = None,  # noqa: A002 - the name that the command line has too
-        **options: Unpack[BulkOptions],
+        **given: Unpack[BulkTranscription],
     ) -> Summary:
         """Write the transcripts of recordings, as `transcribe` makes them.
 
@@ -145,12 +154,14 @@ class BulkWriting(Recognition):
                 per recording; None: standard output.
             format: "text", "json" (one line per recording, with words and times), or the subtitles "srt" and "vtt";
                 None: by the ending of `output`, else text.
-            **options: see `BulkOptions`.
+            **given: see `BulkOptions` and `DecoderOptions`; JSON has the alternatives of a beam search.
 
         Raises:
-            ConfigurationError: the model has no CTC head; see `abilities`.
+            ConfigurationError: the model has no CTC head, see `abilities`; or the output holds results of another
+                language model or other settings.
         """
-        options = completed(options, BULK, self.write_transcripts)
+        decoder, others = without_decoding(given)
+        options = completed(cast("BulkOptions", others), BULK, self.write_transcripts)
         place = TRANSCRIPTS.place(output, format, source)
         by_channel = options["channel"] == "all"
 
@@ -158,7 +169,9 @@ class BulkWriting(Recognition):
             named = (len(entries) > 1 or by_channel) and not place.is_folder
             return transcript_text(place.kind, named=named)
 
-        return self._write_answers(source, place, "transcripts", self.head_pipeline("transcription"), render, options)
+        pipeline = self.head_pipeline("transcription", decoder=decoder)
+        settings = {"decoder": decoder.settings()} if decoder.given else {}
+        return self._write_answers(source, place, "transcripts", pipeline, render, options, **settings)
 
     def write_turns(
         self,
@@ -222,7 +235,7 @@ class BulkWriting(Recognition):
         """Write the answers of a head."""
         request = EncodeRequest(layers=pipeline.layers, **of_request(options))
         weights = fingerprint(self.model)
-        settings |= self._settings(options, request, weights) | {"results": what, "heads": self._heads.fingerprint()}
+        settings |= self._settings(options, request, weights) | {"results": what, "heads": self.heads_fingerprint}
 
         def writer(entries: Sequence[Entry]) -> Writer:
             return ResultWriter(

@@ -12,12 +12,13 @@ from typing import Any, TypeAlias, Unpack
 from sonant import audio
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import load
-from sonant.api.options import ComputingOptions
+from sonant.api.options import EvaluationOptions, without_decoding
 from sonant.data import ManifestEntry, read_manifest
 from sonant.data.entries import part_name
 from sonant.data.files import as_path, atomic
 from sonant.data.hypotheses import is_hypotheses, match_hypotheses, read_hypotheses
 from sonant.data.text_normalization import Normalization, normalize_text
+from sonant.decoding.hypotheses import Hypothesis
 from sonant.errors import AudioError, ConfigurationError, ManifestError, MissingExtra, SonantWarning, UnknownName, warn
 from sonant.evaluation.recognition import Metric, RecognitionReport, Utterance, evaluate_recognition, recognition_page
 from sonant.evaluation.recognition.clips import audio_clips
@@ -58,7 +59,7 @@ def evaluate_asr(
     worst: int = 20,
     embed_audio: bool = True,
     resamples: int = 1000,
-    **options: Unpack[ComputingOptions],
+    **options: Unpack[EvaluationOptions],
 ) -> RecognitionEvaluation:
     """Measure the recognition of a model on recordings with transcripts, or compare two models.
 
@@ -75,7 +76,8 @@ def evaluate_asr(
         worst: number of recordings with most errors on the page.
         embed_audio: whether these are in the page, to be listened to.
         resamples: of the bootstrap.
-        **options: see `ComputingOptions`.
+        **options: see `ComputingOptions`, and `DecoderOptions` for how models decode, both of them; the page then has
+            the `n_best` alternatives of the worst recordings, and transcripts.jsonl those of all.
 
     Raises:
         ManifestError: no row has a transcript and a text of each system, or a file cannot be read.
@@ -84,6 +86,7 @@ def evaluate_asr(
         CheckpointError: a model that cannot be read.
     """
     normalize_text("", normalize)
+    decoder, _ = without_decoding(options)
     if worst < 0 or resamples < 1:
         raise ConfigurationError(
             f"worst={worst} and resamples={resamples} were given; expected 0 recordings, and 1 resample, or more."
@@ -100,11 +103,13 @@ def evaluate_asr(
         if _text(entry.fields.get(label)) is None
     }
     texts: dict[str, list[str | None]] = {}
+    alternatives: dict[str, list[Sequence[Hypothesis]]] = {}
     for number, system in enumerate(systems):
-        name, found = _texts_of(system, entries, failures, options)
-        texts[name if name not in texts else f"{name} (2)"] = found
+        name, found, others = _texts_of(system, entries, failures, options)
+        name = name if name not in texts else f"{name} (2)"
+        texts[name], alternatives[name] = found, others
         if folder is not None and not _is_file(system):
-            _write_transcripts(folder / TRANSCRIPTS[number], entries, found)
+            _write_transcripts(folder / TRANSCRIPTS[number], entries, found, others)
     usable = [row for row in range(len(entries)) if row not in failures]
     if not usable:
         raise ManifestError(f"None of the {len(entries)} recordings can be used. The first: {failures[0]}")
@@ -126,13 +131,16 @@ def evaluate_asr(
         {name: [normalized(found[row]) for row in usable] for name, found in texts.items()},
         metrics=metrics,
         resamples=resamples,
-        settings={"data": str(data), "label": label, "normalize": normalize, "resamples": resamples},
+        settings={"data": str(data), "label": label, "normalize": normalize, "resamples": resamples}
+        | ({"decoder": decoder.settings()} if decoder.given else {}),
     )
     messages = {entries[row].name: str(error) for row, error in sorted(failures.items())}
     if folder is None:
         return RecognitionEvaluation(report=report, failures=messages)
     clips = _clips(report.worst(worst), [entries[row] for row in usable]) if embed_audio else {}
-    _write(folder / PAGE, recognition_page(report, worst=worst, clips=clips))
+    shown = {name: [found[row] for row in usable] for name, found in alternatives.items()}
+    page = recognition_page(report, worst=worst, clips=clips, alternatives=shown, normalize=normalized)
+    _write(folder / PAGE, page)
     _write(folder / RESULTS, json.dumps(report.to_json() | {"failures": messages}, indent=1) + "\n")
     _write_errors(folder / ERRORS, entries, failures)
     return RecognitionEvaluation(report=report, failures=messages, page=folder / PAGE)
@@ -173,9 +181,9 @@ def _is_file(system: System) -> bool:
 
 
 def _texts_of(
-    system: System, entries: Sequence[ManifestEntry], failures: Failures, options: ComputingOptions
-) -> tuple[str, list[str | None]]:
-    """Return the name of a system, and its text for each row; add rows without one to `failures`."""
+    system: System, entries: Sequence[ManifestEntry], failures: Failures, options: EvaluationOptions
+) -> tuple[str, list[str | None], list[Sequence[Hypothesis]]]:
+    """Return the name of a system, its text for each row, and alternatives of it; add rows without to `failures`."""
     if not isinstance(system, SpeechEncoder) and _is_file(system):
         path = Path(system)
         hypotheses = read_hypotheses(path)
@@ -186,11 +194,12 @@ def _texts_of(
             if found is None:
                 failures.setdefault(row, ManifestError(f"{entries[row].name} has no text in {path}."))
         name = path.name if path.suffix else f"{path.parent.name}/{path.name}"  # every file of Kaldi is called text
-        return name, [None if found is None else found.text for found in matched]
+        return name, [None if found is None else found.text for found in matched], [()] * len(entries)
     encoder = system if isinstance(system, SpeechEncoder) else load(system)
     fail: Callable[[int, Exception], Any] = failures.setdefault
     transcripts = encoder.transcribe(list(entries), on_error="skip", on_failure=fail, **options)
-    return encoder.name, [None if each is None else each.text for each in transcripts]
+    texts = [None if each is None else each.text for each in transcripts]
+    return encoder.name, texts, [() if each is None else each.alternatives for each in transcripts]
 
 
 def _check_fields(entries: Sequence[ManifestEntry], label: str, by: Sequence[str]) -> None:
@@ -225,16 +234,22 @@ def _seconds(entry: ManifestEntry) -> float | None:
         return None
 
 
-def _write_transcripts(path: Path, entries: Sequence[ManifestEntry], texts: Sequence[str | None]) -> None:
-    """Write the texts of a model as a file of hypotheses."""
+def _write_transcripts(
+    path: Path,
+    entries: Sequence[ManifestEntry],
+    texts: Sequence[str | None],
+    alternatives: Sequence[Sequence[Hypothesis]],
+) -> None:
+    """Write the texts of a model as a file of hypotheses, with the alternatives of a beam search."""
     lines = []
-    for entry, text in zip(entries, texts, strict=True):
+    for entry, text, others in zip(entries, texts, alternatives, strict=True):
         if text is not None:
             row: dict[str, Any] = {} if entry.fields.get("id") is None else {"id": str(entry.fields["id"])}
             row["path"] = str(entry.path)
             row |= {} if entry.segment is None else {"offset": entry.segment.start}
             row |= {} if entry.channel is None else {"channel": entry.channel}
-            lines.append(as_json({**row, "text": text}) + "\n")
+            scored = [{"text": each.text} | each.scores for each in others]
+            lines.append(as_json({**row, "text": text} | ({"alternatives": scored} if scored else {})) + "\n")
     _write(path, "".join(lines))
 
 

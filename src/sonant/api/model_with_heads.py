@@ -134,6 +134,11 @@ class ModelWithHeads:
             self._heads.replace("ctc", adapter.head)
 
     @property
+    def heads_fingerprint(self) -> str:
+        """A short hash of the present weights and settings of the heads."""
+        return self._heads.fingerprint()
+
+    @property
     def revision(self) -> str:
         """The revision given to `load`, else a fingerprint of weights and configuration."""
         return self._revision or fingerprint(self.model)

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import encoder_of, load
-from sonant.api.options import AnySpeaker, AnyUnit, Clusters, InferenceOptions, PlainOptions, PlainSpeaker, PlainUnit
+from sonant.api.options import (
+    AnySpeaker,
+    AnyTranscription,
+    AnyUnit,
+    Clusters,
+    InferenceOptions,
+    PlainOptions,
+    PlainSpeaker,
+    PlainTranscription,
+    PlainUnit,
+)
 from sonant.api.voices import Voices
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification
 from sonant.extraction.request import Layer
@@ -55,18 +65,18 @@ def units(
 
 @overload
 def transcribe(
-    audio: AudioInput, *, model: Model, language: str | None = ..., **how: Unpack[PlainOptions]
+    audio: AudioInput, *, model: Model, language: str | None = ..., **how: Unpack[PlainTranscription]
 ) -> Transcript: ...
 @overload
 def transcribe(
-    audio: AudioInputs, *, model: Model, language: str | None = ..., **how: Unpack[PlainOptions]
+    audio: AudioInputs, *, model: Model, language: str | None = ..., **how: Unpack[PlainTranscription]
 ) -> list[Transcript]: ...
 @overload
 def transcribe(
-    audio: Given, *, model: Model, language: str | None = ..., **how: Unpack[InferenceOptions]
+    audio: Given, *, model: Model, language: str | None = ..., **how: Unpack[AnyTranscription]
 ) -> Answers[Transcript]: ...
 def transcribe(
-    audio: Given, *, model: Model, language: str | None = None, **options: Unpack[InferenceOptions]
+    audio: Given, *, model: Model, language: str | None = None, **options: Unpack[AnyTranscription]
 ) -> Answers[Transcript]:
     """Transcribe one recording or several; see `SpeechEncoder.transcribe`.
 
@@ -75,7 +85,7 @@ def transcribe(
         model: a loaded model, or an argument of `load`, with a CTC head: "facebook/wav2vec2-base-960h".
         language: of a model with adapters by language (MMS), such as "fra" or "fr"; a loaded model is switched to it.
             None: that of the loaded model, or of the weights.
-        **options: see `InferenceOptions`.
+        **options: see `InferenceOptions` and `DecoderOptions`.
     """
     if isinstance(model, SpeechEncoder):
         if language is not None:

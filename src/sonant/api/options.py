@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Required, TypedDict, T
 from sonant.audio import Channel
 from sonant.audio.channels import check_channel
 from sonant.errors import ConfigurationError, UnknownName
+from sonant.extraction.decoder_options import DecoderOptions
 from sonant.extraction.engine import OnError
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import WINDOW_SECONDS, Layer
@@ -19,6 +20,7 @@ from sonant.pretraining.kmeans import KMeans
 
 if TYPE_CHECKING:
     from sonant.api.voices import Voices
+    from sonant.decoding.language_model import LanguageModel
 
 Layers = Layer | Literal["all"] | Sequence[Layer]
 Clusters = str | PathLike[str] | KMeans
@@ -164,6 +166,51 @@ class AnySpeaker(SpeakerOptions, InferenceOptions, total=False):
     """All options of `SpeechEncoder.diarize`."""
 
 
+class DecodingOptions(TypedDict, total=False):
+    """Options of decoding, see `DecoderOptions`; without any of them decoding is greedy.
+
+    Attributes:
+        decoder, lexicon: as in `DecoderOptions`.
+        lm: as in `DecoderOptions`, or a language model in memory, which is not read again at each call.
+        hot_words, hot_word_score, beam, beam_threshold, beam_tokens: as in `DecoderOptions`.
+        lm_weight, word_score, silence_weight, unknown_score, n_best: as in `DecoderOptions`.
+    """
+
+    decoder: str | PathLike[str] | None
+    lm: "str | PathLike[str] | LanguageModel[Any] | None"
+    lexicon: str | PathLike[str] | None
+    hot_words: Sequence[str]
+    hot_word_score: float | None
+    beam: int | None
+    beam_threshold: float | None
+    beam_tokens: int | None
+    lm_weight: float | None
+    word_score: float | None
+    silence_weight: float | None
+    unknown_score: float | None
+    n_best: int | None
+
+
+class PlainTranscription(DecodingOptions, PlainOptions, total=False):
+    """Options of `SpeechEncoder.transcribe` for one answer per recording."""
+
+
+class SkippingTranscription(DecodingOptions, SkippingOptions, total=False):
+    """Options of `SpeechEncoder.transcribe` for one answer or None per recording."""
+
+
+class AnyTranscription(DecodingOptions, InferenceOptions, total=False):
+    """All options of `SpeechEncoder.transcribe`."""
+
+
+class BulkTranscription(DecodingOptions, BulkOptions, total=False):
+    """All options of `SpeechEncoder.write_transcripts`."""
+
+
+class EvaluationOptions(DecodingOptions, ComputingOptions, total=False):
+    """Options of `evaluate_asr` for the transcription."""
+
+
 class ComparisonOptions(ComputingOptions, total=False):
     """Options of `SpeechEncoder.similarity`."""
 
@@ -215,12 +262,24 @@ def completed(options: Options, defaults: Options, verb: Callable[..., Any]) -> 
         if name not in defaults:
             parameters = signature(verb).parameters.values()
             own: list[str] = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+            if "transcri" in verb.__name__:
+                own += DecodingOptions.__annotations__
             raise UnknownName("option", name, [*own, *defaults])
     complete: Any = {**defaults, **options}
     if complete["on_error"] not in ("raise", "skip"):
         raise UnknownName("way to treat unusable recordings", complete["on_error"], ["raise", "skip"])
     check_channel(complete["channel"])
     return complete
+
+
+def without_decoding(options: Mapping[str, Any]) -> tuple[DecoderOptions, dict[str, Any]]:
+    """Return the options of decoding, and the others.
+
+    Raises ConfigurationError: a value that does not fit.
+    """
+    names = DecodingOptions.__annotations__
+    own = {name: value for name, value in options.items() if name in names}
+    return DecoderOptions(**own), {name: value for name, value in options.items() if name not in names}
 
 
 def check_one_channel(channel: Channel | None) -> None:

@@ -1,4 +1,4 @@
-"""Methods that use the heads of a model: transcription, speaker vectors, diarization, classification."""
+"""Methods that use the heads of a model: speaker vectors, diarization, classification."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from sonant.api.options import (
     SkippingOptions,
     SkippingSpeaker,
 )
-from sonant.api.voice_comparison import VoiceComparison
+from sonant.api.speech_to_text import SpeechToText
 from sonant.decoding.class_scores import ClassLabels
 from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.decoding.speaker_turns import on_channel
 from sonant.errors import UnknownName
 from sonant.extraction.classification import classification, labels_of
+from sonant.extraction.decoder_options import GREEDY, DecoderOptions
 from sonant.extraction.diarization import diarization
 from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.sources import is_many
@@ -39,34 +40,8 @@ Turns = list[SpeakerTurn]
 Classes = dict[str, float]
 
 
-class Recognition(VoiceComparison):
+class Recognition(SpeechToText):
     """A loaded model with methods that use its heads."""
-
-    @overload
-    def transcribe(self, audio: AudioInput, **options: Unpack[PlainOptions]) -> Transcript: ...
-    @overload
-    def transcribe(self, audio: AudioInputs, **options: Unpack[PlainOptions]) -> list[Transcript]: ...
-    @overload
-    def transcribe(self, audio: AudioInputs, **options: Unpack[SkippingOptions]) -> list[Transcript | None]: ...
-    @overload
-    def transcribe(self, audio: AudioInput, **options: Unpack[InferenceOptions]) -> OneAnswer[Transcript]: ...
-    @overload
-    def transcribe(self, audio: AudioInputs, **options: Unpack[InferenceOptions]) -> ManyAnswers[Transcript]: ...
-    def transcribe(self, audio: Given, **options: Unpack[InferenceOptions]) -> Answers[Transcript]:
-        """Transcribe one recording, or each of a list of them in the same order.
-
-        Args:
-            audio: as in `SpeechEncoder.encode`.
-            **options: see `InferenceOptions`.
-
-        Returns:
-            `Transcript`, with times and a confidence for each word; with channel="all" a list with one per channel.
-
-        Raises:
-            ConfigurationError: the model has no CTC head; see `abilities`.
-            CheckpointError: the vocabulary of the head is unknown.
-        """
-        return self._by_head(self.transcribe, self.head_pipeline("transcription"), audio, options)
 
     @overload
     def speaker_vectors(self, audio: AudioInput, **options: Unpack[PlainOptions]) -> Vector: ...
@@ -172,7 +147,9 @@ class Recognition(VoiceComparison):
         return labels_of(self._heads, name=self.name) if "classification" in self.abilities else None
 
     @overload
-    def head_pipeline(self, ability: Literal["transcription"]) -> HeadPipeline[Transcript]: ...
+    def head_pipeline(
+        self, ability: Literal["transcription"], *, decoder: DecoderOptions = GREEDY
+    ) -> HeadPipeline[Transcript]: ...
     @overload
     def head_pipeline(self, ability: Literal["verification"]) -> HeadPipeline[Vector]: ...
     @overload
@@ -194,6 +171,7 @@ class Recognition(VoiceComparison):
         num_speakers: int | None = None,
         threshold: float | None = None,
         known: KnownVoices | None = None,
+        decoder: DecoderOptions = GREEDY,
     ) -> HeadPipeline[Any]: ...
     def head_pipeline(
         self,
@@ -202,6 +180,7 @@ class Recognition(VoiceComparison):
         num_speakers: int | None = None,
         threshold: float | None = None,
         known: KnownVoices | None = None,
+        decoder: DecoderOptions = GREEDY,
     ) -> HeadPipeline[Any]:
         """Return the pipeline of a head, for callers that do their own batching.
 
@@ -210,7 +189,7 @@ class Recognition(VoiceComparison):
         """
         match ability:
             case "transcription":
-                return transcription(self.model, self._heads, name=self.name)
+                return transcription(self.model, self._heads, name=self.name, decoder=decoder)
             case "verification":
                 return verification(self.model, self._heads, name=self.name)
             case "diarization":

@@ -47,6 +47,7 @@ VERBS: dict[str, Verb] = {
     "train": Verb("sonant.cli.train:train", "train a model on labels of recordings"),
     "evaluate": Verb("sonant.cli.evaluate:evaluate", "measure models on recordings with labels"),
     "evaluate asr": Verb("sonant.cli.evaluate:evaluate_asr", "measure speech recognition, or compare two systems"),
+    "tune-decoder": Verb("sonant.cli.tune_decoder:tune_decoder", "search the weights of a language model in decoding"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "bench": Verb("sonant.cli.bench:bench", "measure speed and memory on this machine, beside other implementations"),
     "serve": Verb("sonant.cli.serve:serve", "serve models over HTTP, with accounts and a web catalog"),

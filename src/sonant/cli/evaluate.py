@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sonant.cli.options import InferenceFlags
+from sonant.extraction.decoder_options import DecoderOptions
 
 if TYPE_CHECKING:
     from sonant.evaluation.recognition import RecognitionReport
@@ -36,6 +37,7 @@ def evaluate_asr(
     worst: int = 20,
     audio: bool = True,
     json: bool = False,
+    decoding: DecoderOptions,
     options: InferenceFlags,
 ) -> int:
     """Measure speech recognition on recordings with transcripts, or compare two systems.
@@ -45,8 +47,8 @@ def evaluate_asr(
     audio), results.json, and transcripts.jsonl of a model, which may take the place of that model the next time.
 
     Instead of a model, -m and --against take a file of hypotheses: .jsonl (with id or path, and text), .csv, .tsv,
-    .txt, .trn, or Kaldi's text. Recordings that could not be used are named, and listed in errors.jsonl; the exit code
-    is then 1.
+    .txt, .trn, or Kaldi's text. Options of decoding are for models, both of them. Recordings that could not be used are
+    named, and listed in errors.jsonl; the exit code is then 1.
 
     Args:
         data (MANIFEST|FOLDER): recordings with their transcripts.
@@ -86,6 +88,7 @@ def evaluate_asr(
         worst=worst,
         embed_audio=audio,
         progress=None,
+        **decoding.given,
         **options.keywords(),
     )
     if json:

@@ -15,6 +15,8 @@ def serve(
     database: str | None = None,
     anonymous: bool = False,
     trusted_proxy: list[str] | None = None,
+    lm: Path | None = None,
+    decoder: Path | None = None,
     config: Path | None = None,
     ray: bool = False,
 ) -> int:
@@ -33,6 +35,9 @@ def serve(
         anonymous: serve requests without a key, uncharged: for your own machine.
         trusted_proxy (ADDRESSES): of web servers in front, or their networks, which are believed who asks; several with
             commas between, or given again. Without it: those on this machine.
+        lm (FILE): language model for models that write transcripts, as in sonant transcribe.
+        decoder (FILE): options of decoding for these models, as sonant tune-decoder writes them. For each model its
+            own: `decoders` in the YAML.
         config (-c FILE): YAML with all further settings: devices, limits, prices. What is given here besides wins.
         ray: deploy on Ray Serve, with replicas for each model; needs PostgreSQL.
 
@@ -41,10 +46,13 @@ def serve(
         sonant serve --host 0.0.0.0 --model microsoft/wavlm-large --data /srv/sonant
         sonant serve --anonymous --model wavlm-base-plus-sv,my-recognizer
     """
+    from sonant.extraction.decoder_options import DecoderOptions
     from sonant.server.settings import read_settings
 
+    decoding = DecoderOptions(decoder=decoder, lm=lm)
     settings = read_settings(
         config,
+        decoder=decoding if decoding.given else None,
         host=host,
         port=port,
         data=data,

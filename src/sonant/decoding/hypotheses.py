@@ -39,6 +39,11 @@ class Hypothesis:
     emission_score: float
     lm_score: float | None = None
 
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """The scores by name."""
+        return {name: getattr(self, name) for name in ("score", "emission_score", "lm_score")}
+
 
 class LexiconEnds(NamedTuple):
     """The words of a lexicon on a path.

@@ -56,7 +56,7 @@ class PrefixBeamDecoder:
         self.vocabulary = vocabulary
         self.options = options or BeamSearch()
         self._units = units = SearchUnits(vocabulary)
-        lm_units = None if lm is None else _lm_units(lm, units)
+        lm_units = None if lm is None else units_of_model(lm, units)
         words: OpenWords | LexiconWords | None = None
         if lexicon is not None:
             words = LexiconWords(units, lexicon)
@@ -101,7 +101,7 @@ class PrefixBeamDecoder:
         return found
 
 
-def _lm_units(lm: LanguageModel[Any], units: SearchUnits) -> torch.Tensor | None:
+def units_of_model(lm: LanguageModel[Any], units: SearchUnits) -> torch.Tensor | None:
     """Return the number of each unit in a language model of units; None for one of words."""
     numbers = {name: number for number, name in enumerate(lm.words)}
     names = [units.vocabulary.tokens[token] for token in units.tokens.tolist()]

@@ -1,8 +1,13 @@
 """Results of decoding a recording: words, transcripts, speaker turns, verification."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sonant.decoding.hypotheses import Hypothesis
 
 
 @dataclass(frozen=True)
@@ -31,25 +36,6 @@ def join_words(words: Sequence[Word]) -> str:
 
 
 @dataclass(frozen=True)
-class Alternative:
-    """One of the most likely texts of a recording, found by a beam search.
-
-    Attributes:
-        text, words, confidence: as in `Transcript`.
-        score: by which alternatives are ranked: `emission_score` and the weighted scores of the other models.
-        emission_score: natural logarithm of the text's probability by the CTC head, over the paths that were kept.
-        lm_score: natural logarithm of its probability by the language model, unweighted; None without one.
-    """
-
-    text: str
-    words: tuple[Word, ...]
-    confidence: float
-    score: float
-    emission_score: float
-    lm_score: float | None
-
-
-@dataclass(frozen=True)
 class Transcript:
     """The transcript of a recording.
 
@@ -65,15 +51,16 @@ class Transcript:
     words: tuple[Word, ...]
     duration_seconds: float
     confidence: float
-    alternatives: tuple[Alternative, ...] = ()
+    alternatives: tuple[Hypothesis, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the transcript as JSON values, without what only a beam search or a language model gives."""
 
         def present(items: list[tuple[str, Any]]) -> dict[str, Any]:
-            return {name: value for name, value in items if value is not None and (name, value) != ("alternatives", ())}
+            return {name: value for name, value in items if value is not None and name != "units"}
 
-        return asdict(self, dict_factory=present)
+        values = asdict(self, dict_factory=present)
+        return values if self.alternatives else {name: values[name] for name in values if name != "alternatives"}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ This module imports no torch, since the command line has these options as flags.
 """
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -18,12 +19,13 @@ from sonant.errors import ConfigurationError
 if TYPE_CHECKING:
     from sonant.decoding.language_model import LanguageModel
 
-    LanguageModelFile: TypeAlias = str | os.PathLike[str] | LanguageModel
+    LanguageModelFile: TypeAlias = str | os.PathLike[str] | LanguageModel[Any]
     File: TypeAlias = str | os.PathLike[str]
 else:  # what a command line can say
     LanguageModelFile = File = Path
 
 FILES = ("lm", "lexicon")
+DECODER = "decoder.json"
 NEEDED = {  # by option: those of which it needs one
     "lm_weight": ("lm",),
     "unknown_score": ("lm", "lexicon"),
@@ -36,9 +38,10 @@ class DecoderOptions:
     """Options of decoding. Without any of them decoding is greedy; one of them, or several, asks for a beam search.
 
     Attributes:
-        decoder (FILE): further options, as sonant tune-decoder writes them; those that are given besides win.
-        lm (FILE): language model: an n-gram in ARPA or KenLM format, or a folder of a Transformer language model.
-        lexicon (FILE): the only words that may be written: one on each line, spelled behind a tab or as it is written.
+        decoder (FILE|FOLDER): further options, as sonant tune-decoder writes them, or a model's folder with the
+            language_model of transformers; those that are given besides win.
+        lm (FILE): language model: an n-gram in ARPA format, also compressed by gzip.
+        lexicon (FILE): the only words that may be written: one on each line, alone or with its tokens behind a tab.
         hot_words (WORD,...|@FILE): words that are more likely than others; of a file, one on each line.
         hot_word_score (X): added to the score of a hypothesis for each hot word.
         beam (N): hypotheses that are kept at each frame.
@@ -66,9 +69,10 @@ class DecoderOptions:
     n_best: int | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.hot_words, str):
-            raise ConfigurationError(f"hot_words={self.hot_words!r} was given; expected a list: [{self.hot_words!r}].")
-        object.__setattr__(self, "hot_words", tuple(self.hot_words))
+        words: Any = self.hot_words
+        if isinstance(words, str):
+            raise ConfigurationError(f"hot_words={words!r} was given; expected a list: [{words!r}].")
+        object.__setattr__(self, "hot_words", tuple(words))
         for name in ("decoder", *FILES):
             if isinstance(file := getattr(self, name), str):
                 object.__setattr__(self, name, as_path(file, name))
@@ -113,11 +117,20 @@ class DecoderOptions:
         return {**options.numbers, **words, **files}
 
 
+GREEDY = DecoderOptions()
+
+
 def read_decoder_options(path: Path) -> DecoderOptions:
-    """Read a file of options; files that it names are relative to its folder.
+    """Read a file of options, `decoder.json` of a folder, or its `language_model` as transformers has it.
+
+    Files that it names are relative to its folder.
 
     Raises ConfigurationError: it cannot be read, or has an unknown option or a value that does not fit.
     """
+    if path.is_dir():
+        if not (path / DECODER).exists() and (path / "language_model").is_dir():
+            return _of_transformers(path / "language_model")
+        path /= DECODER
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -133,6 +146,29 @@ def read_decoder_options(path: Path) -> DecoderOptions:
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
     return replace(read, **{name: path.parent / file for name in FILES if (file := getattr(read, name)) is not None})
+
+
+def _of_transformers(folder: Path) -> DecoderOptions:
+    """Return the options of the folder that `Wav2Vec2ProcessorWithLM` of transformers saves with pyctcdecode.
+
+    Its attrs.json has the weights of pyctcdecode: alpha and beta are LM weight and word score, for natural logarithms;
+    the offset of unknown words is in log10, and weighted by alpha. Where they are missing, pyctcdecode's defaults hold.
+    """
+    models = [path for path in sorted(folder.iterdir()) if path.suffix in (".arpa", ".bin", ".binary", ".gz")]
+    if len(models) != 1:
+        names = ", ".join(path.name for path in models) or "none"
+        raise ConfigurationError(
+            f"{folder} should have one n-gram model, .arpa or .bin; it has {names}. Name one as lm."
+        )
+    try:
+        found = json.loads((folder / "attrs.json").read_text(encoding="utf-8"))
+        alpha, beta, unknown = (
+            float(found.get(name, usual))
+            for name, usual in (("alpha", 0.5), ("beta", 1.5), ("unk_score_offset", -10.0))
+        )
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"The weights in {folder / 'attrs.json'} cannot be read: {error}") from error
+    return DecoderOptions(lm=models[0], lm_weight=alpha, word_score=beta, unknown_score=alpha * unknown * math.log(10))
 
 
 def write_decoder_options(path: Path, options: DecoderOptions, **facts: Any) -> None:

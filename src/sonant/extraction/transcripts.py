@@ -1,19 +1,24 @@
-"""Transcription by a CTC head, from blocks of frames."""
+"""Transcription by a CTC head, from blocks of frames: greedy, or by a beam search."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.decoding.ctc import BestPath, best_path, greedy_transcript, join_paths
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript, join_words
 from sonant.extraction.adapter_sink import AdapterSink
+from sonant.extraction.decoder_options import GREEDY, DecoderOptions
+from sonant.extraction.decoders import TranscriptDecoder, decoder_of
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require, samples_for, states_of
-from sonant.extraction.sinks import Sink
+from sonant.extraction.sinks import Pending, Sink
 from sonant.extraction.sources import Source
 from sonant.extraction.vocabularies import vocabulary_of
 from sonant.layers.packed import Packed
@@ -63,28 +68,97 @@ class TranscriptSink:
         self._paths.clear()
 
 
+class EmissionSink:
+    """A sink that keeps the emission of a recording; of 32 tokens, an hour takes 23 MB.
+
+    Args:
+        head_on: returns the head on a device.
+        finish: computes the result from the emission, float32 (frames, tokens), which may be a `Pending` one.
+    """
+
+    def __init__(self, head_on: Callable[[torch.device], CTCHead], finish: Callable[[Tensor], Any]) -> None:
+        self._head_on, self._finish = head_on, finish
+        self._blocks: list[Tensor] = []
+
+    @torch.no_grad()
+    def append(self, frames: Tensor) -> None:
+        logits = self._head_on(frames.device)(one_clip(frames)).values
+        self._blocks.append(require_finite(logits, "CTC").float().log_softmax(-1))
+
+    def finish(self) -> Any:
+        blocks, self._blocks = self._blocks, []
+        return self._finish(torch.cat(blocks))
+
+    def abandon(self) -> None:
+        self._blocks.clear()
+
+
 def one_clip(frames: Tensor) -> Packed:
     """Return states (layers, frames, dim) as the input of a head: one clip (frames, layers, dim)."""
     return Packed(frames.transpose(0, 1), torch.tensor([frames.shape[1]]))
 
 
-def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[Transcript]:
+class _Recognizer:
+    """A model with its CTC head.
+
+    Attributes:
+        head_on: returns the head on a device.
+        vocabulary: of the head.
+        frame_rate: of the head's output.
+    """
+
+    def __init__(self, model: Backbone, heads: Heads, name: str) -> None:
+        if "ctc" not in heads.stored:
+            require("transcription", heads, name)
+        self.head_on = heads.placing("ctc", CTCHead)
+        self.vocabulary = vocabulary_of(heads.stored["ctc"], name)
+        self._mix = self.head_on(CPU).mix
+        self._adapter = adapter_before(self._mix, model)
+        self._model, self._name = model, name
+        self.frame_rate = model.frame_rate / (1 if self._adapter is None else self._adapter.module.stride)
+
+    def pipeline(self, make_sink: Callable[[Source], Sink]) -> HeadPipeline[Any]:
+        """Return the pipeline of sinks that receive the input of the head."""
+        adapter = self._adapter
+
+        def make(source: Source) -> Sink:
+            sink = make_sink(source)
+            return sink if adapter is None else AdapterSink(adapter.on, sink)
+
+        layers = states_of(self._mix, self._model, self._name, adapted=True)
+        return HeadPipeline(layers, make, samples_for(1, adapter, self._model))
+
+
+def transcription(
+    model: Backbone, heads: Heads, *, name: str, decoder: DecoderOptions = GREEDY
+) -> HeadPipeline[Transcript]:
     """Return the pipeline of the CTC head; its answer is a `Transcript`.
 
     Raises:
-        ConfigurationError: the model has no CTC head.
+        ConfigurationError: the model has no CTC head; or the options of the decoder do not fit it, or each other.
         CheckpointError: the vocabulary of the head is unknown.
     """
-    if "ctc" not in heads.stored:
-        require("transcription", heads, name)
-    head_on = heads.placing("ctc", CTCHead)
-    vocabulary = vocabulary_of(heads.stored["ctc"], name)
-    mix = head_on(CPU).mix
-    adapter = adapter_before(mix, model)
-    rate = model.frame_rate if adapter is None else model.frame_rate / adapter.module.stride
+    recognizer = _Recognizer(model, heads, name)
+    head_on, vocabulary, frame_rate = recognizer.head_on, recognizer.vocabulary, recognizer.frame_rate
+    if decoder == GREEDY:
+        return recognizer.pipeline(
+            lambda source: TranscriptSink(head_on, vocabulary, frame_rate=frame_rate, seconds=source.seconds)
+        )
+    search = decoder_of(decoder, vocabulary, name, frame_rate=frame_rate)
 
-    def make_sink(source: Source) -> Sink:
-        sink = TranscriptSink(head_on, vocabulary, frame_rate=rate, seconds=source.seconds)
-        return sink if adapter is None else AdapterSink(adapter.on, sink)
+    def searching(source: Source) -> Sink:
+        return EmissionSink(head_on, lambda emission: Pending((emission, source.seconds()), search))
 
-    return HeadPipeline(states_of(mix, model, name, adapted=True), make_sink, samples_for(1, adapter, model))
+    return recognizer.pipeline(searching)
+
+
+def emission_pipeline(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[NDArray[np.float32]]:
+    """Return the pipeline of the CTC head whose answer is the emission, (frames, tokens). Raises as `transcription`."""
+    recognizer = _Recognizer(model, heads, name)
+    return recognizer.pipeline(lambda _: EmissionSink(recognizer.head_on, lambda emission: emission.cpu().numpy()))
+
+
+def transcript_decoder(model: Backbone, heads: Heads, *, name: str, decoder: DecoderOptions) -> TranscriptDecoder:
+    """Return the function from emissions of a CTC head to transcripts. Raises as `transcription`."""
+    recognizer = _Recognizer(model, heads, name)
+    return decoder_of(decoder, recognizer.vocabulary, name, frame_rate=recognizer.frame_rate)

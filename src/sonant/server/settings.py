@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from sonant.configuration import changed, read_yaml
 from sonant.errors import ConfigurationError, UnknownName
+from sonant.extraction.decoder_options import DecoderOptions
 from sonant.inference import Precision
 from sonant.models.catalog import find
 from sonant.server.networks import TrustedProxies
@@ -224,6 +225,9 @@ class ServerSettings:
         voice_calibrations: files that `sonant voices calibrate --output` has written; they take the place of the
             calibrations that the models have.
         aliases: further names for models in requests, such as whisper-1: my-recognizer.
+        decoder: of models that write transcripts and that `decoders` does not name: language model, lexicon, hot words
+            and numbers of a beam search. Without any, decoding is greedy, except for `keywords` and `n_best`.
+        decoders: by the model's id.
     """
 
     host: str = "127.0.0.1"
@@ -251,6 +255,8 @@ class ServerSettings:
     prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
     voice_calibrations: tuple[Path, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    decoder: DecoderOptions = field(default_factory=DecoderOptions)
+    decoders: Mapping[str, DecoderOptions] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         _require(self, positive=("drain_seconds", "decode_workers"))
@@ -282,6 +288,9 @@ class ServerSettings:
     @property
     def num_decode_workers(self) -> int:
         return self.decode_workers or max(1, min(8, (os.cpu_count() or 1) // 2))
+
+    def decoder_of(self, model: str) -> DecoderOptions:
+        return self.decoders.get(model, self.decoder)
 
     def price_of(self, model: str) -> Price:
         return self.prices.get(model, self.price)

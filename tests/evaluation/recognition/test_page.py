@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from sonant.decoding.hypotheses import Hypothesis
+from sonant.decoding.results import Word
 from sonant.evaluation.recognition import Utterance, evaluate_recognition, recognition_page
 from sonant.evaluation.recognition.html import Markup, joined, tag
 from sonant.evaluation.recognition.style import STYLE
@@ -127,3 +129,25 @@ def test_long_tables_are_cut_and_say_so() -> None:
     assert page.count("<article>") == 7
     right = recognition_page(evaluate_recognition(utterances, {"x": ["a"] * 150}, resamples=10))
     assert "No recording has an error." in right
+
+
+def test_alternatives_of_a_beam_search_are_shown_with_their_scores() -> None:
+    def hypothesis(text: str, score: float, lm_score: float | None) -> Hypothesis:
+        words = tuple(Word(word, 0.0, 1.0, 0.5, lm_score=lm_score) for word in text.split())
+        return Hypothesis(text, words, 0.5, (), score=score, emission_score=-1.25, lm_score=lm_score)
+
+    found = [hypothesis(f"B {EVIL}", -4.5, -3.25), hypothesis("A b", -5.0, None), hypothesis("", -6.0, None)]
+    report = evaluate_recognition([Utterance(name="x", reference="a b c")], {"s": ["b"]})
+    page = recognition_page(report, alternatives={"s": [found]}, normalize=str.lower)
+    reader = Reader(page)
+    assert not {"script", "img"} & set(reader.names())
+    assert reader.names().count("details") == 1
+    rows = re.findall(r"<tr>(.*?)</tr>", page[page.index("<details") : page.index("</details")])
+    cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows[1:]]
+    assert [row[1:] for row in cells] == [
+        ["8", "−4.50", "−1.25", "−3.25"], ["1", "−5.00", "−1.25", "–"], ["3", "−6.00", "−1.25", "–"]
+    ]  # fmt: skip
+    assert cells[0][0].startswith("<span>B<sub>−3.2</sub></span> ")
+    assert cells[1][0] == "<span>A</span> <span>b</span>"
+    assert "the best of them has 1 error" in page
+    assert "<details" not in recognition_page(report)

@@ -92,19 +92,32 @@ def test_what_a_ctc_model_cannot_use_is_taken_and_named(client: openai.OpenAI, t
         "temperature": 0.3,
         "chunking_strategy": {"type": "server_vad", "threshold": 0.5},
         "known_speaker_names": ["agent"],
-        "extra_body": {"keywords": ["Allison", "AI"], "languages": ["en", "de"]},
+        "extra_body": {"languages": ["en", "de"]},
     }
     for more in ({}, {"stream": True}):
         answer = client.audio.transcriptions.with_raw_response.create(
             model="recognizer", file=("speech.wav", io.BytesIO(DATA)), language="en", **how, **more
         )
         told = answer.headers.get_list("x-parameter-warning")
-        names = ["prompt", "keywords", "temperature", "chunking_strategy", "known_speaker_names", "language"]
+        names = ["prompt", "temperature", "chunking_strategy", "known_speaker_names", "language"]
         assert [one.partition(" is not used: ")[0] for one in told] == [*names, "languages"]
         if not more:
             assert answer.parse().text == transcript.text
     plain = client.audio.transcriptions.with_raw_response.create(model="recognizer", file=("a.wav", DATA))
     assert "x-parameter-warning" not in plain.headers
+
+
+def test_keywords_and_alternatives(client: openai.OpenAI, checkpoints: Path) -> None:
+    found = sonant.load(checkpoints / "recognizer").transcribe(DATA, hot_words=["Allison"], n_best=3)
+    for how in ({}, {"response_format": "verbose_json"}):
+        answer = _create(client, extra_body={"keywords": ["Allison"], "n_best": 3}, **how)
+        assert answer.text == found.text
+        assert [each["text"] for each in answer.alternatives] == [each.text for each in found.alternatives]
+        assert answer.alternatives[0]["score"] == pytest.approx(found.alternatives[0].score, abs=1e-2)
+        assert answer.alternatives[0]["lm_score"] is None
+    *deltas, last = _create(client, extra_body={"n_best": 3}, stream=True)
+    assert [delta.delta for delta in deltas] == [last.text]  # whole: a beam may change its mind until the end
+    assert not hasattr(_create(client), "alternatives")
 
 
 def test_log_probabilities_of_words(client: openai.OpenAI, transcript: Transcript) -> None:
@@ -171,6 +184,12 @@ def test_json_body(heads_server: RunningServer, transcript: Transcript) -> None:
         ({"response_format": "yaml"}, "response_format"),
         ({"temperature": 5}, "temperature"),
         ({"extra_body": {"diarize": "yes"}}, "diarize"),
+        ({"extra_body": {"keywords": ["name"] * 101}}, "keywords"),
+        ({"extra_body": {"keywords": ["n" * 101]}}, "keywords"),
+        ({"extra_body": {"keywords": ["name", " "]}}, "keywords"),
+        ({"extra_body": {"keywords": ["Größe"]}}, "keywords"),  # which the vocabulary cannot spell
+        ({"extra_body": {"n_best": 0}}, "n_best"),
+        ({"extra_body": {"n_best": 2}, "response_format": "srt"}, "n_best"),
     ],
     ids=str,
 )

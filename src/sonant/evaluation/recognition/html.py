@@ -1,6 +1,7 @@
 """HTML from nested calls: whatever is not markup already is escaped."""
 
 import re
+from collections.abc import Sequence
 from html import escape
 
 VOID = {"meta", "br"}  # without content
@@ -38,6 +39,24 @@ def tag(name: str, /, *content: Content, **attributes: str | bool | None) -> Mar
 def joined(*content: Content) -> Markup:
     """Return contents one behind another, escaped unless they are markup."""
     return Markup("".join(each if isinstance(each, Markup) else _escaped(each) for each in content if each is not None))
+
+
+def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """Return a table whose rows begin with their names, in a frame that scrolls by itself on a narrow screen."""
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag("caption", caption),
+            tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads))),
+            tag(
+                "tbody",
+                *(tag("tr", tag("th", row[0], scope="row", dir="auto"), *(tag("td", each) for each in row[1:]))
+                  for row in rows),
+            ),
+        ),
+        class_="scroll", tabindex="0", role="region", aria_label=caption,
+    )  # fmt: skip
 
 
 def _escaped(text: str) -> str:

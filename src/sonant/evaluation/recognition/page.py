@@ -1,10 +1,12 @@
 """One self-contained page of an evaluation of speech recognition: no scripts, no network, all texts escaped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from sonant.decoding.hypotheses import Hypothesis
 from sonant.evaluation.bootstrap import PairedComparison
 from sonant.evaluation.edits import AlignedPair
-from sonant.evaluation.recognition.html import Markup, joined, tag
+from sonant.evaluation.recognition.alternatives import LEGEND, alternatives_table
+from sonant.evaluation.recognition.html import Markup, joined, table, tag
 from sonant.evaluation.recognition.report import RecognitionReport, SystemResult
 from sonant.evaluation.recognition.scores import UNITS, Confusion, ErrorRate, Metric
 from sonant.evaluation.recognition.style import STYLE
@@ -21,13 +23,29 @@ TITLES: dict[Metric, str] = {
 }
 
 
-def recognition_page(report: RecognitionReport, *, worst: int = 20, clips: Mapping[int, str] | None = None) -> str:
+def recognition_page(
+    report: RecognitionReport,
+    *,
+    worst: int = 20,
+    clips: Mapping[int, str] | None = None,
+    alternatives: Mapping[str, Sequence[Sequence[Hypothesis]]] | None = None,
+    normalize: Callable[[str], str] = str,
+) -> str:
     """Return a page of HTML.
 
     Args:
         worst: number of recordings with most errors to show.
         clips: data URIs of recordings, by number of the utterance.
+        alternatives: of each utterance, found by the beam search of a system, by its name.
+        normalize: the normalization of the report's texts, for those of the alternatives.
     """
+    shown = report.worst(worst)
+    found = {
+        number: [
+            _alternatives(report, (alternatives or {}).get(each.name), number, normalize) for each in report.systems
+        ]
+        for number in shown
+    }
     names = [system.name for system in report.systems]
     sections = [("totals", "Error rates", _totals(report))]
     if report.comparison:
@@ -36,7 +54,7 @@ def recognition_page(report: RecognitionReport, *, worst: int = 20, clips: Mappi
     sections += [(f"by-{number}", f"By {group}", _group(report, group)) for number, group in groups]
     sections += [
         ("errors", "Most frequent errors", joined(*(_confusions(report, each) for each in report.systems))),
-        ("recordings", "Recordings with most errors", _recordings(report, report.worst(worst), clips or {})),
+        ("recordings", "Recordings with most errors", _recordings(report, clips or {}, found)),
     ]
     links = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in sections]
     title = f"Speech recognition: {' and '.join(names)}"
@@ -77,24 +95,6 @@ def _about(report: RecognitionReport) -> Markup:
     return tag("p", text, class_="dim")
 
 
-def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """Return a table whose rows begin with their names, in a frame that scrolls by itself on a narrow screen."""
-    return tag(
-        "div",
-        tag(
-            "table",
-            tag("caption", caption),
-            tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads))),
-            tag(
-                "tbody",
-                *(tag("tr", tag("th", row[0], scope="row", dir="auto"), *(tag("td", each) for each in row[1:]))
-                  for row in rows),
-            ),
-        ),
-        class_="scroll", tabindex="0", role="region", aria_label=caption,
-    )  # fmt: skip
-
-
 def _percent(rate: float | None, *, sign: str = "") -> str:
     if rate is None:
         return "–"
@@ -128,7 +128,7 @@ def _totals(report: RecognitionReport) -> Markup:
                 str(each) for each in (counts.substitutions, counts.deletions, counts.insertions)
             ]  # fmt: skip
             rows.append([name, _rate(score), *kinds, f"{score.errors:.6g}", str(score.length)])
-    return _table("All recordings: errors over units of the references", heads, rows)
+    return table("All recordings: errors over units of the references", heads, rows)
 
 
 def _comparison(report: RecognitionReport) -> Markup:
@@ -152,7 +152,7 @@ def _comparison(report: RecognitionReport) -> Markup:
     why = f" {report.speakers} speakers are too few to be exchanged instead." if few else ""
     return joined(
         tag("p", tag("strong", _verdict(found, TITLES[metric], first, second))),
-        _table(f"{second} compared with {first}", heads, rows),
+        table(f"{second} compared with {first}", heads, rows),
         tag(
             "p",
             f"The difference is {second} minus {first}. The p value is that of a permutation test which exchanges the "
@@ -185,7 +185,7 @@ def _group(report: RecognitionReport, group: str) -> Markup:
         for value, row in zip(shown, found, strict=True)
     ]
     more = f", the {MOST_ROWS} worst of {len(values)}; results.json has all" if len(values) > MOST_ROWS else ""
-    return _table(f"{TITLES[metric]} by {group}{more}", [group, *names, "Recordings", f"{unit.capitalize()}s"], rows)
+    return table(f"{TITLES[metric]} by {group}{more}", [group, *names, "Recordings", f"{unit.capitalize()}s"], rows)
 
 
 def _confusions(report: RecognitionReport, system: SystemResult) -> Markup:
@@ -196,7 +196,7 @@ def _confusions(report: RecognitionReport, system: SystemResult) -> Markup:
         rows = [[_confusion(each), str(each.count), str(each.occurrences)] for each in found]
         heads = [unit.capitalize(), "Times", "In references"]
         caption = f"{unit.capitalize()}s {verb}"
-        tables.append(_table(caption, heads, rows) if rows else tag("p", f"{caption}: none."))
+        tables.append(table(caption, heads, rows) if rows else tag("p", f"{caption}: none."))
     heading = tag("h3", system.name) if len(report.systems) > 1 else None
     return joined(heading, tag("div", *tables, class_="columns"))
 
@@ -205,8 +205,23 @@ def _confusion(each: Confusion) -> Markup:
     return _step(AlignedPair(each.reference, each.hypothesis))
 
 
-def _recordings(report: RecognitionReport, numbers: Sequence[int], clips: Mapping[int, str]) -> Markup:
-    if not numbers:
+def _alternatives(
+    report: RecognitionReport,
+    found: Sequence[Sequence[Hypothesis]] | None,
+    number: int,
+    normalize: Callable[[str], str],
+) -> Markup | None:
+    if not found or not found[number]:
+        return None
+    texts, unit = [normalize(each.text) for each in found[number]], UNITS[report.metrics[0]]
+    return alternatives_table(found[number], texts, report.utterances[number].reference, unit)
+
+
+def _recordings(
+    report: RecognitionReport, clips: Mapping[int, str], alternatives: Mapping[int, Sequence[Markup | None]]
+) -> Markup:
+    """Return the recordings of `alternatives`, which has a table or nothing for each system."""
+    if not alternatives:
         return tag("p", "No recording has an error.")
     unit = UNITS[report.metrics[0]]
     legend = tag(
@@ -215,10 +230,17 @@ def _recordings(report: RecognitionReport, numbers: Sequence[int], clips: Mappin
         tag("ins", "underlined"), f" is a {unit} that was recognized in its place, or without one.",
         class_="dim",
     )  # fmt: skip
-    return joined(legend, *(_recording(report, number, clips.get(number)) for number in numbers))
+    explained = tag("p", LEGEND, class_="dim") if any(map(any, alternatives.values())) else None
+    return joined(
+        legend,
+        explained,
+        *(_recording(report, number, clips.get(number), each) for number, each in alternatives.items()),
+    )
 
 
-def _recording(report: RecognitionReport, number: int, clip: str | None) -> Markup:
+def _recording(
+    report: RecognitionReport, number: int, clip: str | None, alternatives: Sequence[Markup | None]
+) -> Markup:
     utterance, metric = report.utterances[number], report.metrics[0]
     about = {"speaker": utterance.speaker, **utterance.fields}
     facts = [f"{utterance.seconds:.1f} s"] if utterance.seconds is not None else []
@@ -226,13 +248,13 @@ def _recording(report: RecognitionReport, number: int, clip: str | None) -> Mark
     content = [tag("h3", utterance.name), tag("p", " · ".join(facts), class_="dim") if facts else None]
     if clip is not None:
         content.append(tag("audio", controls=True, preload="none", src=clip, aria_label=f"Recording {utterance.name}"))
-    for system in report.systems:
+    for system, texts in zip(report.systems, alternatives, strict=True):
         found = system.errors[metric]
         errors, length = found.errors[number], found.lengths[number]
         text = f"{system.name}: {errors:g} errors, {length:g} {UNITS[metric]}s in the reference"
         space = "" if UNITS[metric] == "character" else " "
         steps = [joined(space if place else None, _step(step)) for place, step in enumerate(system.alignments[number])]
-        content += [tag("p", text, class_="system"), tag("p", *steps, class_="alignment", dir="auto")]
+        content += [tag("p", text, class_="system"), tag("p", *steps, class_="alignment", dir="auto"), texts]
     return tag("article", *content)
 
 

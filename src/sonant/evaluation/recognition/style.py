@@ -37,6 +37,11 @@ audio { width: 100%; max-width: 28rem; margin: .5rem 0; display: block; }
 del, ins { padding: .05em .2em; border-radius: .2rem; }
 del { color: var(--left); background: var(--left-ground); text-decoration: line-through; }
 ins { color: var(--put); background: var(--put-ground); text-decoration: underline; }
+details { margin: .4rem 0; } summary { cursor: pointer; font-size: .9rem; color: var(--accent); }
+.alternatives th, .alternatives td { vertical-align: baseline; } .alternatives th:nth-child(2) { text-align: left; }
+.alternatives td:nth-child(2) { text-align: left; white-space: normal; min-width: 16rem; line-height: 1.9; }
+.alternatives sub { color: var(--dim); font-size: .7em; margin-left: .1em; }
+.alternatives th:first-child { min-width: 0; width: 2rem; }
 del + ins { margin-left: .1em; }
 dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .2rem 1rem; }
 dd { margin: 0; }

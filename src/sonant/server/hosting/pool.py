@@ -78,6 +78,11 @@ class ModelPool:
                     else f"stands for {model_id!r}, which is no model here"
                 )
                 raise ConfigurationError(f"The alias {alias!r} {what}; the models are {', '.join(self._slots)}.")
+        for name in settings.decoders:
+            if self._find(name) is None:
+                raise ConfigurationError(
+                    f"decoders names {name!r}, which is no model here; the models are {', '.join(self._slots)}."
+                )
         self._calibrations: dict[str, VoiceCalibration] = {}
         for file in settings.voice_calibrations:
             self._calibrations |= read_calibrations(file)

@@ -91,8 +91,10 @@ class RemoteModel(ServedModel):
         *,
         share: str,
         on_words: Callable[[Transcript], None] | None = None,  # noqa: ARG002 - replicas return all words at the end
+        keywords: Sequence[str] = (),
+        n_best: int | None = None,
     ) -> list[Transcript]:
-        return await self._work("transcribe", waveforms, share)
+        return await self._work("transcribe", waveforms, share, keywords=tuple(keywords), n_best=n_best)
 
     async def diarize(
         self,

@@ -123,11 +123,16 @@ class ServedModel(ABC):
         *,
         share: str,
         on_words: Callable[[Transcript], None] | None = None,
+        keywords: Sequence[str] = (),
+        n_best: int | None = None,
     ) -> list[Transcript]:
         """Transcribe each recording. Raises as `encode` does.
 
         Args:
-            on_words: called with the settled words after each window; for a single recording.
+            on_words: called with the settled words after each window; for a single recording. A beam search has none
+                before its end.
+            keywords: hot words, in addition to those of the operator.
+            n_best: alternatives of each transcript.
         """
 
     @abstractmethod

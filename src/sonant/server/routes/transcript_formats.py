@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from sonant.decoding.hypotheses import Hypothesis
 from sonant.decoding.results import SpeakerTurn, Transcript, Word
 from sonant.decoding.subtitles import Subtitle, segments
 from sonant.server.routes.documentation import UsedSeconds
@@ -55,6 +56,17 @@ class LogProbability(BaseModel):
     logprob: float = Field(description="Logarithm of the mean probability of its letters.")
 
 
+class ScoredText(BaseModel):
+    """One of the most likely texts, with `n_best`."""
+
+    text: str
+    score: float = Field(
+        description="By which they are ranked: `emission_score` and the weighted scores of the others."
+    )
+    emission_score: float = Field(description="Logarithm of the text's probability by the head of the model.")
+    lm_score: float | None = Field(description="Logarithm of its probability by the language model, if there is one.")
+
+
 class ChannelTranscription(BaseModel):
     """One channel of a transcript: `json` has its text, `verbose_json` all fields."""
 
@@ -65,6 +77,7 @@ class ChannelTranscription(BaseModel):
     duration: float | None = None
     segments: list[TimedSegment] | None = None
     words: list[TimedWord] | None = None
+    alternatives: list[ScoredText] | None = None
 
 
 class Transcription(BaseModel):
@@ -78,6 +91,7 @@ class Transcription(BaseModel):
     segments: list[TimedSegment] | list[SpokenSegment] | None = None
     words: list[TimedWord] | None = None
     logprobs: list[LogProbability] | None = Field(None, description="With `include=logprobs`, of `json`.")
+    alternatives: list[ScoredText] | None = Field(None, description="With `n_best`: the most likely texts, best first.")
     channels: list[ChannelTranscription] | None = Field(
         None, description="With `channel=all`, in place of what describes the whole."
     )
@@ -96,6 +110,13 @@ def verbose(transcript: Transcript, granularities: Collection[Granularity], lang
     if "word" in granularities:
         body["words"] = [_word(word) for word in transcript.words]
     return body
+
+
+def scored(alternative: Hypothesis) -> dict[str, Any]:
+    """Make an entry of `alternatives`."""
+    return {"text": alternative.text} | {
+        name: None if value is None else round(value, 4) for name, value in alternative.scores.items()
+    }
 
 
 def spoken(words: Sequence[Word], turns: Sequence[SpeakerTurn]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from sonant.checkpoints.language_codes import meant_by
 from sonant.decoding.results import Transcript
@@ -23,7 +23,7 @@ from sonant.server.routes.diarizations import check_speakers
 from sonant.server.routes.disconnection import stopped
 from sonant.server.routes.finite_json import finite_json
 from sonant.server.routes.inputs import one_recording
-from sonant.server.routes.parameters import ChannelParameters, as_list, parameters
+from sonant.server.routes.parameters import MAX_ITEMS, ChannelParameters, as_list, parameters
 from sonant.server.routes.transcript_formats import (
     MEDIA_TYPES,
     Granularity,
@@ -32,6 +32,7 @@ from sonant.server.routes.transcript_formats import (
     delta,
     done,
     log_probabilities,
+    scored,
     spoken,
     spoken_segment,
     verbose,
@@ -44,7 +45,6 @@ FIELDS = ("file", "input")
 IGNORED = "Taken as OpenAI's clients send it, and not used, which the header `x-parameter-warning` says."
 UNUSED = {  # parameters that are taken, and why they have no effect
     "prompt": "a CTC model cannot be prompted",
-    "keywords": "a CTC model cannot be told which words to expect",
     "temperature": "the most probable letters are taken, and nothing is drawn at random",
     "chunking_strategy": "the server cuts long recordings into windows that overlap",
     "known_speaker_names": "speakers are numbered in each recording",
@@ -59,6 +59,9 @@ STREAM = "".join(
         '{"type": "transcript.text.done", "text": "GOOD MORNING", "usage": {"type": "duration", "seconds": 1.2}}',
     )
 )
+
+
+Keyword = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
 class TranscriptionParameters(ChannelParameters):
@@ -88,7 +91,12 @@ class TranscriptionParameters(ChannelParameters):
         None, description="`logprobs`: the log-probability of each word, in `json`."
     )
     prompt: str | None = Field(None, description=IGNORED)
-    keywords: Annotated[list[str], BeforeValidator(as_list)] | None = Field(None, description=IGNORED)
+    keywords: Annotated[list[Keyword], BeforeValidator(as_list)] | None = Field(
+        None, max_length=MAX_ITEMS, description="Hot words: names and terms that are more likely than others."
+    )
+    n_best: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        None, description="The most likely texts, with their scores, in `alternatives` of `json` and `verbose_json`."
+    )
     temperature: float | None = Field(None, ge=0, le=2, description=IGNORED)
     chunking_strategy: str | dict[str, Any] | None = Field(None, description=IGNORED)
     known_speaker_names: Annotated[list[str], BeforeValidator(as_list)] | None = Field(None, description=IGNORED)
@@ -107,6 +115,8 @@ class TranscriptionCall(StreamingCall):
         ]
         if given.include is not None and given.response_format != "json":
             raise _mismatch("include", 'needs response_format="json"')
+        if given.n_best is not None and given.response_format not in {"json", "verbose_json"}:
+            raise _mismatch("n_best", 'needs response_format="json" or "verbose_json"')
         if given.timestamp_granularities is not None and given.response_format != "verbose_json":
             raise _mismatch("timestamp_granularities", 'needs response_format="verbose_json"')
         if given.stream and given.response_format in {"srt", "vtt"}:
@@ -135,8 +145,12 @@ class TranscriptionCall(StreamingCall):
         elif given.num_speakers is not None:
             raise _mismatch("num_speakers", 'needs response_format="diarized_json"')
 
+    @property
+    def _decoding(self) -> dict[str, Any]:
+        return {"keywords": self.parameters.keywords or (), "n_best": self.parameters.n_best}
+
     async def perform(self, job: AdmittedCall) -> Response:
-        transcripts = await job.model.transcribe(job.waveforms, share=job.share)
+        transcripts = await job.model.transcribe(job.waveforms, share=job.share, **self._decoding)
         with job.timed("respond"):
             if self.channel == "all":
                 return self._by_channel(transcripts, job)
@@ -158,7 +172,9 @@ class TranscriptionCall(StreamingCall):
     async def events(self, job: AdmittedCall) -> AsyncGenerator[bytes, None]:
         """Yield text when windows of a long recording are done, and the transcript at the end."""
         parts: asyncio.Queue[Transcript | None] = asyncio.Queue()
-        work = asyncio.create_task(job.model.transcribe(job.waveforms, share=job.share, on_words=parts.put_nowait))
+        work = asyncio.create_task(
+            job.model.transcribe(job.waveforms, share=job.share, on_words=parts.put_nowait, **self._decoding)
+        )
         work.add_done_callback(lambda _: parts.put_nowait(None))
         told = ""
         try:
@@ -183,7 +199,7 @@ class TranscriptionCall(StreamingCall):
             return Response(f"{text}\n", media_type=MEDIA_TYPES["text"])
         is_verbose = given.response_format == "verbose_json"
         channels = [
-            {"channel": channel, **(self._verbose(transcript, job.model) if is_verbose else {"text": transcript.text})}
+            {"channel": channel, **(self._verbose(transcript, job.model) if is_verbose else self._plain(transcript))}
             for channel, transcript in enumerate(transcripts)
         ]
         return _json({"text": text, "channels": channels, "usage": job.usage.in_seconds()})
@@ -191,11 +207,17 @@ class TranscriptionCall(StreamingCall):
     def _verbose(self, transcript: Transcript, model: ServedModel) -> dict[str, Any]:
         given = self.parameters
         wanted = given.timestamp_granularities or ["segment"]
-        return verbose(transcript, wanted, given.language or model.language)
+        return verbose(transcript, wanted, given.language or model.language) | self._alternatives(transcript)
+
+    def _plain(self, transcript: Transcript) -> dict[str, Any]:
+        return {"text": transcript.text, **self._alternatives(transcript)}
+
+    def _alternatives(self, transcript: Transcript) -> dict[str, Any]:
+        return {} if self.parameters.n_best is None else {"alternatives": list(map(scored, transcript.alternatives))}
 
     def _json(self, transcript: Transcript, job: AdmittedCall) -> dict[str, Any]:
         extra = {"logprobs": log_probabilities(transcript.words)} if self.parameters.include else {}
-        return {"text": transcript.text, **extra, "usage": job.usage.in_seconds()}
+        return {**self._plain(transcript), **extra, "usage": job.usage.in_seconds()}
 
     def _response(self, transcript: Transcript, job: AdmittedCall) -> Response:
         given = self.parameters

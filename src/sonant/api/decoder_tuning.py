@@ -1,0 +1,168 @@
+"""Tuning of a decoder: the weights of language model, words and silence that give the fewest errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from typing import Any, Unpack
+
+from sonant.api.encoder import SpeechEncoder
+from sonant.api.kept_emissions import KeptEmissions
+from sonant.api.loading import encoder_of
+from sonant.api.options import ComputingOptions
+from sonant.data import read_manifest
+from sonant.data.files import as_path
+from sonant.data.lock import output_lock
+from sonant.data.progress import Progress
+from sonant.data.settings import write_or_check_settings
+from sonant.data.text_normalization import Normalization, normalize_text
+from sonant.errors import ConfigurationError, ManifestError, UnknownName
+from sonant.evaluation.decoder_trials import Trial, best_trial, plot_trials, trial_values
+from sonant.evaluation.error_rates import ErrorCounts, error_counts
+from sonant.extraction.decoder_options import DecoderOptions, write_decoder_options
+from sonant.extraction.decoders import TranscriptDecoder
+from sonant.extraction.journal import append_lines, read_journal
+from sonant.models.identity import fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedDecoder:
+    """The result of tuning.
+
+    Attributes:
+        options: of the decoder, with the best values.
+        path: file of these options, for `decoder`.
+        best, greedy: errors with these values, and of greedy decoding.
+        trials: in order.
+        failures: message for each recording that could not be used, by its name.
+    """
+
+    options: DecoderOptions
+    path: Path
+    best: Trial
+    greedy: Trial
+    trials: Sequence[Trial]
+    failures: Mapping[str, str]
+
+
+def tune_decoder(
+    model: str | PathLike[str] | SpeechEncoder,
+    data: str | PathLike[str],
+    output: str | PathLike[str],
+    decoder: DecoderOptions,
+    *,
+    trials: int = 128,
+    silence: bool = False,
+    seed: int = 0,
+    label: str = "text",
+    normalize: Normalization = "none",
+    **options: Unpack[ComputingOptions],
+) -> TunedDecoder:
+    """Search the numbers of a decoder that give the fewest word errors on recordings with transcripts.
+
+    Emissions are computed once, and kept in the output. The values of the trials are drawn from the ranges of published
+    recipes. A call that was stopped goes on when it is repeated, and one with more trials adds them.
+
+    Args:
+        model: a loaded model, or an argument of `load`, with a CTC head.
+        data: a manifest of recordings that the model was not trained on, or a folder that is a corpus.
+        output: folder for decoder.json, trials.jsonl, wer.png (with matplotlib) and the emissions.
+        decoder: language model, lexicon, hot words and beam. The word score is searched, and the LM weight if there is
+            a language model, unless they are given.
+        trials: number of trials.
+        silence: whether the silence weight is searched, too.
+        seed: of the trials.
+        label: field of the manifest with the transcript.
+        normalize: of both texts, see `sonant.data.text_normalization.normalize_text`.
+        **options: see `ComputingOptions`.
+
+    Raises:
+        ConfigurationError: nothing to search, or a language model or lexicon that does not fit the model; or the output
+            holds trials of other settings.
+        ManifestError: no recording can be used.
+    """
+    decoder = decoder.resolved()
+    searched = {"lm_weight": decoder.lm is not None, "word_score": True, "silence_weight": silence}
+    names = [name for name, wanted in searched.items() if wanted and name not in decoder.given]
+    if not names:
+        raise ConfigurationError("There is nothing to search: lm_weight and word_score are given.")
+    if trials < 1:
+        raise ConfigurationError(f"trials={trials} was given; expected at least 1.")
+    encoder, folder = encoder_of(model), as_path(output, "the output")
+    loaded = encoder.loaded_decoder(decoder)
+    rows = read_manifest(as_path(data, "the data"))
+    entries = [entry for entry in rows if entry.fields.get(label) is not None]
+    if not entries:
+        raise UnknownName("field of the manifest", label, dict.fromkeys(name for each in rows for name in each.fields))
+    settings = {
+        "weights": fingerprint(encoder.model),
+        "heads": encoder.heads_fingerprint,
+        "decoder": decoder.settings(),
+        "searched": names,
+        "seed": seed,
+        "label": label,
+        "normalize": normalize,
+        "recordings": [entry.name for entry in entries],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with output_lock(folder, is_folder=True):
+        write_or_check_settings(folder / "settings.json", settings, has_results=(folder / "emissions.json").exists())
+        emissions = KeptEmissions.computed(encoder, entries, folder, options)
+        if len(emissions.failures) == len(entries):
+            first = next(iter(emissions.failures.values()))
+            raise ManifestError(f"None of the {len(entries)} recordings can be used. The first: {first}")
+        device = next(encoder.model.parameters()).device
+        references = [normalize_text(_text(entry.fields[label]), normalize) for entry in entries]
+
+        def measured(values: Mapping[str, Any], search: TranscriptDecoder) -> Trial:
+            found = zip(references, emissions.texts(search, device), strict=True)
+            pairs = [(reference, normalize_text(text, normalize)) for reference, text in found if text is not None]
+            total = sum(error_counts(*zip(*pairs, strict=True)), ErrorCounts())
+            if not total.length:
+                raise ManifestError("The transcripts have no words, so that there is no error rate.")
+            return Trial(values, total.errors, total.length)
+
+        greedy = measured({}, encoder.transcript_decoder(DecoderOptions()))
+        found = _search(
+            folder / "trials.jsonl",
+            trial_values(names, trials, seed=seed),
+            lambda values: measured(values, encoder.transcript_decoder(replace(loaded, **values))),
+            show=options.get("progress"),
+        )
+        best, path = best_trial(found), folder / "decoder.json"
+        numbers: dict[str, Any] = dict(best.values)
+        tuned = replace(decoder, **numbers)
+        facts = {"wer": best.wer, "greedy_wer": greedy.wer, "words": best.words, "trials": len(found)}
+        write_decoder_options(path, tuned, tuned={"model": encoder.name, "data": str(data), **facts})
+        if find_spec("matplotlib") is not None:
+            plot_trials(found, greedy, folder / "wer.png")
+    return TunedDecoder(options=tuned, path=path, best=best, greedy=greedy, trials=found, failures=emissions.failures)
+
+
+def _search(
+    path: Path,
+    values: Sequence[Mapping[str, Any]],
+    measured: Callable[[Mapping[str, Any]], Trial],
+    *,
+    show: bool | None,
+) -> list[Trial]:
+    """Run the trials that a file does not have yet, and add each to it."""
+    rows = read_journal(path) if path.exists() else []
+    trials = [Trial(row["values"], row["errors"], row["words"]) for row in rows]
+    progress = Progress(max(len(values), len(trials)), title="tuning", unit="trials", done=len(trials), show=show)
+    for point in values[len(trials) :]:
+        trials.append(measured(point))
+        row: dict[str, Any] = {"wer": trials[-1].wer, "errors": trials[-1].errors, "words": trials[-1].words}
+        append_lines(path, [{"values": point, **row}])
+        progress.note = f"best WER {100 * best_trial(trials).wer:.2f} %"
+        progress.update()
+    progress.close()
+    return trials
+
+
+def _text(value: Any) -> str:
+    """Return a transcript as text; lists of phones are joined by spaces."""
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,165 @@
+"""Decoders of emissions, made from options: language model and lexicon are read, and checked to fit the model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from sonant.decoding.beam_options import BeamSearch
+from sonant.decoding.ctc import best_path, greedy_transcript
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.decoding.hypotheses import Hypothesis
+from sonant.decoding.language_model import LanguageModel
+from sonant.decoding.lexicon import Lexicon
+from sonant.decoding.prefix_beam import PrefixBeamDecoder, units_of_model
+from sonant.decoding.results import Transcript
+from sonant.decoding.search_units import SearchUnits
+from sonant.decoding.word_scores import word_scores
+from sonant.errors import ConfigurationError, SonantWarning, warn
+from sonant.extraction.decoder_options import GREEDY, DecoderOptions
+from sonant.extraction.language_models import read_language_model
+from sonant.layers.packed import Packed
+
+Recording: TypeAlias = tuple[Tensor, float]  # its emission (frames, tokens), and its duration in seconds
+TranscriptDecoder: TypeAlias = Callable[[Sequence[Recording]], list[Transcript]]
+
+
+@dataclass(frozen=True, eq=False)
+class GreedyTranscripts:
+    """The most probable token of each frame, made into transcripts."""
+
+    vocabulary: CTCVocabulary
+    frame_rate: float
+
+    def __call__(self, recordings: Sequence[Recording]) -> list[Transcript]:
+        return [
+            greedy_transcript(
+                best_path(emission), self.vocabulary, frame_rate=self.frame_rate, duration_seconds=seconds
+            )
+            for emission, seconds in recordings
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class BeamTranscripts:
+    """The texts that a beam search finds, made into transcripts.
+
+    Attributes:
+        lm: language model of words, by which each word gets its score; None without one.
+    """
+
+    search: PrefixBeamDecoder
+    frame_rate: float
+    lm: LanguageModel[Any] | None
+
+    def __call__(self, recordings: Sequence[Recording]) -> list[Transcript]:
+        device = recordings[0][0].device
+        emissions = Packed.pack(emission.to(device) for emission, _ in recordings)
+        found = self._scored(self.search.decode(emissions, frame_rate=self.frame_rate))
+        return [
+            Transcript(
+                text=hypotheses[0].text if hypotheses else "",
+                words=hypotheses[0].words if hypotheses else (),
+                duration_seconds=seconds,
+                confidence=hypotheses[0].confidence if hypotheses else 0.0,
+                alternatives=tuple(hypotheses),
+            )
+            for hypotheses, (_, seconds) in zip(found, recordings, strict=True)
+        ]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {} if self.lm is None else {word: number for number, word in enumerate(self.lm.words)}
+
+    def _scored(self, found: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
+        """Give words their scores by the language model."""
+        if self.lm is None:
+            return [list(hypotheses) for hypotheses in found]
+        texts = [[word.text for word in each.words] for hypotheses in found for each in hypotheses]
+        scores = iter(word_scores(texts, self.lm, self._numbers))
+        return [
+            [
+                replace(
+                    each,
+                    words=tuple(
+                        replace(word, lm_score=score) for word, score in zip(each.words, next(scores), strict=True)
+                    ),
+                )
+                for each in hypotheses
+            ]
+            for hypotheses in found
+        ]
+
+
+def decoder_of(
+    options: DecoderOptions, vocabulary: CTCVocabulary, name: str, *, frame_rate: float
+) -> TranscriptDecoder:
+    """Return the decoder of a CTC head of the model `name`.
+
+    Raises ConfigurationError: options that do not fit each other, or files that cannot be read or do not fit the model.
+    """
+    if options == GREEDY:
+        return GreedyTranscripts(vocabulary, frame_rate)
+    options = loaded(options, vocabulary, name)
+    numbers = options.numbers
+    numbers["nbest"] = numbers.pop("n_best", 1)
+    numbers.setdefault("beam", max(BeamSearch.beam, numbers["nbest"]))
+    lm: Any = options.lm
+    lexicon: Any = options.lexicon
+    search = PrefixBeamDecoder(vocabulary, BeamSearch(**numbers), lm=lm, lexicon=lexicon, hot_words=options.hot_words)
+    return BeamTranscripts(search, frame_rate, None if lm is None or not _is_of_words(lm, vocabulary) else lm)
+
+
+def loaded(options: DecoderOptions, vocabulary: CTCVocabulary, name: str) -> DecoderOptions:
+    """Return the options with language model and lexicon in memory. Raises as `decoder_of`."""
+    options = options.resolved()
+    lm: Any = options.lm
+    lexicon: Any = options.lexicon
+    if isinstance(lm, str | os.PathLike):
+        lm = read_language_model(lm)
+        if _is_of_words(lm, vocabulary):
+            _check_words(lm, vocabulary, name, str(options.lm))
+    if isinstance(lexicon, str | os.PathLike):
+        lexicon = Lexicon.read(lexicon)
+    return replace(options, lm=lm, lexicon=lexicon)
+
+
+def _is_of_words(lm: LanguageModel[Any], vocabulary: CTCVocabulary) -> bool:
+    return units_of_model(lm, SearchUnits(vocabulary)) is None
+
+
+def _check_words(lm: LanguageModel[Any], vocabulary: CTCVocabulary, name: str, file: str) -> None:
+    """Check that a model can write the words of a language model: none is an error, less than half a warning."""
+    can_spell = SearchUnits(vocabulary).can_spell
+    words = [word for word in lm.words if not (word.startswith("<") and word.endswith(">"))]
+    wrong = [word for word in words if not can_spell(word)]
+    if 2 * len(wrong) <= len(words):
+        return
+    cases = {
+        "upper": sum(can_spell(word.upper()) for word in words),
+        "lower": sum(map(can_spell, map(str.lower, words))),
+    }
+    case = max(cases, key=lambda name: cases[name])
+    better = cases[case] > len(words) - len(wrong)
+    cure = (
+        f"In {case} case {cases[case]} of them could be: make a language model of text in {case} case."
+        if better
+        else "Is it of another language, or of units of another vocabulary?"
+    )
+    if len(wrong) == len(words):
+        raise ConfigurationError(
+            f"None of the {len(words)} words of the language model {file} can be spelled with the tokens of {name}, "
+            f"such as {wrong[0]!r}. {cure}"
+            if words
+            else f"The language model {file} has no words."
+        )
+    warn(
+        f"{len(wrong)} of the {len(words)} words of the language model {file} cannot be spelled with the tokens of "
+        f"{name}, such as {wrong[0]!r}, and are never written. {cure}",
+        SonantWarning,
+    )

@@ -1,0 +1,44 @@
+"""The page on decoding: its commands run, one after another, on a miniature of what it names."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sonant.cli import main
+from sonant.server.settings import read_settings
+from tests.arpa import write_lm
+from tests.heads import write_ctc
+from tests.test_docs import DOCS, blocks
+from tests.test_recognition_page import write_corpus
+
+PAGE = DOCS / "decoding.md"
+SMALL = ["--beam", "4", "--unknown-score", "-1"]  # added to the commands
+FEWER = {"tune-decoder": ["--trials", "2"]}
+
+
+@pytest.mark.slow
+def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_corpus(Path("recordings"))
+    write_ctc(Path("runs/recognizer/model"))
+    write_lm(Path("lm.arpa"), ["ONE", "TWO"])
+    for name, speakers in (("dev", ["ada", "ben"]), ("test", ["cleo"])):
+        rows = [{"path": f"{speaker}/0001.wav", "text": "ONE TWO"} for speaker in speakers]
+        Path(f"recordings/{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = []
+    text = "\n".join(block.text for block in blocks(PAGE) if block.language == "console").replace("\\\n", " ")
+    for line in text.splitlines():
+        _, _, verb, *arguments = shlex.split(line)
+        if verb != "serve":
+            small = SMALL if "--decoder" not in arguments else []
+            assert main([verb, *arguments, *small, *FEWER.get(verb, [])]) == 0, line
+        done.append(verb)
+    assert done == ["tune-decoder", "transcribe", "evaluate", "serve"]
+    assert "<details" in Path("evaluation/index.html").read_text()
+    row = json.loads(Path("transcripts.jsonl").read_text())
+    assert row["alternatives"][0]["text"] == row["text"]
+    (yaml,) = (block.text for block in blocks(PAGE) if block.language == "yaml")
+    Path("server.yaml").write_text(yaml)
+    assert read_settings(Path("server.yaml")).decoders["recognizer"].lm_weight == 1.8
