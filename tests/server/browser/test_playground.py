@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 from openai import OpenAI
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+import sonant
 from sonant.server.settings import Limits, ServerSettings
 from tests import heads
 from tests.server.browser.conftest import SPEECH, sign_up
@@ -250,6 +251,30 @@ def test_words_and_speakers(context_of: ContextOf, tmp_path: Path) -> None:
         choose(page, "A", SPEECH / "en-allison-welcome.flac")
         page.get_by_role("button", name="Find the speakers").click()
         expect(page.get_by_role("group", name="Speakers of A").locator(".lane, p").first).to_be_visible(timeout=60_000)
+
+
+def test_labels(context_of: ContextOf, tmp_path: Path) -> None:
+    model = heads.write_classifier(tmp_path / "moods")
+    with running(ServerSettings(data=tmp_path / "data", anonymous=True, models=(str(model),))) as server:
+        page = context_of(server)
+        open_playground(page)
+        choose(page, "A", SPEECH / "en-allison-welcome.flac")
+        page.get_by_role("button", name="Label the recordings").click()
+        rows = page.get_by_role("group", name="Labels of A").get_by_role("listitem")
+        expect(rows.first).to_be_visible(timeout=60_000)
+        scores = sonant.classify(SPEECH / "en-allison-welcome.flac", model=model)
+        best = max(scores, key=scores.__getitem__)
+        expect(rows.first).to_have_text(f"{best}{100 * scores[best]:.1f} %")
+        expect(rows).to_have_count(len(scores))
+        assert abs(filled(rows.first.locator(".score-bar")) - scores[best]) < 0.02
+        page.get_by_role("button", name="Remove recording A").click()
+        expect(rows).to_have_count(0)
+
+
+def filled(bar: Locator) -> float:
+    """The share of a bar that is filled."""
+    share: float = bar.evaluate("(bar) => parseFloat(getComputedStyle(bar, '::before').width) / bar.clientWidth")
+    return share
 
 
 @pytest.fixture

@@ -39,7 +39,10 @@ class Model(BaseModel):
     owned_by: str = Field(description="What stands before the slash of its id, or `local`.")
     title: str
     state: State
-    abilities: tuple[Ability, ...] = Field(description="The endpoints that it answers.")
+    abilities: tuple[Ability, ...] = Field(
+        description="The endpoints that it answers. Empty for a model outside the catalog until it is loaded: see "
+        "`state`."
+    )
     specs: Specs | None
     origin: ModelOrigin | None = Field(description="Of models in the catalog: data, license, paper.")
     training: TrainingFacts | None = Field(

@@ -100,7 +100,8 @@ def _on_use(model: ModelEntry) -> Iterator[Question]:
             "sonant, as the last tab above shows.",
         )
     else:
-        yield Question("What can I ask of it?", f"It {', '.join(ABLE[ability] for ability in model.abilities)}.")
+        able = ", ".join(ABLE[ability] for ability in model.abilities)
+        yield Question("What can I ask of it?", f"It {able}." if able else "That is known once it is loaded.")
     yield Question(
         "Do other people's recordings change my vectors?",
         "No. Recordings share a forward pass without padding, and what comes out does not depend on the others in it.",

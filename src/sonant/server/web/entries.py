@@ -122,7 +122,7 @@ class ModelEntry:
         state: of loading; "coming_soon" if the operator promises to load it, "unloaded" for the rest of the catalog.
         is_hosted: whether the server was told to serve it, at the start or since.
         created: time of loading, unix seconds; None if not loaded.
-        abilities: of the model when loaded.
+        abilities: of the model when loaded; empty if only loading will tell.
         heads: abilities for which the model has trained heads.
         specs: None for a local folder that is not loaded.
         origin: None for models outside the catalog.
@@ -217,7 +217,7 @@ def _entry(
         state=slot.state if slot else state,
         is_hosted=slot is not None,
         created=served.created if served else None,
-        abilities=served.abilities if served else abilities_of(heads),
+        abilities=served.abilities if served else abilities_of(heads) if card else (),
         heads=heads,
         specs=specs,
         origin=_origin(card) if card else None,

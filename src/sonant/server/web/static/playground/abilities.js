@@ -1,15 +1,17 @@
-/** What some models can do besides: write down words, tell who speaks when, judge whether two voices are one. */
+/** What some models can do besides: label recordings, write down words, tell who speaks when, compare two voices. */
 
+import { Labels } from "./labels.js";
 import { formSnippets, transcriptionSnippets } from "./snippets.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
 
+const CLASSIFICATION = "/v1/audio/classifications";
 const VERIFICATION = "/v1/audio/speaker/verification";
 const DIARIZATION = "/v1/audio/diarizations";
 
 export class Abilities {
   /**
-   * @param {ParentNode} page - with a [data-section] for each ability
+   * @param {ParentNode} page - with a [data-section] for abilities
    * @param {{A: Slot, B: Slot}} slots
    * @param {{facts: object, call: Function, busy: Function, tell: Function}} tools - the page's facts; how it calls the
    *   API, works behind a button, and shows a call as code
@@ -20,13 +22,14 @@ export class Abilities {
     this.baseUrl = facts.base_url;
     this.sections = new Map();
     const works = {
+      classification: (section) => this._classify(section),
       transcription: (section) => this._transcribe(section),
       diarization: (section) => this._diarize(section),
       verification: (section) => this._verify(section),
     };
     for (const [name, work] of Object.entries(works)) {
       const place = page.querySelector(`[data-section=${name}]`);
-      const button = place.querySelector("[data-part=run]");
+      const button = place?.querySelector("[data-part=run]");
       if (!button) continue; // the model lacks this ability
       const section = { place, button, views: this._views(name, place), shown: [] };
       this.sections.set(name, section);
@@ -53,9 +56,18 @@ export class Abilities {
   }
 
   _views(name, place) {
-    const View = { transcription: Transcript, diarization: Turns }[name];
+    const View = { classification: Labels, transcription: Transcript, diarization: Turns }[name];
     if (!View) return [];
     return this.slots.map((slot) => new View(place.querySelector(`[data-part=of-${slot.letter}]`), slot));
+  }
+
+  async _classify({ views }) {
+    for (const view of views.filter(({ slot }) => slot.file)) {
+      const { file } = view.slot;
+      const { data } = await this.call(`Labels of ${view.slot.letter}`, CLASSIFICATION, this._form({ file }));
+      view.show(file, data[0]);
+    }
+    this.tell(formSnippets(this.baseUrl, this.model, CLASSIFICATION, ["file"]));
   }
 
   async _transcribe({ views }) {
