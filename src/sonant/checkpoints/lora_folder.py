@@ -8,19 +8,21 @@ from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.checkpoints.families import LAYOUTS
-from sonant.checkpoints.files import read_json, read_tensors
+from sonant.checkpoints.files import kind_of, read_json, read_safetensors, read_tensors
 from sonant.checkpoints.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG
 from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.hf_config import family_in
 from sonant.checkpoints.hf_folder import HFFolder, read_weights
 from sonant.checkpoints.hf_layouts import Layout
 from sonant.checkpoints.lora import ROOT, merged, module_of, scaling_in, without_saved
-from sonant.checkpoints.parameter_names import grouped
+from sonant.checkpoints.parameter_names import grouped, read
 from sonant.checkpoints.unknown_parts import warn_of
 from sonant.checkpoints.wrappers import unwrap
 from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
+from sonant.models.identity import digest_of
 
 BASE = "base"  # in overrides: the base, in place of the one in adapter_config.json
+BASE_PRINT = "base"  # in the metadata of the adapter's file: fingerprint of the base that it was trained on
 
 
 def is_lora_folder(folder: Path) -> bool:
@@ -51,6 +53,7 @@ def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, 
     layout = LAYOUTS[family_in(theirs, base)]
     found = unwrap(read_weights(base, base), layout.rows, inner=(layout.prefix,), source=base, family=layout.model_type)
     tensors, _ = found.without(layout.prefix)
+    _check_base(tensors, base, layout, folder, source)
     adapter, inside = _named_as(tensors, folder, layout, source)
     kept, left = _of_class(tensors, adapter, theirs, adapting, layout)
     state, absent = merged(kept, adapter, scaling, source)
@@ -64,6 +67,28 @@ def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, 
     own = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}  # that of the adapted class
     adapted_config = theirs | own | ({"architectures": [_class_in(adapting)]} if _class_in(adapting) else {})
     return read_hf(HFFolder(base, source, state, adapted_config, folder), overrides=overrides)
+
+
+def base_print(state: Mapping[str, Tensor]) -> str:
+    """Return a fingerprint of the tensors of a base under sonant's names, in any precision that holds them exactly."""
+    return digest_of((), {name: tensor.float() for name, tensor in state.items()})
+
+
+def _check_base(tensors: Mapping[str, Tensor], base: Path, layout: Layout, folder: Path, source: object) -> None:
+    """Raise CheckpointMismatch if the file of an adapter has the fingerprint of another base; most have none."""
+    path = _weights_in(folder)
+    if path is None or kind_of(path) != "safetensors":
+        return
+    wanted = read_safetensors(path)[1].get(BASE_PRINT)
+    if wanted is None:
+        return
+    there = base_print(read(tensors, layout.rows, {}).backbone)
+    if there != wanted:
+        raise CheckpointMismatch(
+            f"{source} was trained on another model than {base}, or that has changed since: its weights have the "
+            f"fingerprint {there}, and {wanted} is expected. Name the model that it was trained on: "
+            f"overrides={{{BASE!r}: 'owner/name or folder'}}."
+        )
 
 
 def _named_as(

@@ -16,7 +16,7 @@ from sonant.checkpoints.hf_config import is_known, write_config
 from sonant.checkpoints.hf_heads import head_maps_of
 from sonant.checkpoints.location import exists, locate, shipped
 from sonant.checkpoints.lora import ROOT
-from sonant.checkpoints.lora_folder import is_lora_folder
+from sonant.checkpoints.lora_folder import BASE_PRINT, base_print, is_lora_folder
 from sonant.checkpoints.parameter_names import write
 from sonant.checkpoints.sonant_folder import SONANT_TYPE
 from sonant.checkpoints.tokenizer_files import write_tokenizer
@@ -39,7 +39,14 @@ def check_base(source: str, family: str, kind: str) -> None:
 
 
 def save_lora(
-    folder: Path, checkpoint: Checkpoint, adapters: Mapping[str, Tensor], *, base: str, alpha: float, dropout: float
+    folder: Path,
+    checkpoint: Checkpoint,
+    adapters: Mapping[str, Tensor],
+    *,
+    base: str,
+    base_state: Mapping[str, Tensor],
+    alpha: float,
+    dropout: float,
 ) -> None:
     """Write adapters and a head as a folder of peft, which names the model that they adapt.
 
@@ -49,6 +56,7 @@ def save_lora(
         checkpoint: the adapted model, with one head.
         adapters: by sonant's names, `lora_A` (rank, inputs) and `lora_B` (outputs, rank) of each layer.
         base: the model, as `load_checkpoint` takes it; a relative path is made absolute.
+        base_state: its tensors, as in `Checkpoint.backbone_state`, of which the adapters keep a fingerprint.
     """
     layout = LAYOUTS[checkpoint.family]
     kind, head = next(iter(checkpoint.heads.items()))
@@ -66,7 +74,7 @@ def save_lora(
     tensors |= {f"{ROOT}{name}": tensor for name, tensor in of_head.items()}
     config = write_config(checkpoint, class_of_head(checkpoint))
     with replacing_model(folder) as draft:
-        write_safetensors(draft / ADAPTER_WEIGHTS[0], tensors, {"format": "pt"})
+        write_safetensors(draft / ADAPTER_WEIGHTS[0], tensors, {"format": "pt", BASE_PRINT: base_print(base_state)})
         write_json(draft / CONFIG, config)
         write_json(draft / PREPROCESSORS[0], preprocessor_settings(checkpoint))
         if kind == "ctc":

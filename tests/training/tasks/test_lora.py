@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import sonant
 from sonant.checkpoints import load_backbone, load_checkpoint, save_pretrained
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.errors import CheckpointMismatch, ConfigurationError, UnknownName
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, BackboneConfig, Wav2Vec2Config, WavLMConfig, build
 from sonant.recipes.tasks import task_run
@@ -144,6 +145,20 @@ def test_adapters_apart_and_merged_are_one_model(task: str, kind: str, tones: Pa
     for name, tensor in both[0].items():
         torch.testing.assert_close(tensor, both[1][name], atol=1e-6, rtol=1e-6)
     assert not (tmp_path / "apart" / task / "model" / "model.safetensors").exists()
+
+
+def test_adapters_apart_know_their_base(tones: Path, tmp_path: Path) -> None:
+    folder = train_task(short_run(tones, tmp_path, "ctc", lora={"save": "apart"}, training={"steps": 1}))
+    torch.manual_seed(1)
+    save_pretrained(build(load_backbone(tones / "model").config), tmp_path / "other")
+    other = {"base": str(tmp_path / "other")}
+    with pytest.raises(CheckpointMismatch, match="was trained on another model than .*other"):
+        load_checkpoint(folder, overrides=other)
+    save_pretrained(load_backbone(tones / "model"), tmp_path / "moved")
+    load_checkpoint(folder, overrides={"base": str(tmp_path / "moved")})
+    weights = folder / "adapter_model.safetensors"
+    save_file(load_file(weights), weights, {"format": "pt"})  # as earlier versions and peft do
+    load_checkpoint(folder, overrides=other)
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(

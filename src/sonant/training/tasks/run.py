@@ -198,7 +198,15 @@ def _save(
     heads = {run.task.kind: Head(objective.head_tensors(), notes)}
     if lora.rank and lora.save == "apart":
         adapted = Checkpoint(backbone.config, backbone.state_dict(), heads)
-        save_lora(draft, adapted, adapters_in(backbone), base=run.model, alpha=lora.alpha, dropout=lora.dropout)
+        save_lora(
+            draft,
+            adapted,
+            adapters_in(backbone),
+            base=run.model,
+            base_state=base.backbone_state,
+            alpha=lora.alpha,
+            dropout=lora.dropout,
+        )
     else:
         merge_adapters(backbone)
         save_pretrained(backbone, draft, heads=heads, languages=base.languages if run.adapter else None)
