@@ -86,6 +86,16 @@ def test_two_files_without_the_recordings(tmp_path: Path) -> None:
     assert same.page is None
 
 
+def test_words_are_no_references_of_a_model_that_writes_phones(manifest: Path, tmp_path: Path) -> None:
+    tokenizer = {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer", "pad_token": "<pad>"}
+    model = sonant.load(write_ctc(tmp_path / "model", vocabulary=("<pad>", "HH", "AH", "L"), tokenizer=tokenizer))
+    with pytest.raises(ConfigurationError, match=r"writes phones \(.*AH.*\), and 6 of the 6 symbols of the references"):
+        sonant.evaluate_asr(manifest, model, metrics=["per"])
+    rows = [json.loads(line) | {"text": "HH AH L OW"} for line in manifest.open()]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert sonant.evaluate_asr(manifest, model, metrics=["per"]).report.systems
+
+
 def test_phones_may_be_a_list(tmp_path: Path) -> None:
     manifest = tmp_path / "list.jsonl"
     manifest.write_text('{"path": "a.wav", "phones": ["k", "a", "t"]}\n')

@@ -19,7 +19,16 @@ from sonant.data.files import as_path, atomic
 from sonant.data.hypotheses import is_hypotheses, match_hypotheses, read_hypotheses
 from sonant.data.text_normalization import Normalization, normalize_text
 from sonant.decoding.hypotheses import Hypothesis
-from sonant.errors import AudioError, ConfigurationError, ManifestError, MissingExtra, SonantWarning, UnknownName, warn
+from sonant.errors import (
+    AudioError,
+    ConfigurationError,
+    ManifestError,
+    MissingExtra,
+    SonantWarning,
+    UnknownName,
+    some_of,
+    warn,
+)
 from sonant.evaluation.recognition import Metric, RecognitionReport, Utterance, evaluate_recognition, recognition_page
 from sonant.evaluation.recognition.clips import audio_clips
 from sonant.extraction.names import as_json, readable_name
@@ -82,7 +91,8 @@ def evaluate_asr(
     Raises:
         ManifestError: no row has a transcript and a text of each system, or a file cannot be read.
         UnknownName: no such field, metric or normalization.
-        ConfigurationError: a model without a CTC head, an output that is read as well, or numbers out of range.
+        ConfigurationError: a model without a CTC head, a model of phones and transcripts of something else, an output
+            that is read as well, or numbers out of range.
         CheckpointError: a model that cannot be read.
     """
     normalize_text("", normalize)
@@ -97,6 +107,7 @@ def evaluate_asr(
         _check_output(folder, data, systems)
     entries = read_manifest(as_path(data, "the data"))
     _check_fields(entries, label, by)
+    references = [normalize_text(_text(entry.fields.get(label)) or "", normalize) for entry in entries]
     failures: Failures = {
         row: ManifestError(f"{entry.name} has no {label!r}.")
         for row, entry in enumerate(entries)
@@ -105,7 +116,7 @@ def evaluate_asr(
     texts: dict[str, list[str | None]] = {}
     alternatives: dict[str, list[Sequence[Hypothesis]]] = {}
     for number, system in enumerate(systems):
-        name, found, others = _texts_of(system, entries, failures, options)
+        name, found, others = _texts_of(system, entries, references, failures, options)
         name = name if name not in texts else f"{name} (2)"
         texts[name], alternatives[name] = found, others
         if folder is not None and not _is_file(system):
@@ -121,7 +132,7 @@ def evaluate_asr(
         [
             Utterance(
                 name=_name(entries[row], Path(data)),
-                reference=normalized(_text(entries[row].fields[label])),
+                reference=references[row],
                 seconds=_seconds(entries[row]),
                 speaker=_text(entries[row].fields.get(speaker)) or None,
                 fields={name: value for name in by if (value := _text(entries[row].fields.get(name)))},
@@ -180,8 +191,25 @@ def _is_file(system: System) -> bool:
     return not isinstance(system, SpeechEncoder) and is_hypotheses(as_path(system, "the model"))
 
 
+def _check_phones(encoder: SpeechEncoder, references: Sequence[str]) -> None:
+    """Raise ConfigurationError if a model writes phones, and less than half of the references are phones of it."""
+    given = [symbol for reference in references for symbol in reference.split()]
+    strange = [symbol for symbol in given if symbol not in encoder.phones]
+    if encoder.phones and 2 * len(strange) > len(given):
+        raise ConfigurationError(
+            f"{encoder.name} writes phones ({some_of(sorted(encoder.phones), 8)}), and {len(strange)} of the "
+            f"{len(given)} symbols of the references are none of them ({some_of(list(dict.fromkeys(strange)), 4)}). "
+            "Error rates of such a comparison mean nothing. Name a field with the phones, spaces between them: "
+            "label=FIELD."
+        )
+
+
 def _texts_of(
-    system: System, entries: Sequence[ManifestEntry], failures: Failures, options: EvaluationOptions
+    system: System,
+    entries: Sequence[ManifestEntry],
+    references: Sequence[str],
+    failures: Failures,
+    options: EvaluationOptions,
 ) -> tuple[str, list[str | None], list[Sequence[Hypothesis]]]:
     """Return the name of a system, its text for each row, and alternatives of it; add rows without to `failures`."""
     if not isinstance(system, SpeechEncoder) and _is_file(system):
@@ -196,6 +224,7 @@ def _texts_of(
         name = path.name if path.suffix else f"{path.parent.name}/{path.name}"  # every file of Kaldi is called text
         return name, [None if found is None else found.text for found in matched], [()] * len(entries)
     encoder = system if isinstance(system, SpeechEncoder) else load(system)
+    _check_phones(encoder, references)
     fail: Callable[[int, Exception], Any] = failures.setdefault
     transcripts = encoder.transcribe(list(entries), on_error="skip", on_failure=fail, **options)
     texts = [None if each is None else each.text for each in transcripts]

@@ -16,6 +16,7 @@ from sonant.checkpoints import Head, save_pretrained
 from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers
 from sonant.checkpoints.languages import Languages, refuse_language
 from sonant.checkpoints.training_facts import TrainingFacts
+from sonant.decoding.ctc_vocabulary import PHONEME_TOKENIZER
 from sonant.errors import UnknownName
 from sonant.extraction.engine import Engine
 from sonant.extraction.head_store import Heads
@@ -100,6 +101,14 @@ class ModelWithHeads:
         return MappingProxyType({kind: self._heads.made(kind, here) for kind in self._heads.runnable})
 
     @property
+    def phones(self) -> frozenset[str]:
+        """The tokens of a model whose transcripts are sequences of phones; empty for one that writes words."""
+        head = self._heads.stored.get("ctc")
+        notes = {} if head is None else head.metadata
+        is_of_phones = (notes.get("tokenizer") or {}).get("tokenizer_class") == PHONEME_TOKENIZER
+        return frozenset(notes.get("vocabulary") or ()) if is_of_phones else frozenset()
+
+    @property
     def language(self) -> str | None:
         """The language of adapter and CTC head; None if the model has no vocabularies by language."""
         return self._heads.language
@@ -151,8 +160,14 @@ class ModelWithHeads:
         )
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write the model with all heads in Hugging Face layout, for transformers and `sonant.load`."""
-        save_pretrained(self.model, folder, heads=self._heads.current(), languages=self._languages)
+        """Write the model with all heads in Hugging Face layout, for transformers and `sonant.load`.
+
+        A model that `sonant.train` made gets a README.md that says so, unless the folder has one.
+        """
+        saved = save_pretrained(self.model, folder, heads=self._heads.current(), languages=self._languages)
+        readme = saved.path / "README.md"
+        if self.training is not None and not readme.exists():
+            readme.write_text(self.training.readme(), encoding="utf-8")
 
     def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> EncodeRequest:
         """Return the request for arguments of `encode`; `how`: further fields of the request."""

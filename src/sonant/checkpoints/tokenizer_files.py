@@ -6,6 +6,7 @@ Source: transformers 5 `PreTrainedTokenizerBase._from_pretrained`, for the prece
 """
 
 import warnings
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ VOCABULARY, SETTINGS, PIECES = "vocab.json", "tokenizer_config.json", "tokenizer
 ADDED, SPECIAL = "added_tokens.json", "special_tokens_map.json"
 TOKENIZER_FILES = (VOCABULARY, SETTINGS, ADDED, SPECIAL, PIECES)
 OTHERS = ("tokenizer.model", "sentencepiece.bpe.model", "spm.model", "spiece.model", "vocab.txt")  # not read
+SUBWORDS, LEXICON = "tokenizer.model", "lexicon.txt"  # by which texts are spelled; not read into the vocabulary
 PAD = "pad_token"  # the token that CTC tokenizers use as blank
 USUAL_PAD = "<pad>"
 TARGET, USUAL = "target_lang", "eng"  # the setting for a head's language, and its default
@@ -41,8 +43,8 @@ def read_tokenizer(
 
     Returns:
         `vocabulary` (tokens by number), `blank`, `tokenizer` (settings), `tokenizer_files` (unchanged but for the
-        language) and, with vocabularies by language, `language`; or `unusable`, the reason for a missing vocabulary;
-        empty without files.
+        language), `spelling_files` (contents in base64) and, with vocabularies by language, `language`; or `unusable`,
+        the reason for a missing vocabulary; empty without files.
     """
     files = {name: read_json(folder / name) for name in TOKENIZER_FILES if (folder / name).is_file()}
     if language is not None:
@@ -51,6 +53,12 @@ def read_tokenizer(
         other = next((name for name in OTHERS if (folder / name).is_file()), None)
         return {"unusable": f"they are in {other}, which toolkits number differently"} if other else {}
     kept: dict[str, Any] = {"tokenizer_files": files}
+    if spelling := {
+        name: b64encode((folder / name).read_bytes()).decode()
+        for name in (SUBWORDS, LEXICON)
+        if (folder / name).is_file()
+    }:
+        kept["spelling_files"] = spelling
     settings = _settings(files, config)
     try:
         names = _names(files, settings)
@@ -221,9 +229,15 @@ def _content(token: Any) -> Any:
 def write_tokenizer(folder: Path, head: Head) -> None:
     """Write a head's original tokenizer files, or new ones for its vocabulary."""
     tokens, kept = head.metadata.get("vocabulary"), head.metadata.get("tokenizer_files")
-    files = kept if isinstance(kept, dict) and _agree(kept, tokens) else _made(head) if tokens else {}
-    for name, content in files.items():
-        write_json(folder / name, content)
+    spelling: dict[str, str] = {}
+    if isinstance(kept, dict) and _agree(kept, tokens):
+        files, spelling = kept, head.metadata.get("spelling_files", {})
+    else:
+        files = _made(head) if tokens else {}
+    for name, settings in files.items():
+        write_json(folder / name, settings)
+    for name, content in spelling.items():
+        (folder / name).write_bytes(b64decode(content))
 
 
 def _agree(files: Mapping[str, dict[str, Any]], tokens: list[str] | None) -> bool:

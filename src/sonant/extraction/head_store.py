@@ -87,7 +87,10 @@ class Heads:
     def fingerprint(self) -> str:
         """Return a short hash of the present weights of the runnable heads."""
         heads = {kind: head for kind, head in self.current().items() if kind in KINDS}
-        facts = [f"{kind} {sorted(head.metadata.items())!r}" for kind, head in sorted(heads.items())]
+        facts = [
+            f"{kind} {sorted(item for item in head.metadata.items() if item[0] != 'spelling_files')!r}"
+            for kind, head in sorted(heads.items())
+        ]
         return digest_of(
             facts, {f"{kind}.{name}": tensor for kind, head in heads.items() for name, tensor in head.tensors.items()}
         )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sonant.checkpoints import Checkpoint, Head
+from sonant.checkpoints.tokenizer_files import LEXICON, SUBWORDS
 from sonant.data import ctc_frames
 from sonant.decoding.ctc import best_path, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
@@ -18,7 +19,7 @@ from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import CTCHead, LayerMix
 from sonant.training.tasks.ctc_units import UNKNOWN, Continued, TextUnits
-from sonant.training.tasks.transcripts import LEXICON, SUBWORDS, TranscriptTask, path_of
+from sonant.training.tasks.transcripts import TranscriptTask, path_of
 
 NEVER = -10.0  # first logit of the unknown token, which no transcript has
 

@@ -36,10 +36,10 @@ class TaskResult:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def speakers_of(predictions: Sequence[Prediction]) -> list[str] | None:
-    """Return the speaker of each prediction, by which intervals are drawn; None unless all are known, and are several.
+def groups_of(speakers: Sequence[str | None]) -> list[str] | None:
+    """Return the speakers of recordings, by which intervals are drawn; None unless all are known, and are several.
 
     Resamples of a single speaker are all alike, and their interval would have no width.
     """
-    speakers = [each.speaker for each in predictions if each.speaker is not None]
-    return speakers if len(speakers) == len(predictions) and len(set(speakers)) > 1 else None
+    known = [speaker for speaker in speakers if speaker is not None]
+    return known if len(known) == len(speakers) and len(set(known)) > 1 else None

@@ -118,11 +118,11 @@ class TranslationTask(Seq2SeqTask):
         return Criterion("chrf", higher_is_better=True)
 
     def counts(
-        self, outputs: Iterable[Tensor], targets: Iterable[Tensor], classes: Sequence[str]
+        self, recordings: Iterable[tuple[Tensor, Tensor]], classes: Sequence[str]
     ) -> dict[str, list[tuple[float, float]]]:
         vocabulary = self.text_vocabulary(classes)
-        both = zip(outputs, targets, strict=True)
-        return {"chrf": [(chrf(self.text_of(x, vocabulary), self.text_of(y, vocabulary)), 1) for x, y in both]}
+        texts = ((self.text_of(output, vocabulary), self.text_of(units, vocabulary)) for output, units in recordings)
+        return {"chrf": [(chrf(text, reference), 1) for text, reference in texts]}
 
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
         return {**super().notes(classes), "translates": True}

@@ -1,7 +1,7 @@
 """Tasks whose labels are transcripts: their units, and the error rates of texts."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sonant.checkpoints import Checkpoint
+from sonant.checkpoints.tokenizer_files import LEXICON, SUBWORDS
 from sonant.data.subwords import Subwords
 from sonant.data.text_normalization import Normalization, normalize_text
 from sonant.decoding.ctc import spelled_text
@@ -20,11 +21,10 @@ from sonant.errors import ConfigurationError
 from sonant.evaluation.bootstrap import bootstrap_interval
 from sonant.evaluation.edits import edit_distance
 from sonant.training.tasks.ctc_units import Bytes, Characters, Phones, Pieces, TextUnits
-from sonant.training.tasks.results import Prediction, TaskResult, speakers_of
+from sonant.training.tasks.results import Prediction, TaskResult, groups_of
 from sonant.training.tasks.task import Task
 from sonant.training.validation import Criterion
 
-SUBWORDS, LEXICON = "tokenizer.model", "lexicon.txt"  # in the folder of a trained model
 Vocabulary = Literal["characters", "phones", "subwords", "bytes", "checkpoint"]
 
 
@@ -113,32 +113,37 @@ class TranscriptTask(Task):
         return [f"digit {each}" for each in label if each.isdecimal()] if self.digits == "refuse" else []
 
     def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:
-        found = list(predictions)
-        outputs, units = (each.output for each in found), (torch.tensor(each.units) for each in found)
+        speakers: list[str | None] = []
+
+        def pairs() -> Iterator[tuple[Tensor, Tensor]]:
+            for each in predictions:  # the outputs for all recordings together may not fit the memory
+                speakers.append(each.speaker)
+                yield each.output, torch.tensor(each.units)
+
         rates = {}
-        for name, counts in self.counts(outputs, units, classes).items():
+        for name, counts in self.counts(pairs(), classes).items():
             errors, sizes = np.array(counts).T  # (recordings,) each
-            low, high = bootstrap_interval(errors, speakers_of(found), weights=sizes)
+            low, high = bootstrap_interval(errors, groups_of(speakers), weights=sizes)
             rates[name] = {"value": float(errors.sum() / sizes.sum()), "low": low, "high": high}
-        return TaskResult({"recordings": len(found), **rates})
+        return TaskResult({"recordings": len(speakers), **rates})
 
     def error_rates(
         self, outputs: Iterable[Tensor], targets: Iterable[Tensor], classes: Sequence[str]
     ) -> dict[str, tuple[float, float]]:
         """Count errors and units of the texts of a batch, of words and of characters, or of phones."""
-        found = self.counts(outputs, targets, classes)
+        found = self.counts(zip(outputs, targets, strict=True), classes)
         return {
             name: (sum(errors for errors, _ in each), sum(size for _, size in each)) for name, each in found.items()
         }
 
     def counts(
-        self, outputs: Iterable[Tensor], targets: Iterable[Tensor], classes: Sequence[str]
+        self, recordings: Iterable[tuple[Tensor, Tensor]], classes: Sequence[str]
     ) -> dict[str, list[tuple[float, float]]]:
-        """Return errors and units of each recording, by the name of their rate."""
+        """Return errors and units of each recording, given by output and units, by the name of their rate."""
         vocabulary = self.text_vocabulary(classes)
         words: list[tuple[float, float]] = []
         characters: list[tuple[float, float]] = []
-        for output, units in zip(outputs, targets, strict=True):
+        for output, units in recordings:
             text, reference = self.text_of(output, vocabulary), spelled_text(units.tolist(), vocabulary)
             words.append((edit_distance(reference.split(), text.split()), len(reference.split())))
             characters.append((edit_distance(reference, text), len(reference)))

@@ -15,7 +15,7 @@ from sonant.evaluation.temperature import cross_fitted, expected_calibration_err
 from sonant.layers.packed import Packed
 from sonant.loss import Loss, count_predictions
 from sonant.tasks import AttentivePooling, LayerMix, SequenceClassificationHead
-from sonant.training.tasks.results import Prediction, TaskResult, speakers_of
+from sonant.training.tasks.results import Prediction, TaskResult, groups_of
 from sonant.training.tasks.task import Task
 from sonant.training.validation import Criterion
 
@@ -76,7 +76,9 @@ class UtteranceTask(Task):
         predictions = list(predictions)
         logits = torch.stack([each.output for each in predictions]).double().numpy()  # (recordings, classes)
         labels = np.array([each.units[0] for each in predictions])
-        scores = score_labels(logits.argmax(1), labels, classes, groups=speakers_of(predictions))
+        scores = score_labels(
+            logits.argmax(1), labels, classes, groups=groups_of([each.speaker for each in predictions])
+        )
         temperature = fit_temperature(logits, labels)
         calibration = {
             "temperature": temperature,
