@@ -7,14 +7,17 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+import torch
 
 import sonant
-from sonant.checkpoints import load_checkpoint
+from sonant.checkpoints import Head, load_backbone, load_checkpoint, save_pretrained
 from sonant.cli import main
+from sonant.data.subwords import Subwords
 from sonant.models import WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.server.settings import ServerSettings
 from sonant.training.tasks import train_task
+from sonant.training.tasks.ctc_units import Bytes, Phones, Pieces
 from tests.server.running import RunningServer, running
 from tests.shapes import TINY
 from tests.training.tasks.test_ctc import write_words
@@ -39,12 +42,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sets = {part: str(folder / name / where) for part, where in (("data", "train"), ("dev", "dev"))}
         where = {"model": str(model), "output": str(folder / "runs"), "name": name, "label": label}
         train_task(task_run(task, [RUN, sets, where]))
+    torch.manual_seed(0)
+    pieces = folder / "pieces.model"
+    Subwords.train(["ab ba", "b a", "ba b a"], pieces, size=9, kind="unigram")
+    for name, units in {"phones": Phones(None), "subwords": Pieces(pieces), "bytes": Bytes()}.items():
+        tokens = units.tokens(["AH BH"])
+        backbone = load_backbone(model)
+        weights = {"weight": torch.randn(len(tokens), backbone.dim), "bias": torch.zeros(len(tokens))}
+        heads = {"ctc": Head(weights, units.notes(tokens))}
+        save_pretrained(backbone, folder / "units" / name, heads=heads)
     return folder
 
 
 @pytest.fixture(scope="module")
 def trained_server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     models = tuple(str(folder / "runs" / name / "model") for name in ("pitches", "words"))
+    models += tuple(map(str, sorted((folder / "units").iterdir())))
     with running(ServerSettings(data=tmp_path_factory.mktemp("server"), models=models)) as up:
         yield up
 
@@ -84,6 +97,20 @@ def test_runs_are_served_under_their_names(trained_server: RunningServer, folder
     page = httpx2.get(f"{trained_server.base_url}/models/pitches").text
     assert "Trained by sonant from base for sequence classification, on 12 labeled recordings" in page
     assert "operator knows" not in page
+
+
+@pytest.mark.parametrize("units", ["phones", "subwords", "bytes"])
+def test_all_units_are_streamed_and_printed(
+    units: str, trained_server: RunningServer, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wave, model = folder / "words/dev/0.wav", folder / "units" / units
+    expected = sonant.transcribe(wave, model=model).text
+    assert expected
+    *parts, last = trained_server.client().audio.transcriptions.create(model=units, file=wave, stream=True)
+    assert last.text == expected  # type: ignore[union-attr]
+    assert "".join(part.delta for part in parts) == expected  # type: ignore[union-attr]
+    assert main(["transcribe", str(wave), "-m", str(model)]) == 0
+    assert capsys.readouterr().out.removesuffix("\n") == expected
 
 
 def test_commands_take_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

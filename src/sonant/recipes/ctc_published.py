@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sonant.recipes.sources import TASK_SETTINGS, SettingSource, Sources
 from sonant.training import Linear, PartSettings, Training, TriStage
 from sonant.training.tasks import Augmentation, CTCTask, DropoutRates, LabeledBatching, TaskRun
+from sonant.training.tasks.settings import NO_LANGUAGE
 
 UNCLIPPED = 1e9
 MAX_SECONDS = 40.0
@@ -104,13 +105,14 @@ def _omniasr(name: str, *, steps: int, task: CTCTask) -> TaskRun:
 
 
 def _mms_adapter(name: str) -> TaskRun:
-    """Return the run of one language, which adapter=LANGUAGE names; without it the head alone is trained."""
+    """Return the run of one language, which adapter=LANGUAGE is to name."""
     return TaskRun(
         name=name,
         task=CTCTask(normalize="lower"),
         label="text",
         layer="last",
         frozen="backbone",
+        adapter=NO_LANGUAGE,
         batching=LabeledBatching(batch_seconds=160.0, max_seconds=MAX_SECONDS),
         training=Training(
             steps=2_000,

@@ -97,6 +97,8 @@ def test_what_has_no_adapters_or_names_none_is_refused(words: Path, tmp_path: Pa
     model = write_model(tmp_path / "model", Wav2Vec2Config(**TINY))
     with pytest.raises(ConfigurationError, match="adapter=eng was given, but .* has no adapters by language"):
         train_task(adapter_run(words, tmp_path, adapter="eng", model=str(model)))
+    with pytest.raises(ConfigurationError, match="has no language. Name one"):
+        train_task(adapter_run(words, tmp_path))
     with pytest.raises(UnknownName, match="no language of"):
         train_task(adapter_run(words, tmp_path, adapter="it"))
     with pytest.raises(ConfigurationError, match="expected a name such as"):

@@ -21,6 +21,7 @@ from sonant.recipes.tasks import task_run
 from sonant.tasks import LayerMix
 from sonant.training.tasks import TaskRun, UtteranceTask, train_task
 from sonant.training.tasks import run as execution
+from sonant.training.tasks.inspection import inspect_task
 from tests.codes import discrete_bert, vq_wav2vec
 from tests.shapes import SMALL, sew, w2v_bert2
 from tests.training.tasks.tones import PITCHES, write_model, write_tones
@@ -234,6 +235,9 @@ def test_a_run_goes_on_with_its_own_settings_only(run: TaskRun, tones: Path, tmp
     other = write_tones(tmp_path / "other", 4, seed=2)
     with pytest.raises(ConfigurationError, match="other settings"):
         train_task(replace(run, dev=str(other)))
+    for start in (train_task, inspect_task):
+        with pytest.raises(ConfigurationError, match=r"began with no cache of states \(cache=\). Give the same again"):
+            start(replace(run, cache=str(tmp_path / "states")))
 
 
 def rewritten(manifest: Path, folder: Path, change: Any) -> Path:

@@ -28,7 +28,7 @@ from sonant.training.settings import Updates
 from sonant.training.tasks.batches import LabeledBatch
 from sonant.training.tasks.objective import TaskObjective
 from sonant.training.tasks.run import starting_checkpoint, task_objective
-from sonant.training.tasks.sets import FREE, LabeledRows, read_labels
+from sonant.training.tasks.sets import FREE, LabeledRows, check_contents, read_labels
 from sonant.training.tasks.settings import TaskRun, check
 
 MEASURED_SECONDS = 16.0  # most audio in the measured batch
@@ -128,6 +128,9 @@ def _check_begun(run: TaskRun) -> None:
     path = run.folder / "run.json"
     if run.has_begun:
         before = read_settings(path)
+        made_of = before.get("made_of", {})
+        cached = {"states": "cached"} if run.uses_cache else {}
+        check_contents(run, made_of, {name: made_of[name] for name in made_of.keys() - {"states"}} | cached)
         kept = {name: before[name] for name in ("made_of", WAVEFORMS) if name in before}
         check_same_settings(path, before, json_values(run) | {"processes": world()} | kept, may_differ=FREE)
 

@@ -1,17 +1,17 @@
 """Folder of a training on labels: its settings, and its recordings with their labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sonant.checkpoints import Checkpoint
 from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
 from sonant.data.settings import json_values, read_settings, write_or_check_settings
 from sonant.data.waveforms import corpus_hash
-from sonant.errors import SonantWarning, some_of, warn
+from sonant.errors import ConfigurationError, SonantWarning, some_of, warn
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
 from sonant.training.ranks import world
@@ -113,7 +113,8 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     if rows.report:
         warn(rows.report, SonantWarning)
     task, classes, needs, both = rows.task, rows.classes, rows.needs, rows.sets
-    known_folders = read_settings(run.folder / "run.json").get(WAVEFORMS, {}) if begun else {}
+    before = read_settings(run.folder / "run.json") if begun else {}
+    known_folders = before.get(WAVEFORMS, {})
     keys = {
         name: known_folders.get(name) or corpus_hash(entries, backbone.sampling_rate) for name, entries in both.items()
     }
@@ -153,9 +154,27 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     made_of |= {name: sha256(path.read_bytes()).hexdigest()[:16] for name, path in task.files().items()}
     if run.uses_cache:
         made_of["states"] = "cached"
+    if begun:
+        check_contents(run, before.get("made_of", {}), made_of)
     settings = json_values(run) | {"processes": world(), "made_of": made_of, WAVEFORMS: keys}
     write_or_check_settings(run.folder / "run.json", settings, has_results=begun, may_differ=FREE)
     return sets
+
+
+def check_contents(run: TaskRun, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError if a run has begun with other contents of its files, or with another use of a cache."""
+    words = {
+        "model": "other weights of the model",
+        "data": "other recordings or labels in data",
+        "dev": "other recordings or labels in dev" if before.get("dev") else "no dev",
+        "states": "states from a cache (cache=FOLDER)" if before.get("states") else "no cache of states (cache=)",
+    }
+    changed = [words.get(name, f"another {name}") for name in {**before, **now} if before.get(name) != now.get(name)]
+    if changed:
+        raise ConfigurationError(
+            f"{run.folder} holds a run that began with {', and with '.join(changed)}. Give the same again to go on "
+            "with it, or begin a new run under another name: name=NAME."
+        )
 
 
 def _waveform_folder(run: TaskRun, name: str, key: str) -> Path:

@@ -16,6 +16,8 @@ from sonant.training.tasks.objective import Frozen
 from sonant.training.tasks.task import Task
 from sonant.training.trackers import TrackerName, check_trackers, installed_trackers
 
+NO_LANGUAGE = "LANGUAGE"  # adapter of a recipe that trains one, in place of a language
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRun:
@@ -37,7 +39,7 @@ class TaskRun:
             adapters.
         lora: adapters, trained in place of all weights of the model.
         adapter: language of a model of MMS whose adapter is trained with its head, and no other weights: one that the
-            model has (by default with a new head), or the name of a new one.
+            model has (by default with a new head), or the name of a new one; `NO_LANGUAGE`: one must be given.
         dropout: rates of dropout, in place of those of the model.
         augmentation: changes of the training set.
         cache: folder of the states of frozen models, which are computed once for all epochs, and for all runs with this
@@ -99,6 +101,11 @@ def check(run: TaskRun) -> None:
     for name, example in (("model", "model=microsoft/wavlm-base-plus"), ("data", "data=train.jsonl")):
         if not getattr(run, name):
             raise ConfigurationError(f"The run has no {name}. Name one, such as {example}")
+    if run.adapter == NO_LANGUAGE:
+        raise ConfigurationError(
+            "This run trains the adapter of one language, and has no language. Name one that the model has, or a new "
+            "one, such as adapter=fra. With adapter= the head alone is trained."
+        )
     if run.lora.save == "apart" and (not run.lora.rank or isinstance(run.layer, int)):
         raise ConfigurationError(
             f"lora.save=apart was given with lora.rank={run.lora.rank} and layer={run.layer}; adapters can be kept "
