@@ -46,10 +46,9 @@ def compose(recipe: str, changes: Iterable[str]) -> PretrainingRun:
 
 
 def _names(chosen: Any) -> list[str]:
-    """Return the names in a value of `stages`: text with commas, a number, or a list of either."""
-    several = chosen if isinstance(chosen, list) else str("" if chosen is None else chosen).split(",")
-    names = [str(name).strip() for name in several]
-    if not all(names):
+    """Return the names in a value of `stages`: a list of names or numbers, or one of them."""
+    names = [str(name) for name in (chosen if isinstance(chosen, list) else [chosen])]
+    if chosen is None or not all(names) or not names:
         raise ConfigurationError(
             f"stages={chosen!r} was given; expected the names of the stages to carry out, such as stages=layer6 or "
             "stages=mfcc,layer6."

@@ -11,7 +11,7 @@ from sonant.configuration import changed, read_yaml, together
 from sonant.errors import ConfigurationError
 
 T = TypeVar("T")
-LISTS = ("trackers",)  # settings whose values may be given with commas between
+LISTS = ("trackers", "stages")  # settings whose values may be given with commas between
 
 
 def override(config: T, changes: Iterable[str | Mapping[str, Any]]) -> T:
@@ -39,7 +39,7 @@ def read_change(change: str) -> Mapping[str, Any]:
     if equals:
         value = yaml.safe_load(text) if text else ""
         if key in LISTS and isinstance(value, str):
-            value = [part.strip() for part in value.split(",") if part.strip()]
+            value = [part.strip() for part in value.split(",")] if value else []
         return _nested(key, value)
     if change.endswith((".yaml", ".yml")):
         return read_yaml(Path(change))

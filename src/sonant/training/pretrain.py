@@ -25,6 +25,7 @@ from sonant.training.probes import Probes
 from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
 from sonant.training.run_folder import folder_of, open_run
 from sonant.training.runs import PretrainingRun, Stage, completed
+from sonant.training.stages import carry_out
 from sonant.training.validation import load_best
 
 HELD_OUT = 1  # with the run's seed, the seed of the held-out recordings
@@ -55,24 +56,29 @@ def pretrain(run: PretrainingRun) -> Path:
         corpus = on_first(lambda: open_run(run, teacher and teacher.backbone, initial and initial.backbone, lock))
         if on_first(lambda: is_finished(run)):
             return _model_of(run, run.stages[-1])
-        for number, stage in enumerate(run.stages):
-            if on_first(_model_of(run, stage).is_dir):
-                model = load_backbone(_model_of(run, stage))
-                check_finished(run, stage, model)
-            else:
-                inputs = StageInputs(
-                    *corpus,
-                    batching=stage.batching,
-                    mixing=stage.mixing,
-                    folder=folder_of(run) / stage.name,
-                    previous=None if previous is None else previous.backbone,
-                    device=run.device,
-                    seed=run.seed + number,
-                    rank=rank(),
-                    world=world(),
-                )
-                model = _train_stage(run, stage, inputs, start, probes)
-            previous = start = Given(model, None)
+
+        def load(stage: Stage, _: Before) -> Before:
+            model = load_backbone(_model_of(run, stage))
+            check_finished(run, stage, model)
+            return Before(Given(model, None), Given(model, None))
+
+        def work(stage: Stage, before: Before) -> Before:
+            inputs = StageInputs(
+                *corpus,
+                batching=stage.batching,
+                mixing=stage.mixing,
+                folder=folder_of(run) / stage.name,
+                previous=None if before.previous is None else before.previous.backbone,
+                device=run.device,
+                seed=run.seed + run.stages.index(stage),
+                rank=rank(),
+                world=world(),
+            )
+            model = _train_stage(run, stage, inputs, before.start, probes)
+            return Before(Given(model, None), Given(model, None))
+
+        before = Before(previous, start)
+        carry_out(run.stages, before, is_finished=lambda stage: _model_of(run, stage).is_dir(), load=load, work=work)
     return _model_of(run, run.stages[-1])
 
 
@@ -81,6 +87,13 @@ class Given(NamedTuple):
 
     backbone: Backbone
     head: Head | None
+
+
+class Before(NamedTuple):
+    """Models before a stage: `previous` gives its targets, `start` its weights."""
+
+    previous: Given | None
+    start: Given | None
 
 
 def _load_given(source: str) -> Given | None:

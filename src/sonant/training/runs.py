@@ -11,6 +11,7 @@ from sonant.pretraining.objective_setup import Setup
 from sonant.pretraining.objectives import ObjectiveConfig, setup_of
 from sonant.training.probes import ProbeSettings
 from sonant.training.settings import Training
+from sonant.training.stages import check_folder_names
 from sonant.training.trackers import TrackerName, installed_trackers
 
 WAVEFORMS = "waveforms"  # folder of the decoded corpus
@@ -86,9 +87,9 @@ class PretrainingRun:
         names = [stage.name for stage in self.stages]
         if not names:
             raise ConfigurationError("The run has no stages, so it would train nothing; give it one at least.")
-        for name in (self.name, *names):
-            if not name or name in (".", "..", WAVEFORMS) or set(name) & set("/\\"):
-                raise ConfigurationError(f"A run and its stages name folders, and {name!r} is no name for one.")
+        check_folder_names(self.name, *names)
+        if WAVEFORMS in names:
+            raise ConfigurationError(f"The folder {WAVEFORMS!r} holds the recordings of the run. Rename that stage.")
         if len(set(names)) < len(names):
             raise ConfigurationError(f"Each stage has a folder of its own, but the names are {', '.join(names)}.")
 

@@ -8,6 +8,7 @@ from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.models.devices import usable_devices
 from sonant.training.checks import check_numbers
 from sonant.training.settings import Training
+from sonant.training.stages import check_folder_names
 from sonant.training.tasks.batches import Augmentation, LabeledBatching
 from sonant.training.tasks.dropout import DropoutRates
 from sonant.training.tasks.feature_cache import DType
@@ -72,8 +73,7 @@ class TaskRun:
     trackers: tuple[TrackerName, ...] = field(default_factory=installed_trackers)
 
     def __post_init__(self) -> None:
-        if not self.name or self.name in (".", "..") or set(self.name) & set("/\\"):
-            raise ConfigurationError(f"A run names a folder, and {self.name!r} is no name for one.")
+        check_folder_names(self.name)
 
     @property
     def folder(self) -> Path:
