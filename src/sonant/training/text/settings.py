@@ -9,6 +9,7 @@ from sonant.errors import ConfigurationError
 from sonant.models.devices import usable_devices
 from sonant.models.transformer_lm import TransformerLMConfig
 from sonant.training.settings import Training
+from sonant.training.stages import check_folder_names
 from sonant.training.trackers import TrackerName, check_trackers, installed_trackers
 
 
@@ -49,8 +50,7 @@ class LanguageModelRun:
     trackers: tuple[TrackerName, ...] = field(default_factory=installed_trackers)
 
     def __post_init__(self) -> None:
-        if not self.name or self.name in (".", "..") or set(self.name) & set("/\\"):
-            raise ConfigurationError(f"A run names a folder, and {self.name!r} is no name for one.")
+        check_folder_names(self.name)
 
     @property
     def folder(self) -> Path:
