@@ -89,7 +89,7 @@ class PretrainingRun:
             raise ConfigurationError("The run has no stages, so it would train nothing; give it one at least.")
         check_folder_names(self.name, *names)
         if WAVEFORMS in names:
-            raise ConfigurationError(f"{WAVEFORMS!r} is no name for a stage: that folder holds the recordings of the run.")
+            raise ConfigurationError(f"{WAVEFORMS!r} is no name for a stage: that folder holds recordings.")
         if len(set(names)) < len(names):
             raise ConfigurationError(f"Each stage has a folder of its own, but the names are {', '.join(names)}.")
 
