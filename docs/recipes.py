@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sonant.models.families import family_of
-from sonant.recipes import PRETRAINING, TASKS, pretraining_recipe, task_recipe
+from sonant.recipes import PRETRAINING, TASKS, language_model_recipe, pretraining_recipe, task_recipe
 from sonant.recipes.sources import KINDS, SettingSource, SourcedSetting, grouped, sourced
 from sonant.training.runs import Stage
 
@@ -19,10 +19,13 @@ def tables() -> str:
     parts = ["## Overview", overview(published), "The small recipes (`*_tiny`) are ours in every setting."]
     for name in published:
         parts += [f"## `{name}`", table(grouped(sourced(name, pretraining_recipe(name))))]
+    large_lm = language_model_recipe("transformer_lm_large")
     published = [name for name in TASKS if "_" in name]
     parts += ["## Training on labels", task_overview(published)]
     for name in published:
         parts += [f"## `{name}`", table(grouped(sourced(name, task_recipe(name))))]
+    parts += ["## Language models", "The recipe `transformer_lm` is ours in every setting."]
+    parts += ["## `transformer_lm_large`", table(grouped(sourced("transformer_lm_large", large_lm)))]
     return "\n\n".join(["## Kinds of sources", kinds(), *parts]) + "\n"
 
 

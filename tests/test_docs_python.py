@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 import sonant
 from sonant.checkpoints import Checkpoint, Head, save_checkpoint, save_pretrained
+from sonant.decoding.hypotheses import Hypothesis
 from sonant.models import BackboneConfig, HuBERTConfig, WavLMConfig, build
 from sonant.pretraining import fit_kmeans
 from sonant.server.settings import ServerSettings
@@ -29,6 +30,7 @@ from tests.checkpoints.test_discrete_bert import roberta, save
 from tests.codes import WORDS, discrete_bert, vq_wav2vec
 from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
 from tests.mms import write_mms
+from tests.models.language_models import TEXTS, write_gpt2
 from tests.server.running import running
 from tests.shapes import SMALL
 from tests.test_docs import DOCS, Block, blocks, pages
@@ -127,6 +129,10 @@ def labeled_list(path: Path) -> None:
     path.write_text("path,emotion\n" + "".join(f"../{name}.wav,{label}\n" for name, label in EMOTIONS.items()))
 
 
+def texts(path: Path) -> None:
+    path.write_text("\n".join(TEXTS))
+
+
 def transcribed_list(path: Path) -> None:
     rows = (f"{name}.wav,Hello there.,{gender}\n" for name, gender in (("a", "f"), ("b", "m")))
     path.write_text("path,text,gender\n" + "".join(rows))
@@ -217,6 +223,11 @@ PAGES = {
         }
     ),
     "training.md": Page(files={"calls/train.csv": labeled_list, "calls/dev.csv": labeled_list}, instead={"2_000": "2"}),
+    "transformer_lm.md": Page(
+        files={"text/train.txt": texts, "text/dev.txt": texts, "openai-community/gpt2": write_gpt2},
+        names=lambda: {"hypotheses": [[Hypothesis("LET US", (), 1.0, (), -2.0, -2.0)]]},
+        instead={'normalization="upper"': 'normalization="upper", units="words", training={"steps": 1}, trackers=()'},
+    ),
     "transcription.md": Page(files={"facebook/wav2vec2-base-960h": write_ctc, "facebook/mms-1b-all": write_mms}),
     "units.md": Page(
         files={

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from sonant.data.text_tokenizers import (
-    ByteLevelTokenizer,
     TextTokenizer,
     Units,
     UnitTokenizer,
@@ -13,17 +12,7 @@ from sonant.data.text_tokenizers import (
     read_tokenizer,
 )
 from sonant.errors import ConfigurationError
-
-TEXTS = ["don't let the cat out", "the cat sat, 12 times", "let us out", "it's a dog's life"]
-
-
-def byte_level() -> ByteLevelTokenizer:
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=300, show_progress=False))
-    return ByteLevelTokenizer(made)
+from tests.models.language_models import TEXTS, byte_level
 
 
 @pytest.mark.parametrize("units", ["words", "characters", "subwords", None])

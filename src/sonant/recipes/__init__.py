@@ -48,7 +48,7 @@ def language_model_recipe(name: str) -> "LanguageModelRun":
 def task_recipe(name: str) -> "TaskRun":
     """Return a run of training on labels by name: a task, with settings of ours, or a published run."""
     if name not in TASKS:
-        raise UnknownName("task to train", name, TASKS)
+        raise UnknownName("task to train", name, [*TASKS, *LANGUAGE_MODELS])
     run: TaskRun = import_module(TASKS[name]).recipe(name)
     return run
 
