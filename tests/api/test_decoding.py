@@ -12,13 +12,18 @@ import torch
 import sonant
 from sonant.api import SpeechEncoder, decoder_tuning
 from sonant.api.decoder_tuning import tune_decoder
+from sonant.checkpoints.transformer_lm import TextModel, save_transformer_lm
+from sonant.data.text_tokenizers import SPECIALS, UnitTokenizer
 from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.prefix_beam import PrefixBeamDecoder
+from sonant.decoding.rescoring import Rescoring, rescore
+from sonant.decoding.text_scores import TextScorer
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning
 from sonant.extraction.decoder_options import DecoderOptions
 from sonant.layers.packed import Packed
 from tests.arpa import write_lm
 from tests.heads import write_ctc
+from tests.models.language_models import small_lm
 
 RATE = 16_000
 SMALL = {"beam": 4, "beam_tokens": 4}
@@ -103,6 +108,26 @@ def test_words_of_a_language_model_that_the_model_cannot_write(
     mixed = write_lm(tmp_path / "mixed.arpa", ["A", "cat", "sat"])
     with pytest.warns(SonantWarning, match=r"2 of the 3 words .* cannot be spelled"):
         encoder.transcribe(clips[0], lm=mixed, **SMALL)
+
+
+def test_a_transformer_ranks_texts_again_and_scores_words_of_a_lexicon(
+    encoder: SpeechEncoder, clips: list[np.ndarray], tmp_path: Path
+) -> None:
+    tokenizer = UnitTokenizer([*SPECIALS, *"etaonihs"], "characters")
+    made = TextModel(small_lm(len(tokenizer)), tokenizer, "characters", "lower", "test")
+    save_transformer_lm(made, tmp_path / "lm")
+    plain = encoder.transcribe(clips[0], n_best=4, **SMALL).alternatives
+    how = {"rescoring_lm": tmp_path / "lm", "rescoring_lm_weight": 0.5, "rescoring_word_score": 2.0}
+    found = encoder.transcribe(clips[0], n_best=2, **how, **SMALL).alternatives
+    scorer = TextScorer(made.model, tokenizer, normalization="lower")
+    expected = rescore([plain], scorer, Rescoring(lm_weight=0.5, word_score=2.0))[0][:2]
+    assert [each.text for each in found] == [each.text for each in expected]
+    assert [each.score for each in found] == pytest.approx([each.score for each in expected], rel=1e-4)
+    (tmp_path / "words.txt").write_text("HAT\nTEN\nSON\n")
+    said = encoder.transcribe(clips[0], lm=tmp_path / "lm", lexicon=tmp_path / "words.txt", **SMALL)
+    assert {word.text for word in said.words} <= {"HAT", "TEN", "SON"}
+    with pytest.raises(ConfigurationError, match="rescoring_lm_weight=1.0 was given, which has no effect without"):
+        encoder.transcribe(clips[0], rescoring_lm_weight=1.0)
 
 
 def test_tuning_goes_on_where_it_was_stopped(

@@ -21,6 +21,7 @@ from sonant.pretraining.kmeans import KMeans
 if TYPE_CHECKING:
     from sonant.api.voices import Voices
     from sonant.decoding.language_model import LanguageModel
+    from sonant.decoding.text_scores import TextScorer
 
 Layers = Layer | Literal["all"] | Sequence[Layer]
 Clusters = str | PathLike[str] | KMeans
@@ -174,6 +175,8 @@ class DecodingOptions(TypedDict, total=False):
         lm: as in `DecoderOptions`, or a language model in memory, which is not read again at each call.
         hot_words, hot_word_score, beam, beam_threshold, beam_tokens: as in `DecoderOptions`.
         lm_weight, word_score, silence_weight, unknown_score, n_best: as in `DecoderOptions`.
+        rescoring_lm: as in `DecoderOptions`, or a scorer in memory.
+        rescoring_lm_weight, rescoring_word_score: as in `DecoderOptions`.
     """
 
     decoder: str | PathLike[str] | None
@@ -188,6 +191,9 @@ class DecodingOptions(TypedDict, total=False):
     word_score: float | None
     silence_weight: float | None
     unknown_score: float | None
+    rescoring_lm: "str | PathLike[str] | TextScorer | None"
+    rescoring_lm_weight: float | None
+    rescoring_word_score: float | None
     n_best: int | None
 
 

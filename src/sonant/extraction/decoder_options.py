@@ -18,18 +18,22 @@ from sonant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sonant.decoding.language_model import LanguageModel
+    from sonant.decoding.text_scores import TextScorer
 
     LanguageModelFile: TypeAlias = str | os.PathLike[str] | LanguageModel[Any]
+    RescoringFile: TypeAlias = str | os.PathLike[str] | TextScorer
     File: TypeAlias = str | os.PathLike[str]
 else:  # what a command line can say
-    LanguageModelFile = File = Path
+    LanguageModelFile = RescoringFile = File = Path
 
-FILES = ("lm", "lexicon")
+FILES = ("lm", "lexicon", "rescoring_lm")
 DECODER = "decoder.json"
 NEEDED = {  # by option: those of which it needs one
     "lm_weight": ("lm",),
     "unknown_score": ("lm", "lexicon"),
     "hot_word_score": ("hot_words",),
+    "rescoring_lm_weight": ("rescoring_lm",),
+    "rescoring_word_score": ("rescoring_lm",),
 }
 
 
@@ -40,7 +44,8 @@ class DecoderOptions:
     Attributes:
         decoder (FILE|FOLDER): further options, as sonant tune-decoder writes them, or a model's folder with the
             language_model of transformers; those that are given besides win.
-        lm (FILE): language model: an n-gram in ARPA format, also compressed by gzip.
+        lm (FILE|FOLDER): language model: an n-gram in ARPA format, also compressed by gzip, or the folder of a
+            Transformer (which needs a lexicon if it is one of subwords).
         lexicon (FILE): the only words that may be written: one on each line, alone or with its tokens behind a tab.
         hot_words (WORD,...|@FILE): words that are more likely than others; of a file, one on each line.
         hot_word_score (X): added to the score of a hypothesis for each hot word.
@@ -51,6 +56,9 @@ class DecoderOptions:
         word_score (X): added to the score for each word; above 0 it makes texts longer.
         silence_weight (X): added to the score for each frame that is a word boundary.
         unknown_score (X): added to the score for each word that the language model or lexicon does not know.
+        rescoring_lm (FOLDER): Transformer language model by which the texts of the search are ranked again.
+        rescoring_lm_weight (X): factor of its log-probabilities. Without it: 1.
+        rescoring_word_score (X): added to the score of rescoring for each word. Without it: 0.
         n_best (N): most likely texts that are returned, with their scores. Without it: 1.
     """
 
@@ -66,6 +74,9 @@ class DecoderOptions:
     word_score: float | None = None
     silence_weight: float | None = None
     unknown_score: float | None = None
+    rescoring_lm: RescoringFile | None = None
+    rescoring_lm_weight: float | None = None
+    rescoring_word_score: float | None = None
     n_best: int | None = None
 
     def __post_init__(self) -> None:

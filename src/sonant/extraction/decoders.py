@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 
 from sonant.decoding.beam_options import BeamSearch
@@ -17,16 +18,19 @@ from sonant.decoding.hypotheses import Hypothesis
 from sonant.decoding.language_model import LanguageModel
 from sonant.decoding.lexicon import Lexicon
 from sonant.decoding.prefix_beam import PrefixBeamDecoder, units_of_model
+from sonant.decoding.rescoring import Rescoring, rescore
 from sonant.decoding.results import Transcript
 from sonant.decoding.search_units import SearchUnits
+from sonant.decoding.text_scores import TextScorer
 from sonant.decoding.word_scores import word_scores
 from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions
-from sonant.extraction.language_models import read_language_model
+from sonant.extraction.language_models import read_language_model, read_text_scorer
 from sonant.layers.packed import Packed
 
 Recording: TypeAlias = tuple[Tensor, float]  # its emission (frames, tokens), and its duration in seconds
 TranscriptDecoder: TypeAlias = Callable[[Sequence[Recording]], list[Transcript]]
+RESCORED = 50  # hypotheses, or as many as the beam has; as in the papers of wav2vec 2.0 and self-training
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,22 +49,46 @@ class GreedyTranscripts:
         ]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Rescorer:
+    """A language model by which hypotheses are ranked again, and its weights."""
+
+    lm: TextScorer
+    weights: Rescoring
+
+    def __call__(self, found: Sequence[Sequence[Hypothesis]], device: torch.device) -> list[list[Hypothesis]]:
+        self.lm.model.to(device)
+        return rescore(found, self.lm, self.weights)
+
+
 class BeamTranscripts:
     """The texts that a beam search finds, made into transcripts.
 
-    Attributes:
+    Args:
+        n_best: number of alternatives.
         lm: language model of words, by which each word gets its score; None without one.
+        rescorer: ranks the hypotheses again; None: they keep their order.
     """
 
-    search: PrefixBeamDecoder
-    frame_rate: float
-    lm: LanguageModel[Any] | None
+    def __init__(
+        self,
+        search: PrefixBeamDecoder,
+        *,
+        frame_rate: float,
+        n_best: int,
+        lm: LanguageModel[Any] | None,
+        rescorer: Rescorer | None,
+    ) -> None:
+        self._search, self._frame_rate, self._n_best = search, frame_rate, n_best
+        self._lm, self._rescorer = lm, rescorer
 
     def __call__(self, recordings: Sequence[Recording]) -> list[Transcript]:
         device = recordings[0][0].device
         emissions = Packed.pack(emission.to(device) for emission, _ in recordings)
-        found = self._scored(self.search.decode(emissions, frame_rate=self.frame_rate))
+        found = self._search.decode(emissions, frame_rate=self._frame_rate)
+        if self._rescorer is not None:
+            found = self._rescorer(found, device)
+        found = self._scored([hypotheses[: self._n_best] for hypotheses in found], device)
         return [
             Transcript(
                 text=hypotheses[0].text if hypotheses else "",
@@ -74,14 +102,15 @@ class BeamTranscripts:
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        return {} if self.lm is None else {word: number for number, word in enumerate(self.lm.words)}
+        return {} if self._lm is None else {word: number for number, word in enumerate(self._lm.words)}
 
-    def _scored(self, found: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
-        """Give words their scores by the language model."""
-        if self.lm is None:
-            return [list(hypotheses) for hypotheses in found]
+    def _scored(self, found: list[list[Hypothesis]], device: torch.device) -> list[list[Hypothesis]]:
+        """Give words their scores by the language model of the search."""
+        if self._lm is None:
+            return found
+        self._lm = self._lm.to(device)
         texts = [[word.text for word in each.words] for hypotheses in found for each in hypotheses]
-        scores = iter(word_scores(texts, self.lm, self._numbers))
+        scores = iter(word_scores(texts, self._lm, self._numbers))
         return [
             [
                 replace(
@@ -107,12 +136,23 @@ def decoder_of(
         return GreedyTranscripts(vocabulary, frame_rate)
     options = loaded(options, vocabulary, name)
     numbers = options.numbers
-    numbers["nbest"] = numbers.pop("n_best", 1)
-    numbers.setdefault("beam", max(BeamSearch.beam, numbers["nbest"]))
+    n_best = numbers.pop("n_best", 1)
+    beam = numbers.setdefault("beam", max(BeamSearch.beam, n_best))
+    weights = Rescoring(
+        lm_weight=numbers.pop("rescoring_lm_weight", 1.0), word_score=numbers.pop("rescoring_word_score", 0.0)
+    )
+    numbers["nbest"] = n_best if options.rescoring_lm is None else max(n_best, min(beam, RESCORED))
     lm: Any = options.lm
     lexicon: Any = options.lexicon
+    rescoring_lm: Any = options.rescoring_lm
     search = PrefixBeamDecoder(vocabulary, BeamSearch(**numbers), lm=lm, lexicon=lexicon, hot_words=options.hot_words)
-    return BeamTranscripts(search, frame_rate, None if lm is None or not _is_of_words(lm, vocabulary) else lm)
+    return BeamTranscripts(
+        search,
+        frame_rate=frame_rate,
+        n_best=n_best,
+        lm=None if lm is None or not _is_of_words(lm, vocabulary) else lm,
+        rescorer=None if rescoring_lm is None else Rescorer(rescoring_lm, weights),
+    )
 
 
 def loaded(options: DecoderOptions, vocabulary: CTCVocabulary, name: str) -> DecoderOptions:
@@ -120,13 +160,16 @@ def loaded(options: DecoderOptions, vocabulary: CTCVocabulary, name: str) -> Dec
     options = options.resolved()
     lm: Any = options.lm
     lexicon: Any = options.lexicon
-    if isinstance(lm, str | os.PathLike):
-        lm = read_language_model(lm)
-        if _is_of_words(lm, vocabulary):
-            _check_words(lm, vocabulary, name, str(options.lm))
+    rescoring_lm: Any = options.rescoring_lm
     if isinstance(lexicon, str | os.PathLike):
         lexicon = Lexicon.read(lexicon)
-    return replace(options, lm=lm, lexicon=lexicon)
+    if isinstance(rescoring_lm, str | os.PathLike):
+        rescoring_lm = read_text_scorer(rescoring_lm)
+    if isinstance(lm, str | os.PathLike):
+        lm = read_language_model(lm, words=None if lexicon is None else lexicon.words)
+        if _is_of_words(lm, vocabulary):
+            _check_words(lm, vocabulary, name, str(options.lm))
+    return replace(options, lm=lm, lexicon=lexicon, rescoring_lm=rescoring_lm)
 
 
 def _is_of_words(lm: LanguageModel[Any], vocabulary: CTCVocabulary) -> bool:

@@ -1,20 +1,43 @@
-"""Language models from files, by what they contain."""
+"""Language models from files and folders, by what they contain."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sonant.checkpoints.transformer_lm import load_transformer_lm
 from sonant.decoding.arpa import read_arpa
 from sonant.decoding.language_model import LanguageModel
+from sonant.decoding.text_scores import TextScorer
+from sonant.decoding.transformer_model import TransformerLanguageModel
 from sonant.errors import ConfigurationError
 
+File = str | os.PathLike[str]
 
-def read_language_model(given: str | os.PathLike[str]) -> LanguageModel[Any]:
-    """Read an n-gram model in ARPA format, also compressed by gzip.
 
-    Raises ConfigurationError: there is no such file, or it is something else.
+def read_language_model(given: File, *, words: Sequence[str] | None = None) -> LanguageModel[Any]:
+    """Read an n-gram model in ARPA format, also compressed by gzip, or the folder of a Transformer.
+
+    Args:
+        words: that a Transformer may score; one of subwords needs them.
+
+    Raises:
+        ConfigurationError: there is no such file or folder, or it is something else.
+        CheckpointError: the folder has no language model.
     """
     path = Path(given).expanduser()
+    if path.is_dir():
+        found = load_transformer_lm(path)
+        normalization = found.normalization or "none"
+        return TransformerLanguageModel(found.model, found.tokenizer, normalization=normalization, words=words)
     if not path.is_file():
-        raise ConfigurationError(f"The language model {os.fspath(given)!r} is not a file; expected one in ARPA format.")
+        raise ConfigurationError(
+            f"There is no language model {os.fspath(given)!r}; expected a file in ARPA format, or a folder."
+        )
     return read_arpa(path)
+
+
+def read_text_scorer(given: File) -> TextScorer:
+    """Read a Transformer language model that scores whole texts. Raises CheckpointError: the folder has none."""
+    found = load_transformer_lm(Path(given).expanduser())
+    return TextScorer(found.model, found.tokenizer, normalization=found.normalization or "none")
