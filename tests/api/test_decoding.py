@@ -71,6 +71,23 @@ def test_a_batch_decodes_as_each_alone_and_as_the_beam_on_its_emissions(
         assert decode([(emission, 1.0)])[0].text == encoder.transcribe(clip).text
 
 
+def test_keywords_of_a_request_share_what_was_read(
+    encoder: SpeechEncoder, clips: list[np.ndarray], tmp_path: Path
+) -> None:
+    how = {"lm": write_lm(tmp_path / "lm.arpa", ["A", "B"]), "hot_words": ("TEA",), **SMALL}
+    emission = torch.from_numpy(encoder.emissions(clips[0]))
+    base = encoder.transcript_decoder(DecoderOptions(**how))
+    before = base([(emission, 1.0)])
+    (found,) = base.with_keywords(["HAT"], 2)([(emission, 1.0)])
+    (expected,) = encoder.transcript_decoder(DecoderOptions(**how | {"hot_words": ("TEA", "HAT")}, n_best=2))(
+        [(emission, 1.0)]
+    )
+    assert found == expected
+    assert base([(emission, 1.0)]) == before
+    greedy = encoder.transcript_decoder(DecoderOptions())
+    assert len(greedy.with_keywords([], 3)([(emission, 1.0)])[0].alternatives) == 3
+
+
 def test_the_beam_goes_over_windows_as_one_stream(encoder: SpeechEncoder, clips: list[np.ndarray]) -> None:
     """An emission of windows is that of their middles, and is decoded once."""
     wave, cut = np.concatenate(clips), {"window_seconds": 0.8, "overlap_seconds": 0.2}

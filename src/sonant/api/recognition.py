@@ -24,6 +24,7 @@ from sonant.decoding.speaker_turns import on_channel
 from sonant.errors import UnknownName
 from sonant.extraction.classification import classification, labels_of
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions
+from sonant.extraction.decoders import TranscriptDecoder
 from sonant.extraction.diarization import diarization
 from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.sources import is_many
@@ -148,7 +149,7 @@ class Recognition(SpeechToText):
 
     @overload
     def head_pipeline(
-        self, ability: Literal["transcription"], *, decoder: DecoderOptions = GREEDY
+        self, ability: Literal["transcription"], *, decoder: DecoderOptions | TranscriptDecoder = GREEDY
     ) -> HeadPipeline[Transcript]: ...
     @overload
     def head_pipeline(self, ability: Literal["verification"]) -> HeadPipeline[Vector]: ...
@@ -171,7 +172,7 @@ class Recognition(SpeechToText):
         num_speakers: int | None = None,
         threshold: float | None = None,
         known: KnownVoices | None = None,
-        decoder: DecoderOptions = GREEDY,
+        decoder: DecoderOptions | TranscriptDecoder = GREEDY,
     ) -> HeadPipeline[Any]: ...
     def head_pipeline(
         self,
@@ -180,7 +181,7 @@ class Recognition(SpeechToText):
         num_speakers: int | None = None,
         threshold: float | None = None,
         known: KnownVoices | None = None,
-        decoder: DecoderOptions = GREEDY,
+        decoder: DecoderOptions | TranscriptDecoder = GREEDY,
     ) -> HeadPipeline[Any]:
         """Return the pipeline of a head, for callers that do their own batching.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +71,18 @@ class PrefixBeamDecoder:
             words = OpenWords(units)
         hot = HotWords(hot_words, self.options.hot_word_score, units) if hot_words else None
         self._models = CombinedModels(words, hot, lm, lm_units)
+
+    def with_hot_words(self, hot_words: Sequence[str], options: BeamSearch) -> PrefixBeamDecoder:
+        """Return a decoder with other hot words that shares language model and lexicon.
+
+        Args:
+            hot_words: in place of the present ones.
+            options: which may differ from the present ones in beam, threshold, results and the score of hot words.
+        """
+        other = copy(self)
+        hot = HotWords(hot_words, options.hot_word_score, self._units) if hot_words else None
+        vars(other).update(options=options, _models=replace(self._models, hot=hot))
+        return other
 
     @torch.no_grad()
     def decode(self, emissions: Packed, *, frame_rate: float = 1.0) -> list[list[Hypothesis]]:

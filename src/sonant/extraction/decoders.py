@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -21,7 +23,6 @@ from sonant.decoding.prefix_beam import PrefixBeamDecoder, units_of_model
 from sonant.decoding.rescoring import Rescoring, rescore
 from sonant.decoding.results import Transcript
 from sonant.decoding.search_units import SearchUnits
-from sonant.decoding.text_scores import TextScorer
 from sonant.decoding.word_scores import word_scores
 from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions
@@ -29,12 +30,26 @@ from sonant.extraction.language_models import read_language_model, read_text_sco
 from sonant.layers.packed import Packed
 
 Recording: TypeAlias = tuple[Tensor, float]  # its emission (frames, tokens), and its duration in seconds
-TranscriptDecoder: TypeAlias = Callable[[Sequence[Recording]], list[Transcript]]
 RESCORED = 50  # hypotheses, or as many as the beam has; as in the papers of wav2vec 2.0 and self-training
 
 
+class TranscriptDecoder(ABC):
+    """A decoder of emissions."""
+
+    @abstractmethod
+    def __call__(self, recordings: Sequence[Recording]) -> list[Transcript]:
+        """Decode the emissions of recordings, which are on one device, together."""
+
+    @abstractmethod
+    def with_keywords(self, keywords: Sequence[str], n_best: int | None) -> TranscriptDecoder:
+        """Return a beam search with more hot words and more alternatives, which shares what was read.
+
+        Raises ConfigurationError: hot words that cannot be spelled, or more alternatives than hypotheses.
+        """
+
+
 @dataclass(frozen=True, eq=False)
-class GreedyTranscripts:
+class GreedyTranscripts(TranscriptDecoder):
     """The most probable token of each frame, made into transcripts."""
 
     vocabulary: CTCVocabulary
@@ -48,46 +63,40 @@ class GreedyTranscripts:
             for emission, seconds in recordings
         ]
 
-
-@dataclass(frozen=True)
-class Rescorer:
-    """A language model by which hypotheses are ranked again, and its weights."""
-
-    lm: TextScorer
-    weights: Rescoring
-
-    def __call__(self, found: Sequence[Sequence[Hypothesis]], device: torch.device) -> list[list[Hypothesis]]:
-        self.lm.model.to(device)
-        return rescore(found, self.lm, self.weights)
+    def with_keywords(self, keywords: Sequence[str], n_best: int | None) -> TranscriptDecoder:
+        options = DecoderOptions(hot_words=tuple(keywords), n_best=n_best or 1)
+        return BeamTranscripts(options, self.vocabulary, self.frame_rate)
 
 
-class BeamTranscripts:
-    """The texts that a beam search finds, made into transcripts.
+class BeamTranscripts(TranscriptDecoder):
+    """The texts that a beam search finds, made into transcripts, and each word scored by the language model.
 
     Args:
-        n_best: number of alternatives.
-        lm: language model of words, by which each word gets its score; None without one.
-        rescorer: ranks the hypotheses again; None: they keep their order.
+        options: with language models and lexicon in memory.
     """
 
-    def __init__(
-        self,
-        search: PrefixBeamDecoder,
-        *,
-        frame_rate: float,
-        n_best: int,
-        lm: LanguageModel[Any] | None,
-        rescorer: Rescorer | None,
-    ) -> None:
-        self._search, self._frame_rate, self._n_best = search, frame_rate, n_best
-        self._lm, self._rescorer = lm, rescorer
+    def __init__(self, options: DecoderOptions, vocabulary: CTCVocabulary, frame_rate: float) -> None:
+        self._options, self._frame_rate = options, frame_rate
+        lm: Any = options.lm
+        lexicon: Any = options.lexicon
+        self._search = PrefixBeamDecoder(
+            vocabulary, _beam_search(options), lm=lm, lexicon=lexicon, hot_words=options.hot_words
+        )
+        self._lm: LanguageModel[Any] | None = None if lm is None or not _is_of_words(lm, vocabulary) else lm
+        numbers = options.numbers
+        self._n_best = numbers.get("n_best", 1)
+        self._rescoring = Rescoring(
+            lm_weight=numbers.get("rescoring_lm_weight", 1.0), word_score=numbers.get("rescoring_word_score", 0.0)
+        )
 
     def __call__(self, recordings: Sequence[Recording]) -> list[Transcript]:
         device = recordings[0][0].device
         emissions = Packed.pack(emission.to(device) for emission, _ in recordings)
         found = self._search.decode(emissions, frame_rate=self._frame_rate)
-        if self._rescorer is not None:
-            found = self._rescorer(found, device)
+        scorer: Any = self._options.rescoring_lm
+        if scorer is not None:
+            scorer.model.to(device)
+            found = rescore(found, scorer, self._rescoring)
         found = self._scored([hypotheses[: self._n_best] for hypotheses in found], device)
         return [
             Transcript(
@@ -99,6 +108,14 @@ class BeamTranscripts:
             )
             for hypotheses, (_, seconds) in zip(found, recordings, strict=True)
         ]
+
+    def with_keywords(self, keywords: Sequence[str], n_best: int | None) -> TranscriptDecoder:
+        hot_words = (*self._options.hot_words, *keywords)
+        options = replace(self._options, hot_words=hot_words, n_best=n_best or self._options.n_best)
+        search = self._search.with_hot_words(hot_words, _beam_search(options))
+        other = copy(self)
+        vars(other).update(_options=options, _search=search, _n_best=options.n_best or 1)
+        return other
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -134,25 +151,16 @@ def decoder_of(
     """
     if options == GREEDY:
         return GreedyTranscripts(vocabulary, frame_rate)
-    options = loaded(options, vocabulary, name)
-    numbers = options.numbers
+    return BeamTranscripts(loaded(options, vocabulary, name), vocabulary, frame_rate)
+
+
+def _beam_search(options: DecoderOptions) -> BeamSearch:
+    """Return the options of the search, with as many hypotheses as are asked for or ranked again."""
+    numbers = {name: value for name, value in options.numbers.items() if not name.startswith("rescoring")}
     n_best = numbers.pop("n_best", 1)
     beam = numbers.setdefault("beam", max(BeamSearch.beam, n_best))
-    weights = Rescoring(
-        lm_weight=numbers.pop("rescoring_lm_weight", 1.0), word_score=numbers.pop("rescoring_word_score", 0.0)
-    )
-    numbers["nbest"] = n_best if options.rescoring_lm is None else max(n_best, min(beam, RESCORED))
-    lm: Any = options.lm
-    lexicon: Any = options.lexicon
-    rescoring_lm: Any = options.rescoring_lm
-    search = PrefixBeamDecoder(vocabulary, BeamSearch(**numbers), lm=lm, lexicon=lexicon, hot_words=options.hot_words)
-    return BeamTranscripts(
-        search,
-        frame_rate=frame_rate,
-        n_best=n_best,
-        lm=None if lm is None or not _is_of_words(lm, vocabulary) else lm,
-        rescorer=None if rescoring_lm is None else Rescorer(rescoring_lm, weights),
-    )
+    nbest = n_best if options.rescoring_lm is None else max(n_best, min(beam, RESCORED))
+    return BeamSearch(**numbers, nbest=nbest)
 
 
 def loaded(options: DecoderOptions, vocabulary: CTCVocabulary, name: str) -> DecoderOptions:

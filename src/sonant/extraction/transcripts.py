@@ -14,7 +14,7 @@ from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript, join_words
 from sonant.extraction.adapter_sink import AdapterSink
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions
-from sonant.extraction.decoders import TranscriptDecoder, decoder_of
+from sonant.extraction.decoders import GreedyTranscripts, TranscriptDecoder, decoder_of
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require, samples_for, states_of
@@ -130,9 +130,11 @@ class _Recognizer:
 
 
 def transcription(
-    model: Backbone, heads: Heads, *, name: str, decoder: DecoderOptions = GREEDY
+    model: Backbone, heads: Heads, *, name: str, decoder: DecoderOptions | TranscriptDecoder = GREEDY
 ) -> HeadPipeline[Transcript]:
     """Return the pipeline of the CTC head; its answer is a `Transcript`.
+
+    `decoder`: options, or what `transcript_decoder` made of them.
 
     Raises:
         ConfigurationError: the model has no CTC head; or the options of the decoder do not fit it, or each other.
@@ -140,11 +142,13 @@ def transcription(
     """
     recognizer = _Recognizer(model, heads, name)
     head_on, vocabulary, frame_rate = recognizer.head_on, recognizer.vocabulary, recognizer.frame_rate
-    if decoder == GREEDY:
+    if decoder == GREEDY or isinstance(decoder, GreedyTranscripts):
         return recognizer.pipeline(
             lambda source: TranscriptSink(head_on, vocabulary, frame_rate=frame_rate, seconds=source.seconds)
         )
-    search = decoder_of(decoder, vocabulary, name, frame_rate=frame_rate)
+    if isinstance(decoder, DecoderOptions):
+        decoder = decoder_of(decoder, vocabulary, name, frame_rate=frame_rate)
+    search = decoder
 
     def searching(source: Source) -> Sink:
         return EmissionSink(head_on, lambda emission: Pending((emission, source.seconds()), search))

@@ -1,7 +1,6 @@
 """Served model in this process."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +10,7 @@ from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.errors import ConfigurationError
 from sonant.extraction.decoder_options import GREEDY
+from sonant.extraction.decoders import GreedyTranscripts, TranscriptDecoder
 from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.long_recordings import windowing_of
 from sonant.extraction.request import EncodeRequest
@@ -29,7 +29,7 @@ from sonant.server.settings import ServerSettings
 class LocalModel(ServedModel):
     """A model in this process, and its queue."""
 
-    _transcription: HeadPipeline[Transcript] | None  # None without a CTC head
+    _decoder: TranscriptDecoder | None  # None without a CTC head
 
     def __init__(
         self, model_id: str, encoder: SpeechEncoder, settings: ServerSettings, threads: ComputeThreads, metrics: Metrics
@@ -44,10 +44,9 @@ class LocalModel(ServedModel):
         ]
         for worker in workers:
             worker.submit(worker.try_out).result()
-        self._decoder, self._transcription = GREEDY, None
+        self._decoder = None
         if "transcription" in encoder.abilities:
-            self._decoder = encoder.loaded_decoder(settings.decoder_of(model_id))
-            self._transcription = encoder.head_pipeline("transcription", decoder=self._decoder)
+            self._decoder = encoder.transcript_decoder(settings.decoder_of(model_id))
         windowing = windowing_of(self.request(), backbones[0])
         assert windowing is not None
         self._batcher = Batcher(workers, windowing, settings.queue, model_id, metrics)
@@ -75,15 +74,14 @@ class LocalModel(ServedModel):
         keywords: Sequence[str] = (),
         n_best: int | None = None,
     ) -> list[Transcript]:
-        decoder, pipeline = self._decoder, self._transcription or self.encoder.head_pipeline("transcription")
+        decoder = self._decoder or self.encoder.transcript_decoder(GREEDY)  # which raises without a CTC head
         if keywords or n_best:
-            hot_words = (*decoder.hot_words, *keywords)
-            decoder = replace(decoder, hot_words=hot_words, n_best=n_best or decoder.n_best)
             try:
-                pipeline = self.encoder.head_pipeline("transcription", decoder=decoder)
+                decoder = decoder.with_keywords(keywords, n_best)
             except ConfigurationError as error:  # the operator's options were checked when the model was loaded
                 raise ApiError(400, "invalid_value", str(error), param="keywords" if keywords else "n_best") from error
-        if on_words is not None and not decoder.given:
+        pipeline = self.encoder.head_pipeline("transcription", decoder=decoder)
+        if on_words is not None and isinstance(decoder, GreedyTranscripts):
             pipeline = reporting_words(pipeline, on_words)
         return await self._batcher.run(waveforms, pipeline, share=share)
 
@@ -106,5 +104,5 @@ class LocalModel(ServedModel):
 
     async def unload(self, reason: ApiError, *, seconds: float) -> None:
         await self._batcher.close(reason, seconds=seconds)
-        self._encoder = self._transcription = None
+        self._encoder = self._decoder = None
         give_back_memory()
