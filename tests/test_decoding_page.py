@@ -14,7 +14,7 @@ from tests.test_docs import DOCS, blocks
 from tests.test_recognition_page import write_corpus
 
 PAGE = DOCS / "decoding.md"
-SMALL = ["--beam", "4", "--unknown-score", "-1"]  # added to the commands
+SMALL = ["--beam", "10", "--unknown-score", "-1"]  # added to the commands
 FEWER = {"tune-decoder": ["--trials", "2"]}
 
 
