@@ -17,6 +17,7 @@ from sonant.decoding.search_units import IMPOSSIBLE, SearchUnits
 from sonant.decoding.search_words import LexiconWords, OpenWords
 
 LAST, PREFIX, PARENT, LABEL, WORD, HOT, ROW, ENDED = range(8)  # columns of the state of a hypothesis
+UNKNOWN = -2  # ENDED of a hypothesis whose unfinished word is none of the language model
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Combination:
         self._of_words = models.lm is not None and models.lm_units is None
         self._highest = options.word_score + max(0.0, options.unknown_score)
         self._endings: Endings | None = None
+        self._unknown: Tensor | None = None
         self._unit_scores: Tensor | None = None
         self._unit_rows: Tensor | None = None
 
@@ -99,6 +101,8 @@ class Combination:
             self._endings = self.endings(state, ending.amax(-1), lowest)
             ending += self._endings.gains[..., None]
         elif isinstance(words, OpenWords):
+            if self._of_words and self._options.unknown_score:
+                self._score_unknown(words, extended, state, units, lowest)
             if words.only_delimiter and columns.are_units:
                 ending = extended[..., self._units.delimiter, None]
                 ends = words.in_word[state[..., LAST], None]
@@ -147,11 +151,31 @@ class Combination:
         found, found_rows = self._fusion.score(chosen[:, ROW], number)
         gained = options.lm_weight * found + options.word_score
         unknown = number == self._models.lm.unknown
+        unknown &= chosen[:, ENDED] != UNKNOWN  # whose score was added before
         gained = torch.where(unknown, gained + options.unknown_score, gained)
         gains.view(-1)[places] = gained
         scores.view(-1)[places] = found
         rows.view(-1)[places] = found_rows
         return Endings(gains - ahead, scores, rows)
+
+    def _score_unknown(self, words: OpenWords, extended: Tensor, state: Tensor, units: Tensor, lowest: Tensor) -> None:
+        """Add the score of unknown words to extensions after which no word of the language model is possible."""
+        width = extended.shape[-1]
+        bound = lowest[:, None, None] - max(0.0, self._highest)
+        likely = (extended >= bound) & words.in_word[units][:, None, :]
+        self._unknown = torch.zeros(extended.shape, dtype=torch.bool, device=extended.device)
+        places = likely.flatten().nonzero().squeeze(1)
+        unit = units.expand(len(extended), -1)[places // extended[0].numel(), places % width]
+        chosen = state.flatten(0, 1)[places // width]
+        ended = words.ends[chosen[:, LAST], unit]
+        unknown = ~words.may_be_known(words.after(chosen[:, WORD], ended, unit))
+        self._unknown.view(-1)[places] = unknown
+        places = places[unknown & (ended | (chosen[:, ENDED] != UNKNOWN))]
+        extended.copy_(
+            extended.flatten()
+            .index_add_(0, places, torch.full_like(places, self._options.unknown_score, dtype=torch.float32))
+            .view_as(extended)
+        )
 
     def _score_units(self, extended: Tensor, state: Tensor, units: Tensor, lowest: Tensor) -> None:
         """Add the scores of a language model of units to the extensions that may be kept."""
@@ -208,6 +232,11 @@ class Combination:
             else:
                 ended = words.ends[moved[..., LAST], unit]
                 word = words.after(word, ended, unit)
+                if self._unknown is not None:
+                    place = extension.clamp(min=0)
+                    entry = torch.where(
+                        self._unknown.flatten(1).gather(1, place), UNKNOWN, torch.where(ended, -1, entry)
+                    )
             if self._endings.rows is not None and self._endings.lm_scores is not None:
                 place = source * self._endings.rows.shape[-1] + choice.clamp(min=0)
                 row = torch.where(ended, self._endings.rows.flatten(1).gather(1, place), row)

@@ -42,16 +42,15 @@ class OpenWords:
         begins = [text.startswith(SPACE) for text in units.texts]
         factors = [0 if begin else _power(len(text)) for begin, text in zip(begins, texts, strict=True)]
         self._factors = torch.tensor(factors)
-        self._codes = torch.from_numpy(_hashes(texts))
+        self._codes = torch.from_numpy(_hashes(texts)[0])
         self.in_word = ~outside
         self._unknown = unknown
-        self._hashes = self._numbers = torch.zeros(0, dtype=torch.long)
+        self._hashes = self._numbers = self._prefixes = torch.zeros(0, dtype=torch.long)
         if words is not None:
             self._look_up(units, words)
 
     def _look_up(self, units: SearchUnits, words: Sequence[str]) -> None:
         encoded = [(word.lower() if units.vocabulary.lower_case else word).encode() for word in words]
-        hashes, order = torch.from_numpy(_hashes(encoded)).sort(stable=True)
         if not any(units.can_spell(word) for word in words):
             written = [repr(text.decode(errors="replace")) for text in units.texts if text.strip()]
             raise ConfigurationError(
@@ -59,18 +58,24 @@ class OpenWords:
                 f"{some_of([repr(word) for word in words], 5)}. Are they of another language, or in another case? The "
                 f"vocabulary writes {some_of(written, 8)}."
             )
-        self._hashes, self._numbers = hashes, order
+        hashes, prefixes = _hashes(encoded)
+        self._hashes, self._numbers = torch.from_numpy(hashes).sort(stable=True)
+        self._prefixes = torch.from_numpy(prefixes)
 
     def to(self, device: torch.device) -> OpenWords:
         """Move the tensors to a device."""
-        for name in ("ends", "in_word", "_factors", "_codes", "_hashes", "_numbers"):
+        for name in ("ends", "in_word", "_factors", "_codes", "_hashes", "_numbers", "_prefixes"):
             setattr(self, name, getattr(self, name).to(device))
         return self
 
     def word(self, states: Tensor) -> Tensor:
         """Return the number of the word that ends in each state in the language model."""
-        place = torch.searchsorted(self._hashes, states).clamp(max=len(self._hashes) - 1)
-        return torch.where(self._hashes[place] == states, self._numbers[place], self._unknown)
+        place, found = _find(self._hashes, states)
+        return torch.where(found, self._numbers[place], self._unknown)
+
+    def may_be_known(self, states: Tensor) -> Tensor:
+        """Return whether a word of the language model begins as the unfinished word of each state."""
+        return _find(self._prefixes, states)[1]
 
     def after(self, states: Tensor, ended: Tensor, units: Tensor) -> Tensor:
         """Return the states after a unit, which follows the end of a word where `ended`."""
@@ -146,14 +151,25 @@ def _power(exponent: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _hashes(texts: Sequence[bytes]) -> np.ndarray:
-    """Return the polynomial hash of each text, int64; 0 for an empty one and for those that are too long."""
+def _find(ordered: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the place of each value in an ascending tensor, and whether it is there."""
+    place = torch.searchsorted(ordered, values).clamp_(max=len(ordered) - 1)
+    return place, ordered[place] == values
+
+
+def _hashes(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the polynomial hash of each text, int64, and those of all beginnings of texts, each once and ascending.
+
+    An empty text, and one that is too long, has 0.
+    """
     lengths = np.array([len(text) if len(text) <= CHARACTERS_OF_WORDS else 0 for text in texts])
     hashes = np.zeros(len(texts), np.int64)
+    prefixes = [hashes[:0]]
     joined = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64) + 1
     starts = np.cumsum([0, *map(len, texts[:-1])]) if len(texts) else np.zeros(0, np.int64)
     with np.errstate(over="ignore"):
         for place in range(int(lengths.max(initial=0))):
             active = np.flatnonzero(lengths > place)
             hashes[active] = hashes[active] * np.int64(MULTIPLIER) + joined[starts[active] + place]
-    return hashes
+            prefixes.append(np.unique(hashes[active]))
+    return hashes, np.unique(np.concatenate(prefixes))
