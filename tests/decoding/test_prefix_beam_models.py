@@ -108,7 +108,7 @@ def test_words_of_a_lexicon(spell: bool, look_ahead: bool) -> None:
             {text: scores(text, value) for text, value in texts(values).items() if set(text.split()) <= set(words)}
             for values in BATCH
         ]
-        options = wide(word_score=-0.5, unknown_score=-1.5, look_ahead=look_ahead)
+        options = wide(lm_weight=2.0, word_score=-0.5, unknown_score=-1.5, look_ahead=look_ahead)
         check(PrefixBeamDecoder(LETTERS, options, lm=lm, lexicon=lexicon), expected)
 
 
@@ -122,7 +122,7 @@ def test_homophones_and_several_spellings() -> None:
         if all(word in spelled_by for word in text.split()):
             for words in product(*(spelled_by[word] for word in text.split())):
                 expected[" ".join(words), text] = math.log(probability) + 2 * lm.of(words)
-    (found,) = PrefixBeamDecoder(LETTERS, wide(), lm=lm, lexicon=lexicon).decode(Packed.pack([values]))
+    (found,) = PrefixBeamDecoder(LETTERS, wide(lm_weight=2.0), lm=lm, lexicon=lexicon).decode(Packed.pack([values]))
     got = {(one.text, "".join(" AB"[max(0, unit - 1)] for unit in one.units)): one.score for one in found}
     assert got == pytest.approx(expected, abs=1e-4)
 
@@ -153,7 +153,7 @@ def test_language_model_of_units() -> None:
         units = [LETTERS.tokens[unit] for unit in one.units]
         inner = one.emission_score + 0.6 * lm.of(units)
         assert one.score >= inner - 1e-4 or one.text  # a delimiter at the end is a unit too
-    (plain,) = PrefixBeamDecoder(CTCVocabulary.of(["_", "A", "B"]), wide(), lm=Bigrams(["A", "B"])).decode(
+    (plain,) = PrefixBeamDecoder(CTCVocabulary.of(["_", "A", "B"]), wide(lm_weight=2.0), lm=Bigrams(["A", "B"])).decode(
         Packed.pack([emission(5, 1, units=3)])
     )
     model = Bigrams(["A", "B"])

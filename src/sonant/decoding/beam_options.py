@@ -14,7 +14,8 @@ class BeamSearch:
         beam: hypotheses that are kept at each frame.
         beam_threshold: hypotheses whose score is lower than the best one's by more are dropped.
         beam_tokens: most probable tokens of each frame, by which hypotheses are extended; None: all.
-        lm_weight: factor of the language model's log-probabilities.
+        lm_weight: factor of the language model's natural log-probabilities. Those of flashlight and fairseq are to
+            base 10: their 2 is 2 / ln(10) = 0.87 here.
         word_score: added to the score for each word; above 0 it makes texts longer.
         silence_weight: added to the score for each frame that is a word delimiter; flashlight's `sil_score`.
         unknown_score: added to the score for each word that the language model does not know.
@@ -27,7 +28,7 @@ class BeamSearch:
     beam: int = 50
     beam_threshold: float = 50.0
     beam_tokens: int | None = None
-    lm_weight: float = 2.0
+    lm_weight: float = 0.87
     word_score: float = 0.0
     silence_weight: float = 0.0
     unknown_score: float = -10.0
