@@ -38,7 +38,13 @@ def task_overview(names: list[str]) -> str:
         alone = max((part.frozen_steps for part in training.parts), default=0)
         minutes = run.batching.batch_seconds * training.grad_accumulation / 60
         rows.append(f"| [`{name}`](#{name}) | {training.steps:,} | {alone:,} | {minutes:.1f} min | {training.lr:g} |")
-    return "\n".join([*rows, "", "The recipes `utterance` and `ctc` are ours in every setting."])
+    return "\n".join(
+        [
+            *rows,
+            "",
+            "`utterance`, `ctc`, `seq2seq` and `translation` are ours in every setting but label smoothing.",
+        ]
+    )
 
 
 def kinds() -> str:

@@ -19,6 +19,7 @@ from sonant.api.options import (
 )
 from sonant.api.recognition import Recognition
 from sonant.api.unit_request import unit_request
+from sonant.errors import ConfigurationError
 from sonant.extraction.bulk import run_job
 from sonant.extraction.destination import (
     LABELS,
@@ -170,6 +171,11 @@ class BulkWriting(Recognition):
             return transcript_text(place.kind, named=named)
 
         pipeline = self.head_pipeline("transcription", decoder=decoder)
+        if place.kind in ("srt", "vtt") and not pipeline.has_times:
+            raise ConfigurationError(
+                f"format={place.kind} was given, and {self.name} writes texts without times of words: subtitles need a "
+                "model with a CTC head. Take text or json."
+            )
         settings = {"decoder": decoder.settings()} if decoder.given else {}
         return self._write_answers(source, place, "transcripts", pipeline, render, options, **settings)
 

@@ -29,7 +29,7 @@ from sonant.extraction.diarization import diarization
 from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.sources import is_many
 from sonant.extraction.speaker_vectors import verification
-from sonant.extraction.transcripts import transcription
+from sonant.extraction.written_transcripts import text_pipeline
 from sonant.models.abilities import HEADS_FOR, Ability
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Recognition(SpeechToText):
         """
         match ability:
             case "transcription":
-                return transcription(self.model, self._heads, name=self.name, decoder=decoder)
+                return text_pipeline(self.model, self._heads, name=self.name, decoder=decoder)
             case "verification":
                 return verification(self.model, self._heads, name=self.name)
             case "diarization":

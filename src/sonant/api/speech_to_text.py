@@ -1,4 +1,4 @@
-"""Methods that use the CTC head of a model: transcripts, emissions, and decoders of these."""
+"""Methods that use the heads for text of a model: transcripts, emissions, and decoders of these."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript
 from sonant.extraction.decoder_options import DecoderOptions
 from sonant.extraction.decoders import TranscriptDecoder, loaded
-from sonant.extraction.heads import require
-from sonant.extraction.transcripts import emission_pipeline, transcript_decoder, transcription
+from sonant.extraction.heads import require_ctc
+from sonant.extraction.transcripts import emission_pipeline
 from sonant.extraction.vocabularies import vocabulary_of
+from sonant.extraction.written_transcripts import is_written, text_decoder, text_pipeline
 
 Given = AudioInput | AudioInputs
 Emission = NDArray[np.float32]
 
 
 class SpeechToText(VoiceComparison):
-    """A loaded model with methods that use its CTC head."""
+    """A loaded model with methods that use its heads for text."""
 
     @overload
     def transcribe(self, audio: AudioInput, **options: Unpack[PlainTranscription]) -> Transcript: ...
@@ -52,15 +53,16 @@ class SpeechToText(VoiceComparison):
                 or hot words.
 
         Returns:
-            `Transcript`, with times and a confidence for each word; with channel="all" a list with one per channel.
+            `Transcript`, with times and a confidence for each word, or without words where a decoder writes the text
+            (sequence to sequence); with channel="all" a list with one per channel.
 
         Raises:
-            ConfigurationError: the model has no CTC head, see `abilities`; or language model or lexicon are no files
-                of such, or do not fit its vocabulary.
+            ConfigurationError: the model has no head for text, see `abilities`; or language model or lexicon are no
+                files of such, or do not fit its vocabulary.
             CheckpointError: the vocabulary of the head is unknown.
         """
         decoder, others = without_decoding(options)
-        pipeline = transcription(self.model, self._heads, name=self.name, decoder=decoder)
+        pipeline = text_pipeline(self.model, self._heads, name=self.name, decoder=decoder)
         return self._by_head(self.transcribe, pipeline, audio, cast("InferenceOptions", others))
 
     @overload
@@ -89,10 +91,19 @@ class SpeechToText(VoiceComparison):
         return self._by_head(self.emissions, emission_pipeline(self.model, self._heads, name=self.name), audio, options)
 
     @property
+    def has_word_times(self) -> bool:
+        """True if transcripts have times of words, as those of a CTC head do."""
+        return not is_written(self._heads)
+
+    @property
+    def translates(self) -> bool:
+        """True if `transcribe` writes another language than is spoken: the model was trained on translations."""
+        return is_written(self._heads) and bool(self._heads.stored["seq2seq"].metadata.get("translates"))
+
+    @property
     def ctc_vocabulary(self) -> CTCVocabulary:
         """The vocabulary of the CTC head. Raises ConfigurationError without one, CheckpointError if it is unknown."""
-        if "ctc" not in self._heads.stored:
-            require("transcription", self._heads, self.name)
+        require_ctc(self._heads, self.name)
         return vocabulary_of(self._heads.stored["ctc"], self.name)
 
     def loaded_decoder(self, options: DecoderOptions) -> DecoderOptions:
@@ -103,8 +114,8 @@ class SpeechToText(VoiceComparison):
         return loaded(options, self.ctc_vocabulary, self.name)
 
     def transcript_decoder(self, options: DecoderOptions) -> TranscriptDecoder:
-        """Return a function from emissions, as `emissions` returns them, to transcripts.
+        """Return a function to transcripts, from emissions, as `emissions` returns them, or from a decoder's input.
 
-        Raises ConfigurationError: the options do not fit the vocabulary of the CTC head, or each other.
+        Raises ConfigurationError: the options do not fit the head for text, or each other.
         """
-        return transcript_decoder(self.model, self._heads, name=self.name, decoder=options)
+        return text_decoder(self.model, self._heads, name=self.name, decoder=options)

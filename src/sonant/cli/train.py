@@ -26,6 +26,7 @@ def train(task: str, *overrides: str, dry_run: bool = False, sources: bool = Fal
         sonant train utterance model=microsoft/wavlm-base-plus data=train.jsonl dev=dev.jsonl label=emotion
         sonant train ctc model=facebook/wav2vec2-base data=train.jsonl dev=dev.jsonl label=text device=cuda
         sonant train ctc_base_10min model=microsoft/wavlm-base-plus data=train.jsonl dev=dev.jsonl device=cuda
+        sonant train seq2seq model=sonant/wavlm-tiny data=train.jsonl dev=dev.jsonl task.vocabulary=subwords
         sonant train utterance model=sonant/wavlm-tiny data=words.csv label=word frozen=extractor training.steps=5000
         sonant train transformer_lm data=train.txt dev=dev.txt normalization=upper
     """

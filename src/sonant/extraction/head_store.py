@@ -15,13 +15,21 @@ from sonant.models.identity import digest_of
 from sonant.tasks import (
     CTCHead,
     FrameClassificationHead,
+    Seq2SeqHead,
     SequenceClassificationHead,
     SpeechClassificationHead,
     XVectorHead,
 )
 
 Module = TypeVar("Module", bound=nn.Module)
-RunnableHead = CTCHead | XVectorHead | FrameClassificationHead | SequenceClassificationHead | SpeechClassificationHead
+RunnableHead = (
+    CTCHead
+    | Seq2SeqHead
+    | XVectorHead
+    | FrameClassificationHead
+    | SequenceClassificationHead
+    | SpeechClassificationHead
+)
 KINDS = tuple(kind for kinds in HEADS_FOR.values() for kind in kinds)
 
 
@@ -128,6 +136,8 @@ def build_head(kind: str, head: Head) -> RunnableHead:
     match kind:
         case "ctc":
             module = CTCHead.from_tensors(head.tensors)
+        case "seq2seq":
+            module = Seq2SeqHead.from_tensors(head.tensors, head.metadata)
         case "xvector":
             module = XVectorHead.from_tensors(head.tensors, head.metadata)
         case "frame_classification":

@@ -31,12 +31,14 @@ class HeadPipeline(Generic[Answer]):
         make_sink: makes the sink of a recording; its `finish` returns the answer.
         min_samples: least length of a recording.
         reads_source: whether the sink also reads the recording, at the same time as the engine.
+        has_times: whether words of a transcript have times.
     """
 
     layers: tuple[Layer, ...]
     make_sink: Callable[[Source], Sink]
     min_samples: int
     reads_source: bool = False
+    has_times: bool = True
 
 
 def require(ability: Ability, heads: Heads, name: str) -> None:
@@ -47,6 +49,14 @@ def require(ability: Ability, heads: Heads, name: str) -> None:
         f"{name} cannot be asked for {ability}: its checkpoint has no head for it ({' or '.join(HEADS_FOR[ability])}). "
         f"It can give {', '.join(heads.abilities)}.{_models_with(ability)}"
     )
+
+
+def require_ctc(heads: Heads, name: str) -> None:
+    """Raise ConfigurationError unless there is a CTC head."""
+    if "ctc" in heads.stored:
+        return
+    require("transcription", heads, name)
+    raise ConfigurationError(f"{name} writes text by a decoder (sequence to sequence), and has no CTC head for this.")
 
 
 def _models_with(ability: Ability) -> str:

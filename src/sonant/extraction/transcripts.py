@@ -17,7 +17,7 @@ from sonant.extraction.decoder_options import GREEDY, DecoderOptions
 from sonant.extraction.decoders import GreedyTranscripts, TranscriptDecoder, decoder_of
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
-from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require, samples_for, states_of
+from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require_ctc, samples_for, states_of
 from sonant.extraction.sinks import Pending, Sink
 from sonant.extraction.sources import Source
 from sonant.extraction.vocabularies import vocabulary_of
@@ -108,8 +108,7 @@ class _Recognizer:
     """
 
     def __init__(self, model: Backbone, heads: Heads, name: str) -> None:
-        if "ctc" not in heads.stored:
-            require("transcription", heads, name)
+        require_ctc(heads, name)
         self.head_on = heads.placing("ctc", CTCHead)
         self.vocabulary = vocabulary_of(heads.stored["ctc"], name)
         self._mix = self.head_on(CPU).mix

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 Ability = Literal["embeddings", "transcription", "verification", "diarization", "classification"]
 ABILITIES: tuple[Ability, ...] = get_args(Ability)
 HEADS_FOR: Mapping[Ability, tuple[str, ...]] = {  # kinds of heads that provide it, as named in checkpoints
-    "transcription": ("ctc",),
+    "transcription": ("ctc", "seq2seq"),
     "verification": ("xvector",),
     "diarization": ("frame_classification",),
     "classification": ("sequence_classification", "speech_classification", "age_gender"),

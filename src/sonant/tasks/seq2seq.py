@@ -106,6 +106,9 @@ class Seq2SeqHead(nn.Module):
 
     def forward(self, states: Packed) -> EncodedSpeech:
         """Encode states (total_frames, states, dim)."""
-        frames = self.mix(states)
+        return self.encode(self.mix(states))
+
+    def encode(self, frames: Packed) -> EncodedSpeech:
+        """Encode frames (total_frames, dim) of mixed states."""
         logits = None if self.ctc is None else frames.with_values(self.ctc(frames.values))
         return EncodedSpeech(self.writer, self.adapter(frames), logits, frames.lengths)

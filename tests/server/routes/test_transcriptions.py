@@ -159,6 +159,22 @@ def test_translations_are_refused_with_what_there_is_instead(client: openai.Open
     assert refused.value.code == "unsupported_endpoint"
 
 
+@pytest.mark.parametrize("kind", ["json", "srt"])
+def test_texts_without_times_and_translations_have_their_routes(kind: str) -> None:
+    given = SimpleNamespace(include=None, response_format=kind, language=None, languages=[], num_speakers=None)
+    encoder = SimpleNamespace(translates=True, has_word_times=False)
+    model = SimpleNamespace(encoder=encoder, language=None, id="writer")
+    call: Any = SimpleNamespace(parameters=given, translates=False, warnings=[])
+    with pytest.raises(ApiError, match="/v1/audio/translations"):
+        TranscriptionCall.check(call, model)  # type: ignore[arg-type]
+    call.translates = True
+    if kind == "json":
+        TranscriptionCall.check(call, model)  # type: ignore[arg-type]
+    else:
+        with pytest.raises(ApiError, match="take json or text"):
+            TranscriptionCall.check(call, model)  # type: ignore[arg-type]
+
+
 def test_json_body(heads_server: RunningServer, transcript: Transcript) -> None:
     import base64
 
@@ -221,7 +237,8 @@ def test_no_audio(client: openai.OpenAI) -> None:
     ("wanted", "own"), [("fra", "eng"), ("fr", "eng"), ("en", "eng"), ("eng", "eng"), (None, "eng"), ("fra", None)]
 )
 def test_another_language_than_the_model_was_loaded_with_is_refused(wanted: str | None, own: str | None) -> None:
-    model: Any = SimpleNamespace(id="mms", language=own)
+    encoder = SimpleNamespace(translates=False, has_word_times=True)
+    model: Any = SimpleNamespace(id="mms", language=own, encoder=encoder)
     for fields in ({"language": wanted}, {"languages": None if wanted is None else [wanted]}):
         body = RequestBody({"model": "mms", "file": "UklGRg=="} | fields)
         call = TranscriptionCall(body, Limits())

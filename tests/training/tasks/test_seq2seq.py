@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 import torch
 
+import sonant
+from sonant.checkpoints.fresh import fresh_or_loaded
 from sonant.layers.packed import Packed
-from sonant.models import WavLMConfig
+from sonant.models import W2vBERT2Config, WavLMConfig
+from sonant.models.fresh import FRESH
 from sonant.models.token_decoder import TokenDecoderConfig
 from sonant.recipes.tasks import task_run
 from sonant.tasks import LayerMix
 from sonant.training import loop
 from sonant.training.tasks import Seq2SeqTask, TaskRun, TranslationTask, train_task
-from tests.shapes import SMALL
+from sonant.training.tasks.settings import check
+from tests.shapes import BLOCKS, SMALL
 from tests.training.tasks.test_ctc import write_words
 from tests.training.tasks.tones import write_model
 
@@ -111,3 +115,38 @@ def _interrupting(save: Any) -> Any:
         raise KeyboardInterrupt
 
     return saved
+
+
+def test_a_model_on_log_mel_energies_starts_from_random_weights(
+    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FRESH, "log_mel_small", W2vBERT2Config(**BLOCKS))
+    first, same, other = (fresh_or_loaded("log_mel_small", seed=seed).backbone_state for seed in (1, 1, 2))
+    name = "projection.linear.weight"
+    assert torch.equal(first[name], same[name])
+    assert not torch.equal(first[name], other[name])
+    settings = task_run("seq2seq_log_mel", [{"data": str(words / "train"), "output": str(tmp_path)}])
+    assert settings.model == "log_mel_small"
+    check(settings)
+
+
+@pytest.mark.slow
+def test_recordings_are_learned_by_heart_and_written_without_an_error(words: Path, tmp_path: Path) -> None:
+    write_words(tmp_path / "ten", 10)
+    run = short_run(
+        words,
+        tmp_path,
+        data=str(tmp_path / "ten"),
+        dev="",
+        frozen="extractor",
+        task={"decoder": {**DECODER, "dim": 64, "num_heads": 4, "feed_forward_dim": 128}, "smoothing": 0.0},
+        training={"steps": 300, "lr": 3e-3, "validate_every": 300, "save_every": 300},
+    )
+    encoder = sonant.load(train_task(run))
+    assert encoder.abilities == ("embeddings", "transcription")
+    paths = sorted((tmp_path / "ten").glob("*.wav"))
+    rows = [json.loads(line) for line in (tmp_path / "ten" / "manifest.jsonl").read_text().splitlines()]
+    texts = {row["path"]: " ".join(row["text"].split()) for row in rows}
+    together = encoder.transcribe(list(map(str, paths)))
+    assert [each.text for each in together] == [texts[path.name] for path in paths]
+    assert encoder.transcribe(str(paths[3])) == together[3]

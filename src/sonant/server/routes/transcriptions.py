@@ -103,10 +103,18 @@ class TranscriptionParameters(ChannelParameters):
     known_speaker_references: Annotated[list[str], BeforeValidator(as_list)] | None = Field(None, description=IGNORED)
 
 
+TRANSLATES = "This model writes translations. Send the recording to /v1/audio/translations."
+TRANSCRIBES = (
+    "This model does not translate: it writes what was said, in the language in which it was said. Send the recording "
+    "to /v1/audio/transcriptions, and its text to a model that translates text."
+)
+
+
 class TranscriptionCall(StreamingCall):
     """A request for the transcript of one recording."""
 
     ability = "transcription"
+    translates = False
 
     def __init__(self, body: RequestBody, limits: Limits) -> None:
         self.parameters = given = parameters(TranscriptionParameters, _without_brackets(body), FIELDS)
@@ -132,7 +140,14 @@ class TranscriptionCall(StreamingCall):
 
     def check(self, model: ServedModel) -> None:
         """Refuse a language other than that for which the model was loaded, and speakers that it cannot tell apart."""
-        given, own = self.parameters, model.language
+        given, own, encoder = self.parameters, model.language, model.encoder
+        if encoder.translates != self.translates:
+            raise ApiError(400, "unsupported_endpoint", TRANSLATES if encoder.translates else TRANSCRIBES)
+        if not encoder.has_word_times and (given.include or given.response_format not in ("json", "text")):
+            raise _mismatch(
+                "include" if given.include else "response_format",
+                f"needs times of words, and {model.id} writes texts without them; take json or text",
+            )
         for param, wanted in (("language", [given.language] if given.language else []), ("languages", given.languages)):
             if wanted and own is not None and not any(meant_by(one, [own]) for one in wanted):
                 raise _mismatch(param, f"is {', '.join(map(repr, wanted))}, and this server has {model.id} for {own!r}")
@@ -289,12 +304,13 @@ async def create_transcription(request: Request, caller: Caller = Depends(caller
     return await answer(request, caller, TranscriptionCall)
 
 
+class TranslationCall(TranscriptionCall):
+    """A request for the translation of one recording."""
+
+    translates = True
+
+
 @router.post("/audio/translations", include_in_schema=False)
-async def create_translation(_: Caller = Depends(caller_with("transcription"))) -> Response:
-    """Refuse, and say what there is instead."""
-    raise ApiError(
-        400,
-        "unsupported_endpoint",
-        "Nothing is translated here: the models write what was said, in the language in which it was said. Send the "
-        "recording to /v1/audio/transcriptions, and its text to a model that translates text.",
-    )
+async def create_translation(request: Request, caller: Caller = Depends(caller_with("transcription"))) -> Response:
+    """Translate a recording by a model that was trained on translations, into its language; refuse any other model."""
+    return await answer(request, caller, TranslationCall)

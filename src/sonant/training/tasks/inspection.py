@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from sonant import audio
-from sonant.checkpoints import load_checkpoint, make_backbone
+from sonant.checkpoints import make_backbone
+from sonant.checkpoints.fresh import fresh_or_loaded
 from sonant.data import LengthSampler, ManifestEntry
 from sonant.data.sampler import Layout
 from sonant.data.settings import check_same_settings, json_values, read_settings
@@ -77,7 +78,7 @@ def inspect_task(run: TaskRun) -> TaskInspection:
     """
     check(run)
     _check_begun(run)
-    checkpoint = starting_checkpoint(run, load_checkpoint(run.model))
+    checkpoint = starting_checkpoint(run, fresh_or_loaded(run.model, seed=run.seed))
     backbone = make_backbone(checkpoint)
     problems = []
     with TemporaryDirectory() as folder:

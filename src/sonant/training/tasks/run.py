@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sonant.checkpoints import Checkpoint, Head, load_checkpoint, make_backbone, save_pretrained
+from sonant.checkpoints import Checkpoint, Head, make_backbone, save_pretrained
 from sonant.checkpoints.checkpoint import meta_backbone
 from sonant.checkpoints.files import write_json
+from sonant.checkpoints.fresh import fresh_or_loaded
 from sonant.checkpoints.languages import starting_in
 from sonant.checkpoints.lora_writer import check_base, save_lora
 from sonant.checkpoints.training_facts import MeasuredValue, TrainingFacts
@@ -54,7 +55,7 @@ def train_task(run: TaskRun) -> Path:
     """
     check(run)
     with process_group(run.device), ExitStack() as lock:
-        checkpoint = first_then_others(lambda: load_checkpoint(run.model))
+        checkpoint = first_then_others(lambda: fresh_or_loaded(run.model, seed=run.seed))
         checkpoint = starting_checkpoint(run, checkpoint)
         backbone = make_backbone(checkpoint)
         sets = on_first(lambda: open_sets(run, checkpoint, backbone, lock))

@@ -30,7 +30,8 @@ class TaskRun:
         label: field of the manifests with the label of a recording.
         on_error: rows of the manifests that have errors, such as no label, are listed, and stop the run ("raise") or
             are left out ("skip"); see `sonant.data.check_labels`.
-        model: model to start from: hub id, folder or file.
+        model: model to start from: hub id, folder or file; or a Conformer on log-mel energies with random weights:
+            log_mel_small, log_mel_medium or log_mel_large.
         data: manifest of the training set, or a folder with a manifest.jsonl.
         dev: manifest of the development set, which is evaluated every `training.validate_every` steps; the run ends
             with the weights that are best on it. Without one it ends with the last weights.
