@@ -196,6 +196,8 @@ def _labeled(name: str, clips: int, samples: int, options: Any) -> tuple[Measure
             head = Head(objective.head_tensors(), objective.head_notes())
             save_pretrained(objective.backbone, folder, heads={"ctc": head})
             model = AutoModelForCTC.from_pretrained(folder).train()
+        if not options.dropout:
+            model.dropout = nn.Identity()  # before the head, where sonant has none
         model.config.apply_spec_augment = False
         model.config.ctc_zero_infinity, model.config.ctc_loss_reduction = True, "sum"
         (model.freeze_feature_encoder if frozen == "extractor" else model.freeze_base_model)()
