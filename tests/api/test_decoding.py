@@ -17,9 +17,9 @@ from sonant.data.text_tokenizers import SPECIALS, UnitTokenizer
 from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.prefix_beam import PrefixBeamDecoder
 from sonant.decoding.rescoring import Rescoring, rescore
-from sonant.decoding.text_scores import TextScorer
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning
 from sonant.extraction.decoder_options import DecoderOptions
+from sonant.extraction.language_models import read_text_scorer
 from sonant.layers.packed import Packed
 from tests.arpa import write_lm
 from tests.heads import write_ctc
@@ -50,6 +50,15 @@ def recordings(tmp_path_factory: pytest.TempPathFactory, encoder: SpeechEncoder,
         rows.append({"path": f"{number}.wav", "text": said.text})
     (folder / "all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder / "all.jsonl"
+
+
+@pytest.fixture(scope="module")
+def lm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Transformer of characters."""
+    tokenizer = UnitTokenizer([*SPECIALS, *"etaonihs"], "characters")
+    folder = tmp_path_factory.mktemp("transformer") / "lm"
+    save_transformer_lm(TextModel(small_lm(len(tokenizer)), tokenizer, "characters", "lower", "test"), folder)
+    return folder
 
 
 def test_a_batch_decodes_as_each_alone_and_as_the_beam_on_its_emissions(
@@ -128,20 +137,17 @@ def test_words_of_a_language_model_that_the_model_cannot_write(
 
 
 def test_a_transformer_ranks_texts_again_and_scores_words_of_a_lexicon(
-    encoder: SpeechEncoder, clips: list[np.ndarray], tmp_path: Path
+    encoder: SpeechEncoder, clips: list[np.ndarray], tmp_path: Path, lm_folder: Path
 ) -> None:
-    tokenizer = UnitTokenizer([*SPECIALS, *"etaonihs"], "characters")
-    made = TextModel(small_lm(len(tokenizer)), tokenizer, "characters", "lower", "test")
-    save_transformer_lm(made, tmp_path / "lm")
     plain = encoder.transcribe(clips[0], n_best=4, **SMALL).alternatives
-    how = {"rescoring_lm": tmp_path / "lm", "rescoring_lm_weight": 0.5, "rescoring_word_score": 2.0}
+    how = {"rescoring_lm": lm_folder, "rescoring_lm_weight": 0.5, "rescoring_word_score": 2.0}
     found = encoder.transcribe(clips[0], n_best=2, **how, **SMALL).alternatives
-    scorer = TextScorer(made.model, tokenizer, normalization="lower")
+    scorer = read_text_scorer(lm_folder)
     expected = rescore([plain], scorer, Rescoring(lm_weight=0.5, word_score=2.0))[0][:2]
     assert [each.text for each in found] == [each.text for each in expected]
     assert [each.score for each in found] == pytest.approx([each.score for each in expected], rel=1e-4)
     (tmp_path / "words.txt").write_text("HAT\nTEN\nSON\n")
-    said = encoder.transcribe(clips[0], lm=tmp_path / "lm", lexicon=tmp_path / "words.txt", **SMALL)
+    said = encoder.transcribe(clips[0], lm=lm_folder, lexicon=tmp_path / "words.txt", **SMALL)
     assert {word.text for word in said.words} <= {"HAT", "TEN", "SON"}
     with pytest.raises(ConfigurationError, match="rescoring_lm_weight=1.0 was given, which has no effect without"):
         encoder.transcribe(clips[0], rescoring_lm_weight=1.0)
@@ -166,6 +172,19 @@ def test_tuning_goes_on_where_it_was_stopped(
     assert sum(each.errors for each in errors) == whole.best.errors
     with pytest.raises(ConfigurationError, match="results of a run with other settings"):
         tune_decoder(encoder, recordings, tmp_path / "whole", replace(options, lm_weight=1.0), trials=3)
+
+
+def test_tuning_of_rescoring_decodes_once(
+    encoder: SpeechEncoder, recordings: Path, tmp_path: Path, lm_folder: Path
+) -> None:
+    """And its errors are those of decoding with the weights that it found."""
+    options = DecoderOptions(rescoring_lm=lm_folder, **SMALL)
+    tuned = tune_decoder(encoder, recordings, tmp_path / "out", options, trials=5)
+    assert set(tuned.best.values) == {"rescoring_lm_weight", "rescoring_word_score"}
+    found = encoder.transcribe(sonant.data.read_manifest(recordings), decoder=tuned.path)
+    references = [json.loads(line)["text"] for line in recordings.read_text().splitlines()]
+    errors = sonant.evaluation.error_counts(references, [each.text for each in found])
+    assert sum(each.errors for each in errors) == tuned.best.errors
 
 
 def test_what_cannot_be_tuned(encoder: SpeechEncoder, recordings: Path, tmp_path: Path) -> None:

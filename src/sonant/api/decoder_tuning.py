@@ -19,11 +19,14 @@ from sonant.data.lock import output_lock
 from sonant.data.progress import Progress
 from sonant.data.settings import write_or_check_settings
 from sonant.data.text_normalization import Normalization, normalize_text
+from sonant.decoding.rescoring import Rescoring, rescore
+from sonant.decoding.results import Transcript
+from sonant.decoding.text_scores import TextScore
 from sonant.errors import ConfigurationError, ManifestError, UnknownName
 from sonant.evaluation.decoder_trials import Trial, best_trial, plot_trials, trial_values
 from sonant.evaluation.error_rates import ErrorCounts, error_counts
 from sonant.extraction.decoder_options import DecoderOptions, write_decoder_options
-from sonant.extraction.decoders import TranscriptDecoder
+from sonant.extraction.decoders import beam_search
 from sonant.extraction.journal import append_lines, read_journal
 from sonant.models.identity import fingerprint
 
@@ -71,7 +74,7 @@ def tune_decoder(
         data: a manifest of recordings that the model was not trained on, or a folder that is a corpus.
         output: folder for decoder.json, trials.jsonl, wer.png (with matplotlib) and the emissions.
         decoder: language model, lexicon, hot words and beam. The word score is searched, and the LM weight if there is
-            a language model, unless they are given.
+            a language model, unless they are given; with `rescoring_lm` the two weights of rescoring instead.
         trials: number of trials.
         silence: whether the silence weight is searched, too.
         seed: of the trials.
@@ -85,10 +88,13 @@ def tune_decoder(
         ManifestError: no recording can be used.
     """
     decoder = decoder.resolved()
-    searched = {"lm_weight": decoder.lm is not None, "word_score": True, "silence_weight": silence}
+    if decoder.rescoring_lm is not None:
+        searched = {"rescoring_lm_weight": True, "rescoring_word_score": True}
+    else:
+        searched = {"lm_weight": decoder.lm is not None, "word_score": True, "silence_weight": silence}
     names = [name for name, wanted in searched.items() if wanted and name not in decoder.given]
     if not names:
-        raise ConfigurationError("There is nothing to search: lm_weight and word_score are given.")
+        raise ConfigurationError(f"There is nothing to search: {' and '.join(searched)} are given.")
     if trials < 1:
         raise ConfigurationError(f"trials={trials} was given; expected at least 1.")
     encoder, folder = encoder_of(model), as_path(output, "the output")
@@ -100,6 +106,7 @@ def tune_decoder(
     settings = {
         "weights": fingerprint(encoder.model),
         "heads": encoder.heads_fingerprint,
+        **{name: options.get(name) for name in ("window_seconds", "overlap_seconds", "precision")},
         "decoder": decoder.settings(),
         "searched": names,
         "seed": seed,
@@ -117,19 +124,27 @@ def tune_decoder(
         device = next(encoder.model.parameters()).device
         references = [normalize_text(_text(entry.fields[label]), normalize) for entry in entries]
 
-        def measured(values: Mapping[str, Any], search: TranscriptDecoder) -> Trial:
-            found = zip(references, emissions.texts(search, device), strict=True)
+        def measured(values: Mapping[str, Any], texts: Sequence[str | None]) -> Trial:
+            found = zip(references, texts, strict=True)
             pairs = [(reference, normalize_text(text, normalize)) for reference, text in found if text is not None]
             total = sum(error_counts(*zip(*pairs, strict=True)), ErrorCounts())
             if not total.length:
                 raise ManifestError("The transcripts have no words, so that there is no error rate.")
             return Trial(values, total.errors, total.length)
 
-        greedy = measured({}, encoder.transcript_decoder(DecoderOptions()))
+        def decoded(values: Mapping[str, Any]) -> list[str | None]:
+            return emissions.texts(encoder.transcript_decoder(replace(loaded, **values)), device)
+
+        texts_of: Callable[[Mapping[str, Any]], list[str | None]] = decoded
+        if loaded.rescoring_lm is not None:
+            plain = replace(loaded, rescoring_lm=None, rescoring_lm_weight=None, rescoring_word_score=None)
+            search = encoder.transcript_decoder(replace(plain, n_best=beam_search(loaded).nbest))
+            texts_of = rescored_texts(emissions.transcripts(search, device), loaded)
+        greedy = measured({}, emissions.texts(encoder.transcript_decoder(DecoderOptions()), device))
         found = _search(
             folder / "trials.jsonl",
             trial_values(names, trials, seed=seed),
-            lambda values: measured(values, encoder.transcript_decoder(replace(loaded, **values))),
+            lambda values: measured(values, texts_of(values)),
             show=options.get("progress"),
         )
         best, path = best_trial(found), folder / "decoder.json"
@@ -140,6 +155,41 @@ def tune_decoder(
         if find_spec("matplotlib") is not None:
             plot_trials(found, greedy, folder / "wer.png")
     return TunedDecoder(options=tuned, path=path, best=best, greedy=greedy, trials=found, failures=emissions.failures)
+
+
+class _KnownScores:
+    """A language model that scores texts whose scores are known."""
+
+    def __init__(self, scores: Mapping[str, TextScore]) -> None:
+        self._scores = scores
+
+    def score(self, texts: Sequence[str]) -> list[TextScore]:
+        return [self._scores[text] for text in texts]
+
+
+def rescored_texts(
+    transcripts: Sequence[Transcript | None], options: DecoderOptions
+) -> Callable[[Mapping[str, Any]], list[str | None]]:
+    """Return the function from weights of rescoring to the best text of each recording.
+
+    Args:
+        transcripts: with the alternatives that are ranked again; None for an unusable recording.
+        options: with the language model in memory, and weights that are not given to the function.
+    """
+    scorer: Any = options.rescoring_lm
+    usable = [each.alternatives for each in transcripts if each is not None]
+    texts = list(dict.fromkeys(each.text for alternatives in usable for each in alternatives))
+    known: Any = _KnownScores(dict(zip(texts, scorer.score(texts), strict=True)))
+
+    def ranked(values: Mapping[str, Any]) -> list[str | None]:
+        weights = replace(options, **values).numbers
+        rescoring = Rescoring(
+            lm_weight=weights.get("rescoring_lm_weight", 1.0), word_score=weights.get("rescoring_word_score", 0.0)
+        )
+        best = iter([found[0].text if found else "" for found in rescore(usable, known, rescoring)])
+        return [None if each is None else next(best) for each in transcripts]
+
+    return ranked
 
 
 def _search(

@@ -16,6 +16,7 @@ from torch import Tensor
 from sonant.api.encoder import SpeechEncoder
 from sonant.data import ManifestEntry
 from sonant.data.files import atomic
+from sonant.decoding.results import Transcript
 from sonant.extraction.decoders import TranscriptDecoder
 
 GROUP = 64  # recordings whose emissions are computed, or decoded, at once
@@ -64,13 +65,17 @@ class KeptEmissions:
         return cls(values, found["frames"], found["failures"])
 
     def texts(self, decoder: TranscriptDecoder, device: torch.device) -> list[str | None]:
-        """Return the text of each recording, decoded in batches of similar length; None for an unusable one."""
-        texts: list[str | None] = [None] * len(self.frames)
+        """Return the text of each recording; None for an unusable one."""
+        return [None if each is None else each.text for each in self.transcripts(decoder, device)]
+
+    def transcripts(self, decoder: TranscriptDecoder, device: torch.device) -> list[Transcript | None]:
+        """Return the transcript of each recording, decoded in batches of similar length; None for an unusable one."""
+        transcripts: list[Transcript | None] = [None] * len(self.frames)
         for rows in self._batches():
             found = decoder([(self._emission(row).to(device), 0.0) for row in rows])
             for row, transcript in zip(rows, found, strict=True):
-                texts[row] = transcript.text
-        return texts
+                transcripts[row] = transcript
+        return transcripts
 
     @cached_property
     def _ends(self) -> list[int]:

@@ -7,8 +7,13 @@ from pathlib import Path
 import torch
 
 # Ranges in which the decoders of wav2vec 2.0 (arXiv:2006.11477, appendix B) and HuBERT (fairseq's sweeps) are tuned.
-RANGES = {"lm_weight": (0.0, 5.0), "word_score": (-5.0, 5.0), "silence_weight": (-10.0, 0.0)}
-LABELS = {"lm_weight": "LM weight", "word_score": "word score", "silence_weight": "silence weight"}
+RANGES = {
+    "lm_weight": (0.0, 5.0),
+    "word_score": (-5.0, 5.0),
+    "silence_weight": (-10.0, 0.0),
+    "rescoring_lm_weight": (0.0, 5.0),
+    "rescoring_word_score": (-5.0, 5.0),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
     return min(trials, key=lambda trial: (trial.errors, sum(map(abs, trial.values.values()))))
 
 
+def _label(name: str) -> str:
+    return name.replace("_", " ").replace("lm ", "LM ")
+
+
 def plot_trials(trials: Sequence[Trial], greedy: Trial, path: Path) -> None:
     """Plot the error rates of trials over each of their numbers, and over the first two together.
 
@@ -69,7 +78,7 @@ def plot_trials(trials: Sequence[Trial], greedy: Trial, path: Path) -> None:
         axes.axhline(100 * greedy.wer, color="0.4", linestyle="--", linewidth=1, label="greedy")
         low, high = min([*rates, 100 * greedy.wer]), sorted([*rates, 100 * greedy.wer])[len(rates) * 3 // 4]
         axes.set_ylim(low - 0.05 * (high - low) - 0.1, high + 0.1 * (high - low) + 0.1)  # the worst quarter is cut
-        axes.set(xlabel=LABELS[name], ylabel="WER, %")
+        axes.set(xlabel=_label(name), ylabel="WER, %")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if not number:
@@ -82,6 +91,6 @@ def plot_trials(trials: Sequence[Trial], greedy: Trial, path: Path) -> None:
             c=rates, s=32, cmap="viridis_r", vmax=sorted(rates)[len(rates) * 3 // 4],
         )  # fmt: skip
         axes.scatter([best.values[across]], [best.values[up]], s=110, marker="*", color="C3", zorder=3)
-        axes.set(xlabel=LABELS[across], ylabel=LABELS[up])
+        axes.set(xlabel=_label(across), ylabel=_label(up))
         figure.colorbar(colored, ax=axes, label="WER, %")
     figure.savefig(path, dpi=110)

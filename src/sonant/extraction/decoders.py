@@ -80,7 +80,7 @@ class BeamTranscripts(TranscriptDecoder):
         lm: Any = options.lm
         lexicon: Any = options.lexicon
         self._search = PrefixBeamDecoder(
-            vocabulary, _beam_search(options), lm=lm, lexicon=lexicon, hot_words=options.hot_words
+            vocabulary, beam_search(options), lm=lm, lexicon=lexicon, hot_words=options.hot_words
         )
         self._lm: LanguageModel[Any] | None = None if lm is None or not _is_of_words(lm, vocabulary) else lm
         numbers = options.numbers
@@ -112,7 +112,7 @@ class BeamTranscripts(TranscriptDecoder):
     def with_keywords(self, keywords: Sequence[str], n_best: int | None) -> TranscriptDecoder:
         hot_words = (*self._options.hot_words, *keywords)
         options = replace(self._options, hot_words=hot_words, n_best=n_best or self._options.n_best)
-        search = self._search.with_hot_words(hot_words, _beam_search(options))
+        search = self._search.with_hot_words(hot_words, beam_search(options))
         other = copy(self)
         vars(other).update(_options=options, _search=search, _n_best=options.n_best or 1)
         return other
@@ -154,7 +154,7 @@ def decoder_of(
     return BeamTranscripts(loaded(options, vocabulary, name), vocabulary, frame_rate)
 
 
-def _beam_search(options: DecoderOptions) -> BeamSearch:
+def beam_search(options: DecoderOptions) -> BeamSearch:
     """Return the options of the search, with as many hypotheses as are asked for or ranked again."""
     numbers = {name: value for name, value in options.numbers.items() if not name.startswith("rescoring")}
     n_best = numbers.pop("n_best", 1)
