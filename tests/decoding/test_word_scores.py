@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sonant.decoding.arpa import read_arpa
+from sonant.decoding.ngram_files import load_ngram_model
 from sonant.decoding.word_scores import word_scores
 
 BIGRAMS = """\\data\\
@@ -29,7 +29,7 @@ ngram 2=2
 
 def test_texts_are_scored_as_each_alone(tmp_path: Path) -> None:
     (tmp_path / "lm.arpa").write_text(BIGRAMS)
-    lm = read_arpa(tmp_path / "lm.arpa")
+    lm = load_ngram_model(tmp_path / "lm.arpa")
     numbers = {word: number for number, word in enumerate(lm.words)}
     texts = [["B"], [], ["A", "B", "C", "A"], ["A", "B"]]
     found = word_scores(texts, lm, numbers)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonant.decoding.arpa import read_arpa
 from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.lexicon import Lexicon
+from sonant.decoding.ngram_files import load_ngram_model
 from sonant.decoding.prefix_beam import PrefixBeamDecoder
 from sonant.layers.packed import Packed
 
@@ -74,7 +74,7 @@ def test_lexicon_of_flashlight(arpa: str, with_lm: bool) -> None:
     ours = PrefixBeamDecoder(
         CTCVocabulary.of(LETTERS),
         BeamSearch(lm_weight=2.0 / math.log(10), word_score=-0.3, silence_weight=0.2, **WIDE),
-        lm=read_arpa(arpa) if with_lm else None,
+        lm=load_ngram_model(arpa) if with_lm else None,
         lexicon=Lexicon.of(WORDS),
     )
     for seed in range(2):
@@ -102,7 +102,7 @@ def test_open_vocabulary_of_ctc_beam_decoder(arpa: str) -> None:
     theirs = build(["", *LETTERS[1:]], arpa, unigrams=WORDS, alpha=0.5, beta=1.5)
     expected = {one[0]: one[4] for one in theirs.decode_beams(values.numpy(), **options)}
     search = BeamSearch(lm_weight=0.5, word_score=1.5, unknown_score=-10.0, **WIDE)
-    (found,) = PrefixBeamDecoder(vocabulary, search, lm=read_arpa(arpa)).decode(Packed.pack([values]))
+    (found,) = PrefixBeamDecoder(vocabulary, search, lm=load_ngram_model(arpa)).decode(Packed.pack([values]))
     # Some texts that end with the last word of the file are taken for unknown by version 0.2.0.
     comparable = [one for one in found[:10] if not one.text.endswith(" B")]
     assert len(comparable) >= 5

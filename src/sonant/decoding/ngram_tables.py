@@ -68,6 +68,8 @@ def ngram_model(words: Sequence[str], tables: Iterable[NgramTable], *, source: s
         words, unknown = [*words, UNKNOWN], len(words)
     builder = _Builder(words, source)
     for table in tables:
+        if not len(table.words):  # pruned away, and all longer ones
+            break
         builder.add(table)
     builder.number_contexts(np.zeros(len(builder.keys[-1]), bool))
     return NgramModel(

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sonant.checkpoints.transformer_lm import load_transformer_lm
-from sonant.decoding.arpa import read_arpa
 from sonant.decoding.language_model import LanguageModel
+from sonant.decoding.ngram_files import load_ngram_model
 from sonant.decoding.text_scores import TextScorer
 from sonant.decoding.transformer_model import TransformerLanguageModel
 from sonant.errors import ConfigurationError
@@ -16,14 +16,14 @@ File = str | os.PathLike[str]
 
 
 def read_language_model(given: File, *, words: Sequence[str] | None = None) -> LanguageModel[Any]:
-    """Read an n-gram model in ARPA format, also compressed by gzip, or the folder of a Transformer.
+    """Read an n-gram model, see `load_ngram_model`, or the folder of a Transformer.
 
     Args:
         words: that a Transformer may score; one of subwords needs them.
 
     Raises:
-        ConfigurationError: there is no such file or folder, or it is something else.
-        CheckpointError: the folder has no language model.
+        ConfigurationError: there is no such file or folder.
+        CheckpointError: it is no language model, or damaged.
     """
     path = Path(given).expanduser()
     if path.is_dir():
@@ -32,9 +32,9 @@ def read_language_model(given: File, *, words: Sequence[str] | None = None) -> L
         return TransformerLanguageModel(found.model, found.tokenizer, normalization=normalization, words=words)
     if not path.is_file():
         raise ConfigurationError(
-            f"There is no language model {os.fspath(given)!r}; expected a file in ARPA format, or a folder."
+            f"There is no language model {os.fspath(given)!r}; expected an n-gram file, or a folder."
         )
-    return read_arpa(path)
+    return load_ngram_model(path)
 
 
 def read_text_scorer(given: File) -> TextScorer:
