@@ -1,6 +1,7 @@
 """The page: whole by itself, readable in both themes, without scripts, and safe whatever is in the transcripts."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -137,6 +138,7 @@ def test_alternatives_of_a_beam_search_are_shown_with_their_scores() -> None:
         return Hypothesis(text, words, 0.5, (), score=score, emission_score=-1.25, lm_score=lm_score)
 
     found = [hypothesis(f"B {EVIL}", -4.5, -3.25), hypothesis("A b", -5.0, None), hypothesis("", -6.0, None)]
+    found.append(replace(hypothesis("", -7.0, None), text="a x"))
     report = evaluate_recognition([Utterance(name="x", reference="a b c")], {"s": ["b"]})
     page = recognition_page(report, alternatives={"s": [found]}, normalize=str.lower)
     reader = Reader(page)
@@ -145,9 +147,11 @@ def test_alternatives_of_a_beam_search_are_shown_with_their_scores() -> None:
     rows = re.findall(r"<tr>(.*?)</tr>", page[page.index("<details") : page.index("</details")])
     cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows[1:]]
     assert [row[1:] for row in cells] == [
-        ["8", "−4.50", "−1.25", "−3.25"], ["1", "−5.00", "−1.25", "–"], ["3", "−6.00", "−1.25", "–"]
+        ["8", "−4.50", "−1.25", "−3.25"], ["1", "−5.00", "−1.25", "–"], ["3", "−6.00", "−1.25", "–"],
+        ["2", "−7.00", "−1.25", "–"],
     ]  # fmt: skip
     assert cells[0][0].startswith("<span>B<sub>−3.2</sub></span> ")
     assert cells[1][0] == "<span>A</span> <span>b</span>"
+    assert cells[3][0] == "<span>a x</span>"
     assert "the best of them has 1 error" in page
     assert "<details" not in recognition_page(report)

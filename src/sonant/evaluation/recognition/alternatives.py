@@ -43,7 +43,10 @@ def _words(hypothesis: Hypothesis) -> Markup:
         )
         for number, word in enumerate(hypothesis.words)
     ]
-    return joined(*words) if words else tag("span", "(no words)", class_="dim")
+    if words:
+        return joined(*words)
+    written = hypothesis.text  # by a decoder, whose texts have no words with times
+    return tag("span", written) if written else tag("span", "(no words)", class_="dim")
 
 
 def _score(value: float | None, digits: int = 2) -> str:
