@@ -7,9 +7,11 @@ import torch
 
 from sonant.data.text_tokenizers import SPECIALS, UnitTokenizer
 from sonant.decoding.hypotheses import Hypothesis
+from sonant.decoding.perplexity import score_sentences, total
 from sonant.decoding.rescoring import Rescoring, rescore
 from sonant.decoding.results import Word
-from sonant.decoding.text_scores import TextScorer, perplexity
+from sonant.decoding.text_scores import TextScorer, perplexity_per_token
+from sonant.decoding.transformer_model import TransformerLanguageModel
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from tests.models.language_models import small_lm
@@ -31,10 +33,11 @@ def test_scores_do_not_depend_on_the_batch_nor_on_case() -> None:
     together = scorer().score([*TEXTS, "The Cat sat"])
     for batch_tokens in (1, 9):
         for one, other in zip(together, scorer(batch_tokens=batch_tokens).score([*TEXTS, "The Cat sat"]), strict=True):
-            assert one[1:] == other[1:]
+            assert one.num_tokens == other.num_tokens
             assert one.log_probability == pytest.approx(other.log_probability, rel=1e-5)
     assert together[0] == together[5]
-    assert [score[1:] for score in together[:5]] == [(4, 3, 0), (3, 2, 0), (1, 0, 0), (16, 15, 0), (3, 2, 1)]
+    counts = [(score.num_tokens, score.num_words, score.num_unknown) for score in together[:5]]
+    assert counts == [(4, 3, 0), (3, 2, 0), (1, 0, 0), (16, 15, 0), (3, 2, 1)]
     tokens = torch.tensor(WORDS.encode("the mat"))
     by_hand = scorer().model.log_probabilities(Packed.pack([tokens])).values.sum()
     assert together[1].log_probability == pytest.approx(float(by_hand), rel=1e-5)
@@ -73,7 +76,10 @@ def test_equal_scores_keep_their_order() -> None:
 
 def test_perplexities_count_the_ends() -> None:
     scores = scorer().score(["the mat", "the dog"])
-    total = sum(score.log_probability for score in scores)
-    found = perplexity(scores)
-    assert found.per_word == found.per_token == pytest.approx(math.exp(-total / 6))
-    assert found[2:] == (2, 4, 6, 1)
+    found = total(scores)
+    assert (found.num_sentences, found.num_words, found.num_unknown) == (2, 4, 1)
+    assert found.perplexity == perplexity_per_token(scores) == pytest.approx(math.exp(-found.log_probability / 6))
+    words = TransformerLanguageModel(scorer().model, WORDS)  # the protocol of n-grams gives the same
+    by_protocol = total(score_sentences(words, ["the mat", "the dog"]))
+    assert by_protocol.perplexity == pytest.approx(found.perplexity)
+    assert by_protocol.perplexity_of_known == pytest.approx(found.perplexity_of_known)

@@ -4,6 +4,10 @@ import pytest
 import torch
 
 from sonant.data.text_tokenizers import SPECIALS, TextTokenizer, UnitTokenizer, make_tokenizer
+from sonant.decoding.beam_options import BeamSearch
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.decoding.lexicon import Lexicon
+from sonant.decoding.prefix_beam import PrefixBeamDecoder
 from sonant.decoding.transformer_model import TransformerLanguageModel, TransformerState
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
@@ -42,6 +46,20 @@ def test_word_by_word_equals_at_once(kind: str) -> None:
         state, totals = state.append(longer), torch.cat([totals, totals[rows] + scores])
     found = totals + lm.finish(state)
     assert found.tolist() == pytest.approx([at_once(lm, text) for text in texts], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["words", "characters", "subwords"])
+def test_a_beam_search_finds_texts_with_the_scores_of_whole_texts(kind: str) -> None:
+    lm, options = model(kind), BeamSearch(beam=8, nbest=8, lm_weight=0.7, word_score=4.0)
+    vocabulary = CTCVocabulary.of(["<pad>", "|", *sorted(set("".join(WORDS)))])
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(50, len(vocabulary.tokens), generator=draw)
+    emissions = Packed(logits.log_softmax(-1), torch.tensor([30, 20]))
+    found = PrefixBeamDecoder(vocabulary, options, lm=lm, lexicon=Lexicon.of(WORDS)).decode(emissions)
+    assert max(len(each.words) for hypotheses in found for each in hypotheses) > 3
+    for each in found[0] + found[1]:
+        assert each.lm_score == pytest.approx(at_once(lm, each.text), rel=1e-4)
+        assert each.score == pytest.approx(each.emission_score + 0.7 * each.lm_score + 4 * len(each.words), rel=1e-4)
 
 
 def test_slots_of_histories_that_nobody_has_are_used_again() -> None:

@@ -1,33 +1,30 @@
-"""Log-probabilities of whole texts by a Transformer language model, and perplexities."""
+"""Log-probabilities of whole texts by a Transformer language model."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from sonant.data.text_normalization import Normalization, normalize_text
 from sonant.data.text_tokenizers import UNKNOWN, ByteLevelTokenizer, TextTokenizer
+from sonant.decoding.perplexity import SentenceScore
 from sonant.layers.packed import Packed
 from sonant.models.transformer_lm import TransformerLM
 
 
-class TextScore(NamedTuple):
-    """Score of one text.
+@dataclass(frozen=True)
+class TextScore(SentenceScore):
+    """Score of one text; its unknown words are tokens that stand for what the model has no token for.
 
     Attributes:
-        log_probability: natural logarithm, with that of its end.
         num_tokens: with the end.
-        num_words: without the end.
-        num_unknown: tokens that stand for what the model has no token for.
     """
 
-    log_probability: float
     num_tokens: int
-    num_words: int
-    num_unknown: int
 
 
 class TextScorer:
@@ -64,39 +61,22 @@ class TextScorer:
             some, pending = pending[-count:], pending[:-count]
             batch = Packed.pack(torch.tensor(tokens[text], dtype=torch.long) for text in some).to(device)
             for text, scores in zip(some, self.model.log_probabilities(batch).to("cpu"), strict=True):
-                found[text] = TextScore(
-                    float(scores.double().sum()),
-                    len(scores),
-                    len(text.split()),
-                    tokens[text].count(unknown) if unknown is not None else 0,
-                )
+                found[text] = _text_score(text, tokens[text], scores.double(), unknown)
         return [found[text] for text in normalized]
 
 
-class Perplexity(NamedTuple):
-    """Perplexities of texts: by words, each text's end counted as one, and by tokens of the model.
-
-    Attributes:
-        num_unknown: tokens that stand for what the model has no token for. Models with other vocabularies can be
-            compared by words if there are none.
-    """
-
-    per_word: float
-    per_token: float
-    num_texts: int
-    num_words: int
-    num_tokens: int
-    num_unknown: int
+def _text_score(text: str, tokens: Sequence[int], scores: Tensor, unknown: int | None) -> TextScore:
+    places = [place for place, token in enumerate(tokens) if token == unknown]
+    return TextScore(
+        text=text,
+        num_words=len(text.split()),
+        num_unknown=len(places),
+        log_probability=float(scores.sum()),
+        unknown_log_probability=float(scores[places].sum()),
+        num_tokens=len(scores),
+    )
 
 
-def perplexity(scores: Iterable[TextScore]) -> Perplexity:
-    """Return the perplexities of texts, given their scores."""
-    total, num_texts, num_words, num_tokens, num_unknown = 0.0, 0, 0, 0, 0
-    for score in scores:
-        total += score.log_probability
-        num_texts += 1
-        num_words += score.num_words
-        num_tokens += score.num_tokens
-        num_unknown += score.num_unknown
-    per_word = math.exp(-total / max(1, num_words + num_texts))
-    return Perplexity(per_word, math.exp(-total / max(1, num_tokens)), num_texts, num_words, num_tokens, num_unknown)
+def perplexity_per_token(scores: Sequence[TextScore]) -> float:
+    """Return the perplexity by tokens of the model, ends included."""
+    return math.exp(-math.fsum(score.log_probability for score in scores) / sum(score.num_tokens for score in scores))

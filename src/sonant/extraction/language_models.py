@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sonant.checkpoints.transformer_lm import load_transformer_lm
+from sonant.checkpoints.transformer_lm import TextModel, load_transformer_lm
+from sonant.data.text_normalization import Normalization
 from sonant.decoding.language_model import LanguageModel
 from sonant.decoding.ngram_files import load_ngram_model
 from sonant.decoding.text_scores import TextScorer
@@ -22,14 +23,13 @@ def read_language_model(given: File, *, words: Sequence[str] | None = None) -> L
         words: that a Transformer may score; one of subwords needs them.
 
     Raises:
-        ConfigurationError: there is no such file or folder.
+        ConfigurationError: there is no such file or folder, or the folder does not say in what form its texts were.
         CheckpointError: it is no language model, or damaged.
     """
     path = Path(given).expanduser()
     if path.is_dir():
         found = load_transformer_lm(path)
-        normalization = found.normalization or "none"
-        return TransformerLanguageModel(found.model, found.tokenizer, normalization=normalization, words=words)
+        return TransformerLanguageModel(found.model, found.tokenizer, normalization=_form_of(found), words=words)
     if not path.is_file():
         raise ConfigurationError(
             f"There is no language model {os.fspath(given)!r}; expected an n-gram file, or a folder."
@@ -38,6 +38,21 @@ def read_language_model(given: File, *, words: Sequence[str] | None = None) -> L
 
 
 def read_text_scorer(given: File) -> TextScorer:
-    """Read a Transformer language model that scores whole texts. Raises CheckpointError: the folder has none."""
+    """Read a Transformer language model that scores whole texts.
+
+    Raises:
+        CheckpointError: the folder has none.
+        ConfigurationError: it does not say in what form its texts were.
+    """
     found = load_transformer_lm(Path(given).expanduser())
-    return TextScorer(found.model, found.tokenizer, normalization=found.normalization or "none")
+    return TextScorer(found.model, found.tokenizer, normalization=_form_of(found))
+
+
+def _form_of(found: TextModel) -> Normalization:
+    if found.normalization is None:
+        raise ConfigurationError(
+            f"{found.source} does not say in what form its texts were, to which all that it scores must be brought: "
+            "as they are written (none), without punctuation (cased), or in lower or upper case as well. Write a "
+            f"folder that does: sonant lm convert {found.source} FOLDER --normalize lower"
+        )
+    return found.normalization
