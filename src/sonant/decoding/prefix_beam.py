@@ -84,7 +84,7 @@ class PrefixBeamDecoder:
         vars(other).update(options=options, _models=replace(self._models, hot=hot))
         return other
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def decode(self, emissions: Packed, *, frame_rate: float = 1.0) -> list[list[Hypothesis]]:
         """Find the best hypotheses of each recording, best first.
 

@@ -27,9 +27,9 @@ class PrefixSearch:
             and that over those that end with its last unit, both with everything that is combined; the most probable
             path of each kind, without that; the sum of all that is combined; and the language model's part of it,
             unweighted.
-        state: int64 (recordings, beam, 8): the last unit; hashes of the prefix and of the prefix without it; the
-            label of the last extension; the states of the word, of hot words and of the language model; and the word
-            that ended last.
+        state: int64 (recordings, beam, 8): the last unit; hashes of the prefix and of the prefix without it; the label
+            of the last extension; and, if anything is combined with emissions, the states of the word, of hot words
+            and of the language model, and the word that ended last.
         offset: float64 (recordings,): what was subtracted from the first four scores.
     """
 
@@ -53,16 +53,18 @@ class PrefixSearch:
         self._multiplier = int(codes[-1]) | 1
         self._codes = codes.to(self.device)
         self.history = SearchHistory(options.beam, self.columns.width)
-        self._created: list[Tensor] = []
+        self._first_rows = torch.arange(len(clips), device=self.device)[:, None] * options.beam
 
         count, beam = len(clips), options.beam
         self.scores = torch.full((6, count, beam), IMPOSSIBLE, device=self.device)
         self.scores[[BLANK, BEST_BLANK], :, 0] = 0.0  # the empty prefix
         self.scores[EXTRA:] = 0.0
-        self._nothing = torch.tensor([units.padding, DEAD, CHILDLESS, units.padding, 0, 0, 0, -1], device=self.device)
+        nothing = [units.padding, DEAD, CHILDLESS, units.padding, 0, 0, 0, -1]
+        fields = len(nothing) if self.combination.is_needed else WORD
+        self._nothing = torch.tensor(nothing[:fields], device=self.device)
         hot = 0 if models.hot is None else models.hot.start
         self.state = self._nothing.repeat(count, beam, 1)
-        self.state[:, 0] = torch.tensor([self.delimiter, 0, CHILDLESS, self.delimiter, 0, hot, 0, -1])
+        self.state[:, 0] = torch.tensor([self.delimiter, 0, CHILDLESS, self.delimiter, 0, hot, 0, -1][:fields])
         self.offset = torch.zeros(count, dtype=torch.float64, device=self.device)
         self.final: list[tuple[Tensor, Tensor, Tensor]] = []
 
@@ -84,7 +86,7 @@ class PrefixSearch:
     def _step(self, frame: int) -> None:
         beam, width, columns = self.options.beam, self.columns.width, self.columns
         emission = self._scored[frame, : len(self.state)]
-        blank, unit, best_blank, best_unit = self.scores[:EXTRA]
+        blank, unit, best_blank, best_unit = self.scores[:EXTRA].unbind()
         last, prefix, parent, label = self.state[..., :WORD].unbind(-1)
         total, best = torch.logaddexp(blank, unit), torch.maximum(best_blank, best_unit)
         silent = last == self.delimiter
@@ -93,55 +95,58 @@ class PrefixSearch:
         repeated = torch.where(silent, total, unit) + emitted
 
         # Extensions: by the last unit again only behind a blank, and never by a second delimiter.
-        candidates = torch.empty(len(self.state), beam + beam * width, device=self.device)
-        extended = candidates[:, beam:].unflatten(1, (beam, width))
-        columns.extend(frame, total, torch.where(silent, IMPOSSIBLE, blank), last, emitted, out=extended)
-        stay = torch.maximum(kept_blank, repeated)
-        lowest = torch.maximum(stay.amin(1), stay.amax(1) - self.options.beam_threshold)
-        self.combination.add(frame, extended, self.state, lowest)
+        behind_blank = torch.where(silent, IMPOSSIBLE, blank)
+        extended = columns.extend(frame, total, behind_blank, last, emitted)  # (recordings, beam, width)
+        if self.combination.is_needed:
+            stay = torch.maximum(kept_blank, repeated)
+            lowest = torch.maximum(stay.amin(1), stay.amax(1) - self.options.beam_threshold)
+            self.combination.add(frame, extended, self.state, lowest)
 
         # A hypothesis whose parent is kept too gets the extension of its parent.
+        extensions = extended.view(len(last), -1)
         matched, merged_with = (prefix[:, :, None] == parent[:, None, :]).max(1)
         place = torch.where(matched, merged_with * width + columns.column_of(frame, label), columns.impossible)
-        merged = candidates[:, beam:].gather(1, place)
-        candidates[:, beam:].scatter_(1, place, IMPOSSIBLE)
+        merged = extensions.gather(1, place)
+        extensions.scatter_(1, place, IMPOSSIBLE)
         after_same = last.gather(1, merged_with) == last
         merged_best = torch.where(after_same, best_blank.gather(1, merged_with), best.gather(1, merged_with))
-        merged_best = torch.where(merged > IMPOSSIBLE, merged_best, IMPOSSIBLE) + emitted
+        merged_best = torch.where(merged > IMPOSSIBLE, merged_best + emitted, IMPOSSIBLE)
         repeated_best = torch.where(silent, best, best_unit) + emitted
         kept_unit = torch.logaddexp(repeated, merged)
-        torch.logaddexp(kept_blank, kept_unit, out=candidates[:, :beam])
+        score, chosen = torch.cat([torch.logaddexp(kept_blank, kept_unit), extensions], 1).topk(beam)
+        self.history.append(chosen, best_unit > best_blank, merged_with, merged_best > repeated_best)
 
-        score, chosen = candidates.topk(beam)
         new, extension = chosen >= beam, chosen - beam
         source = torch.where(new, extension // width, chosen)
-        dead = ~(score >= score[:, :1] - self.options.beam_threshold)
-        added = torch.where(new, columns.label_of(frame, extension % width), self.units.padding)
-        added_unit = added % columns.units
-
-        self.history.append(chosen, best_unit > best_blank, merged_with, merged_best > repeated_best)
-        moved = self.state.gather(1, source[..., None].expand(-1, -1, self.state.shape[-1]))
-        followed, gained = self.combination.follow(moved, source, extension, added, new)
-        kept_best = torch.maximum(merged_best, repeated_best)
-        kept = [kept_blank, kept_unit, best + emitted_blank, kept_best, *self.scores[EXTRA:]]
-        sources = torch.stack([*kept, total, best, blank, best_blank]).gather(2, source.expand(10, -1, -1))
-        extra, lm = sources[EXTRA], sources[LM]
-        again = moved[..., LAST] == added_unit
-        base, base_best = torch.where(again, sources[8:], sources[6:8]) + emission.gather(1, added_unit)
-        impossible = torch.full_like(score, IMPOSSIBLE)
-        lm = lm if gained is None else lm + gained
-        grown = torch.stack([impossible, score, impossible, base_best, extra + (score - base), lm])
-        self.scores = torch.where(new, grown, sources[:6])
-        self.scores[:EXTRA].masked_fill_(dead, IMPOSSIBLE)
-
-        hashes = moved[..., PREFIX] * self._multiplier + self._codes[added]
-        child = torch.stack([added_unit, hashes, moved[..., PREFIX], added], -1)
-        state = torch.cat([torch.where(new[..., None], child, moved[..., :WORD]), followed], -1)
+        row = (source + self._first_rows[: len(last)]).view(-1)
+        added = columns.label_of(frame, extension % width)
+        added_unit = added if columns.are_units else added % columns.units
+        moved = self.state.view(-1, self.state.shape[-1]).index_select(0, row).view(self.state.shape)
+        kept = [kept_blank, kept_unit, best + emitted_blank, torch.maximum(merged_best, repeated_best)]
+        sources = torch.stack([*kept, *self.scores[EXTRA:], total, best, blank, best_blank]).flatten(1)
+        sources = sources.index_select(1, row).view(-1, *new.shape)
+        base = torch.where(moved[..., LAST] == added_unit, sources[8:], sources[6:8])
+        base += emission.gather(1, added_unit)
+        grown = sources.new_full((6, *new.shape), IMPOSSIBLE)
+        grown[UNIT], grown[BEST_UNIT] = score, base[1]
+        child = [added_unit, moved[..., PREFIX] * self._multiplier + self._codes[added], moved[..., PREFIX], added]
+        if self.combination.is_needed:
+            followed, gained = self.combination.follow(moved, source, extension, added)
+            grown[EXTRA] = sources[EXTRA] + (score - base[0])
+            grown[LM] = sources[LM] if gained is None else sources[LM] + gained
+            child += followed
+        else:
+            grown[EXTRA:] = 0.0
+        dead = score < score[:, :1] - self.options.beam_threshold
+        dead |= score == IMPOSSIBLE
+        scores = torch.where(new, grown, sources[:6])
+        scores[:EXTRA].masked_fill_(dead, IMPOSSIBLE)
+        state = torch.where(new[..., None], torch.stack(child, -1), moved)
+        self.scores = scores
         self.state = self.combination.compact(torch.where(dead[..., None], self._nothing, state))
-        self._created.append(self.state[new & ~dead][:, :WORD])
         self.history.state.append(self.state)
         if (frame + 1) % RESCALED_EVERY == 0:
-            self.scores[:EXTRA] -= score[:, :1]
+            scores[:EXTRA] -= score[:, :1]
             self.offset += score[:, 0]
 
     def collided(self) -> bool:
@@ -150,11 +155,13 @@ class PrefixSearch:
         If each hash belongs to one label and one hash of the prefix without it, it belongs to one prefix: the first
         prefix of a hash that another one has too would have a parent whose hash another one has too.
         """
-        if not self._created:
+        if not self.history.chosen:
             return False
-        made = torch.cat(self._created)
+        states = torch.cat([state.flatten(0, 1)[:, :WORD] for state in self.history.state[1:]])
+        chosen = torch.cat([chosen.flatten() for chosen in self.history.chosen])
+        made = states[(chosen >= self.options.beam) & (states[:, PREFIX] != DEAD)]
         made = made[made[:, PREFIX].argsort()]
         same = made[1:, PREFIX] == made[:-1, PREFIX]
         differ = (made[1:] != made[:-1]).any(1)
-        reserved = (made[:, PREFIX, None] == torch.tensor([0, DEAD, CHILDLESS], device=made.device)).any()
-        return bool((same & differ).any() | reserved)
+        reserved = (made[:, PREFIX] == 0) | (made[:, PREFIX] == CHILDLESS)
+        return bool((same & differ).any() | reserved.any())

@@ -94,25 +94,21 @@ class Columns:
         found, column = (present[:, None, :] == labels[:, :, None]).max(-1)
         return torch.where(found, column, self.impossible)
 
-    def extend(
-        self, frame: int, total: Tensor, behind_blank: Tensor, last: Tensor, emitted: Tensor, out: Tensor
-    ) -> None:
+    def extend(self, frame: int, total: Tensor, behind_blank: Tensor, last: Tensor, emitted: Tensor) -> Tensor:
         """Compute the score of each extension of each hypothesis, (recordings, beam, width).
 
         Args:
+            frame: number of the frame.
             total: score of each hypothesis, (recordings, beam).
             behind_blank: its score where it ends with a blank, by which it may be extended by its last unit again.
             last: its last unit.
             emitted: emission of that unit.
-            out: the scores.
         """
         count = len(total)
         values = self.values[frame, :count, None, :]
-        if self._compares:
-            units = self.units_of(frame, count)
-            assert units is not None
-            again = units[:, None, :] == last[:, :, None]
-            torch.add(torch.where(again, behind_blank[:, :, None], total[:, :, None]), values, out=out)
-        else:
-            torch.add(total[:, :, None], values, out=out)
-            out.scatter_(2, last[:, :, None], (behind_blank + emitted)[:, :, None])
+        if not self._compares:
+            return (total[:, :, None] + values).scatter_(2, last[:, :, None], (behind_blank + emitted)[:, :, None])
+        units = self.units_of(frame, count)
+        assert units is not None
+        again = units[:, None, :] == last[:, :, None]
+        return torch.where(again, behind_blank[:, :, None], total[:, :, None]) + values

@@ -60,6 +60,8 @@ class Combination:
         self._fusion = None if models.lm is None else Fusion(models.lm)
         self._of_words = models.lm is not None and models.lm_units is None
         self._highest = options.word_score + max(0.0, options.unknown_score)
+        self._all_units = torch.arange(columns.units, device=columns.values.device)[None]
+        self.is_needed = models != CombinedModels()
         self._endings: Endings | None = None
         self._unknown: Tensor | None = None
         self._unit_scores: Tensor | None = None
@@ -83,7 +85,7 @@ class Combination:
         count = len(extended)
         units = columns.units_of(frame, count)
         if units is None:
-            units = torch.arange(columns.width, device=extended.device)[None]
+            units = self._all_units
         if models.hot is not None:
             extended += models.hot.bonus[state[..., HOT, None], units[:, None, :]]
         words = models.words
@@ -161,7 +163,7 @@ class Combination:
     def _score_unknown(self, words: OpenWords, extended: Tensor, state: Tensor, units: Tensor, lowest: Tensor) -> None:
         """Add the score of unknown words to extensions after which no word of the language model is possible."""
         width = extended.shape[-1]
-        bound = lowest[:, None, None] - max(0.0, self._highest)
+        bound = lowest[:, None, None] - max(0.0, self._options.unknown_score)
         likely = (extended >= bound) & words.in_word[units][:, None, :]
         self._unknown = torch.zeros(extended.shape, dtype=torch.bool, device=extended.device)
         places = likely.flatten().nonzero().squeeze(1)
@@ -171,17 +173,13 @@ class Combination:
         unknown = ~words.may_be_known(words.after(chosen[:, WORD], ended, unit))
         self._unknown.view(-1)[places] = unknown
         places = places[unknown & (ended | (chosen[:, ENDED] != UNKNOWN))]
-        extended.copy_(
-            extended.flatten()
-            .index_add_(0, places, torch.full_like(places, self._options.unknown_score, dtype=torch.float32))
-            .view_as(extended)
-        )
+        extended.view(-1)[places] += self._options.unknown_score
 
     def _score_units(self, extended: Tensor, state: Tensor, units: Tensor, lowest: Tensor) -> None:
         """Add the scores of a language model of units to the extensions that may be kept."""
         assert self._fusion is not None
         assert self._models.lm_units is not None
-        bound = lowest[:, None, None] - max(0.0, self._highest)
+        bound = lowest[:, None, None] - max(0.0, self._options.word_score)
         places = (extended >= bound).flatten().nonzero().squeeze(1)
         self._unit_scores = torch.zeros(extended.numel(), device=extended.device)
         self._unit_rows = torch.zeros(extended.numel(), dtype=torch.long, device=extended.device)
@@ -190,22 +188,19 @@ class Combination:
         width = extended.shape[-1]
         unit = units.expand(len(extended), -1)[places // extended[0].numel(), places % width]
         found, rows = self._fusion.score(state.flatten(0, 1)[places // width, ROW], self._models.lm_units[unit])
-        flat = extended.reshape(-1)
-        flat[places] += self._options.lm_weight * found
-        extended.copy_(flat.view_as(extended))
+        extended.view(-1)[places] += self._options.lm_weight * found
         self._unit_scores[places], self._unit_rows[places] = found, rows
 
     def follow(
-        self, moved: Tensor, source: Tensor, extension: Tensor, label: Tensor, new: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the states WORD, HOT, ROW and ENDED after the chosen extensions, (recordings, beam, 4).
+        self, moved: Tensor, source: Tensor, extension: Tensor, label: Tensor
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """Return the states WORD, HOT, ROW and ENDED after the chosen extensions, each (recordings, beam).
 
         Args:
             moved: states of the hypotheses that were extended or kept.
             source: their numbers in the beam.
-            extension: number of the extension, where there is a new one.
+            extension: number of the extension, below 0 where there is none and the result does not count.
             label: of the extension.
-            new: whether there is one.
 
         Returns:
             The states, and what each extension adds to the score of the language model, (recordings, beam).
@@ -241,9 +236,7 @@ class Combination:
                 place = source * self._endings.rows.shape[-1] + choice.clamp(min=0)
                 row = torch.where(ended, self._endings.rows.flatten(1).gather(1, place), row)
                 gained = torch.where(ended, self._endings.lm_scores.flatten(1).gather(1, place), 0.0)
-        after = torch.stack([word, hot, row, entry], -1)
-        after = torch.where(new[..., None], after, moved[..., WORD:])
-        return after, None if gained is None else torch.where(new, gained, 0.0)
+        return [word, hot, row, entry], gained
 
     def compact(self, state: Tensor) -> Tensor:
         """Forget the states of the language model that no hypothesis has; return the hypotheses' states."""

@@ -53,7 +53,7 @@ def finish(search: PrefixSearch) -> Finished:
     choices = max(1, search.columns.choices)
 
     stay, ended = total, torch.zeros(*total.shape, 0, device=total.device)
-    lm_ended, rows = ended, state[..., ROW]
+    lm_ended, rows = ended, state[..., ROW] if combination.is_needed else state[..., LABEL]
     if words is not None:
         outside = (last == search.delimiter) | (last == search.units.padding)
         if isinstance(words, OpenWords):
@@ -96,8 +96,9 @@ def finish(search: PrefixSearch) -> Finished:
     place = slot[winner]
     extra = candidates.gather(1, winner) - total.gather(1, place) + scores[EXTRA].gather(1, place)
     by_delimiter = (winner < beam) & better.gather(1, place)
-    entry = torch.where(by_delimiter, state[..., ENDED].gather(1, place), -1)
+    entry = torch.full_like(place, -1)
     if isinstance(words, LexiconWords):
+        entry = torch.where(by_delimiter, state[..., ENDED].gather(1, place), entry)
         at_end = words.trie.word(state[..., WORD].gather(1, place), (winner - beam).clamp(min=0) % choices)
         entry = torch.where(winner >= beam, at_end, entry)
     traced = torch.where(by_delimiter, shorter.gather(1, place), place)
