@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonant.layers.decoder import Attention, DecoderLayer, TransformerDecoder, attend_across
+from sonant.layers.decoder import (
+    Attention,
+    DecoderLayer,
+    DecoderState,
+    KeyValueCache,
+    TransformerDecoder,
+    attend_across,
+)
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import FeedForward
 
@@ -54,7 +61,8 @@ def test_step_by_step_equals_at_once(*, pre_norm: bool, cross: bool) -> None:
     tokens = Packed(torch.randn(12, 8), torch.tensor(lengths))
     memory = Packed(torch.randn(14, 8), torch.tensor(MEMORY))
     whole = made(tokens, memory if cross else None).unflatten(0, (4, 3))
-    state = made.start(memory) if cross else made.start_alone(4)
+    nothing = torch.zeros(4, 2, 0, 4)
+    state = made.start(memory) if cross else DecoderState((KeyValueCache(nothing, nothing),) * 2)
     for step, given in enumerate(tokens.values.unflatten(0, (4, 3)).unbind(1)):
         output, state = made.step(given, state)
         torch.testing.assert_close(output, whole[:, step], rtol=1e-5, atol=1e-5)

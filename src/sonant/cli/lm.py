@@ -9,6 +9,8 @@ from sonant.errors import ConfigurationError
 def language_models() -> int:
     """Train language models of text, and measure them; each is a command of its own.
 
+    Transformers are trained by sonant train transformer_lm data=TEXT, and measured like n-grams.
+
     Examples:
         sonant lm train text.txt -o words.arpa.gz
     """

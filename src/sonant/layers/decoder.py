@@ -269,12 +269,6 @@ class TransformerDecoder(nn.Module):
             x = layer(tokens.with_values(x), memory)
         return self.norm(x)
 
-    def start_alone(self, count: int) -> DecoderState:
-        """Return the state of so many empty sequences of a decoder without cross-attention."""
-        weight = next(self.parameters())
-        nothing = weight.new_zeros(count, 0, weight.shape[-1])
-        return DecoderState(tuple(layer.attention.remember(nothing) for layer in self._layers))
-
     def start(self, memory: Packed) -> DecoderState:
         """Return the state of one empty sequence over the frames (total_memory, dim) of each clip."""
         padded, lengths = memory.to_padded()

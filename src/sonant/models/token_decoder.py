@@ -1,4 +1,4 @@
-"""A Transformer that predicts the next token of a text, over encoded frames or alone (a language model)."""
+"""A Transformer that predicts the next token of a text, over encoded frames."""
 
 from __future__ import annotations
 
@@ -48,12 +48,9 @@ class TokenDecoder(nn.Module):
     """Embedded tokens with sinusoidal positions, decoder layers, and a linear layer to the next token.
 
     As in fairseq, a text begins and ends with "</s>", and embeddings are multiplied by the square root of their width.
-
-    Args:
-        cross_attention: False: a language model, which is called without a memory.
     """
 
-    def __init__(self, config: TokenDecoderConfig, *, cross_attention: bool = True) -> None:
+    def __init__(self, config: TokenDecoderConfig) -> None:
         super().__init__()
         c = config
 
@@ -62,7 +59,7 @@ class TokenDecoder(nn.Module):
             return DecoderLayer(
                 c.dim,
                 own,
-                memory if cross_attention else None,
+                memory,
                 feed_forward(c, c.activation),
                 pre_norm=c.pre_norm,
                 dropout=c.dropout,
@@ -88,7 +85,7 @@ class TokenDecoder(nn.Module):
         """The factor that embeddings are multiplied by before positions are added."""
         return math.sqrt(self.text_embedding.embedding_dim)
 
-    def predict(self, text: Packed, memory: Packed | None = None) -> Tensor:
+    def predict(self, text: Packed, memory: Packed) -> Tensor:
         """Predict the tokens of a known text and its end (teacher forcing).
 
         Args:
@@ -106,10 +103,6 @@ class TokenDecoder(nn.Module):
     def start(self, memory: Packed) -> DecoderState:
         """Return the state of one empty text for each clip of a memory (total_frames, dim)."""
         return self.decoder.start(memory)
-
-    def start_alone(self, count: int) -> DecoderState:
-        """Return the state of so many empty texts of a language model."""
-        return self.decoder.start_alone(count)
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Compute logits of the next tokens, and the new state, from the last tokens, int64 (rows,)."""
