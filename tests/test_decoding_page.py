@@ -1,12 +1,16 @@
 """The page on decoding: its commands run, one after another, on a miniature of what it names."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
 import pytest
 
 from sonant.cli import main
+from sonant.cli.command_line import Docs
+from sonant.decoding.beam_options import BeamSearch
+from sonant.extraction.decoder_options import DecoderOptions
 from sonant.server.settings import read_settings
 from tests.arpa import write_lm
 from tests.heads import write_ctc
@@ -16,6 +20,24 @@ from tests.test_recognition_page import write_corpus
 PAGE = DOCS / "decoding.md"
 SMALL = ["--beam", "10", "--unknown-score", "-1"]  # added to the commands
 FEWER = {"tune-decoder": ["--trials", "2"]}
+
+
+def test_defaults_are_those_of_the_search() -> None:
+    """On the page, and in the help of the commands."""
+    shown = dict(re.findall(r"`--([a-z-]+) (-?[0-9.]+)`", PAGE.read_text(encoding="utf-8")))
+    told = Docs.read(DecoderOptions).parameters
+    for name in (
+        "beam",
+        "beam_threshold",
+        "lm_weight",
+        "word_score",
+        "silence_weight",
+        "unknown_score",
+        "hot_word_score",
+    ):
+        default = getattr(BeamSearch, name)
+        assert float(shown[name.replace("_", "-")]) == default, name
+        assert f"Without it: {default:g}." in told[name].text, name
 
 
 @pytest.mark.slow

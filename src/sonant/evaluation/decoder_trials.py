@@ -8,7 +8,7 @@ import torch
 
 # Ranges in which the decoders of wav2vec 2.0 (arXiv:2006.11477, appendix B) and HuBERT (fairseq's sweeps) are tuned.
 RANGES = {
-    "lm_weight": (0.0, 5.0),
+    "lm_weight": (0.0, 2.2),  # 0 to 5 for logarithms to base 10, which these decoders weight
     "word_score": (-5.0, 5.0),
     "silence_weight": (-10.0, 0.0),
     "rescoring_lm_weight": (0.0, 5.0),

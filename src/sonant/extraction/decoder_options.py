@@ -48,14 +48,16 @@ class DecoderOptions:
             Transformer (which needs a lexicon if it is one of subwords).
         lexicon (FILE): the only words that may be written: one on each line, alone or with its tokens behind a tab.
         hot_words (WORD,...|@FILE): words that are more likely than others; of a file, one on each line.
-        hot_word_score (X): added to the score of a hypothesis for each hot word.
-        beam (N): hypotheses that are kept at each frame.
-        beam_threshold (X): hypotheses whose score is lower than the best one's by more are dropped.
+        hot_word_score (X): added to the score of a hypothesis for each hot word. Without it: 10.
+        beam (N): hypotheses that are kept at each frame. Without it: 50.
+        beam_threshold (X): hypotheses whose score is lower than the best one's by more are dropped. Without it:
+            50.
         beam_tokens (N): most likely tokens that are considered at each frame. Without it: all.
-        lm_weight (X): factor of the language model's log-probabilities.
-        word_score (X): added to the score for each word; above 0 it makes texts longer.
-        silence_weight (X): added to the score for each frame that is a word boundary.
-        unknown_score (X): added to the score for each word that the language model or lexicon does not know.
+        lm_weight (X): factor of the language model's log-probabilities, which are natural. Without it: 0.87.
+        word_score (X): added to the score for each word; above 0 it makes texts longer. Without it: 0.
+        silence_weight (X): added to the score for each frame that is a word boundary. Without it: 0.
+        unknown_score (X): added to the score for each word that the language model does not know. Without
+            it: -10.
         rescoring_lm (FOLDER): Transformer language model by which the texts of the search are ranked again.
         rescoring_lm_weight (X): factor of its log-probabilities. Without it: 1.
         rescoring_word_score (X): added to the score of rescoring for each word. Without it: 0.
