@@ -16,11 +16,11 @@ from sonant.decoding.ctc import BestPath, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript
 from sonant.errors import ConfigurationError, ManifestError
+from sonant.extraction.text_units import Bytes
 from sonant.extraction.vocabularies import vocabulary_of
 from sonant.models import WavLMConfig, build
 from sonant.recipes.tasks import task_run
 from sonant.training.tasks import CTCTask, TaskRun, train_task
-from sonant.training.tasks.ctc_units import Bytes
 from tests.shapes import TINY
 from tests.training.tasks.test_ctc import write_words
 from tests.training.tasks.tones import write_model

@@ -15,10 +15,10 @@ from sonant.data import ctc_frames
 from sonant.decoding.ctc import best_path, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
+from sonant.extraction.text_units import LEXICON, SUBWORDS, UNKNOWN, Continued, TextUnits
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import CTCHead, LayerMix
-from sonant.training.tasks.ctc_units import UNKNOWN, Continued, TextUnits
 from sonant.training.tasks.transcripts import TranscriptTask, path_of
 
 NEVER = -10.0  # first logit of the unknown token, which no transcript has
@@ -111,7 +111,8 @@ def _continued(task: CTCTask, checkpoint: Checkpoint, model: str) -> CTCTask:
         beside = Path(model).expanduser() / file
         if not given[setting] and beside.is_file():
             given[setting] = str(beside)
-    units = Continued(start, model, lexicon=path_of(given["lexicon"]), subwords=path_of(given["subwords"]))
+    lexicon, subwords = path_of(given["lexicon"]), path_of(given["subwords"])
+    units = Continued(start, model, lexicon=lexicon, subwords=subwords, setting="task.subwords")
     settings = {each.name: getattr(task, each.name) for each in fields(CTCTask)} | given
     return _ContinuedCTCTask(**settings, units_of_head=units, start=start)
 

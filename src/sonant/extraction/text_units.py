@@ -22,6 +22,7 @@ from sonant.errors import ConfigurationError, ManifestError
 from sonant.extraction.vocabularies import vocabulary_of
 
 BLANK, UNKNOWN = "<pad>", "<unk>"  # the names of transformers
+SUBWORDS, LEXICON = "tokenizer.model", "lexicon.txt"  # in the folder of a trained model
 COMMON = {"pad_token": BLANK, "unk_token": UNKNOWN, "bos_token": None, "eos_token": None}
 
 
@@ -193,13 +194,14 @@ class Continued(TextUnits):
         name: of its model, for messages.
         lexicon: for phones, as in `Phones`.
         subwords: sentencepiece model, needed if tokens have several letters.
+        setting: name of the argument or option that gives it, for messages.
 
     Raises:
         CheckpointError: the tokens of the head are unknown.
         ConfigurationError: they have several letters, and `subwords` is missing or of other tokens.
     """
 
-    def __init__(self, head: Head, name: str, *, lexicon: Path | None, subwords: Path | None) -> None:
+    def __init__(self, head: Head, name: str, *, lexicon: Path | None, subwords: Path | None, setting: str) -> None:
         vocabulary = vocabulary_of(head, name)
         self._metadata, self._tokens = head.metadata, vocabulary.tokens
         delimiter = min(vocabulary.delimiters, default=None)
@@ -216,7 +218,7 @@ class Continued(TextUnits):
                 raise ConfigurationError(
                     f"The tokens of {name} have several letters, so that a text can be spelled in many ways, and "
                     f"{'there is no tokenizer.model in its folder' if subwords is None else f'{subwords} has others'}. "
-                    "Name the sentencepiece model that it was trained with: task.subwords=FILE."
+                    f"Name the sentencepiece model that it was trained with: {setting}=FILE."
                 )
 
     def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
