@@ -14,7 +14,8 @@
     │   ├── NoSpeech                     nothing in it is loud enough to be speech
     │   ├── TooLittleSpeech              too little speech to enroll a voice
     │   ├── SeveralVoices                speech of several people, where one is enrolled
-    │   └── RecordingEnrolled            enrolled as another person
+    │   ├── RecordingEnrolled            enrolled as another person
+    │   └── UnalignableText              its text is empty, too long for it, or cannot be spelled
     ├── CheckpointError (ValueError)     a set of weights cannot be used
     │   ├── UnknownCheckpoint            the file or folder is in no format we read
     │   ├── CorruptedCheckpoint          in a known format, but damaged or cut short
@@ -131,6 +132,10 @@ class SeveralVoices(AudioError):
 
 class RecordingEnrolled(AudioError):
     """The recording is enrolled as another person."""
+
+
+class UnalignableText(AudioError):
+    """The text of the recording is empty, too long for it, or cannot be spelled in the units of the model."""
 
 
 class CheckpointError(SonantError, ValueError):
