@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         training,
     )
     from sonant.api import (
+        Alignment,
         BulkOptions,
         Enrollment,
         Identification,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         VoiceMatch,
         Voices,
         Word,
+        align,
         classify,
         diarize,
         evaluate_asr,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alignment",
     "BulkOptions",
     "Enrollment",
     "Identification",
@@ -71,6 +74,7 @@ __all__ = [
     "Voices",
     "Word",
     "__version__",
+    "align",
     "classify",
     "diarize",
     "evaluate_asr",

@@ -1,16 +1,18 @@
-"""The public interface: models that turn recordings into vectors, units, transcripts and speaker turns."""
+"""The public interface: models that turn recordings into vectors, units, transcripts, alignments and speaker turns."""
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.evaluation import evaluate_asr
 from sonant.api.loading import load
-from sonant.api.once import classify, diarize, transcribe, units, verify
+from sonant.api.once import align, classify, diarize, transcribe, units, verify
 from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.api.voices import Voices
+from sonant.decoding.aligned_text import Alignment
 from sonant.decoding.known_voices import Enrollment, Identification, Person, VoiceMatch
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification, Word
 from sonant.models.identity import fingerprint
 
 __all__ = [
+    "Alignment",
     "BulkOptions",
     "Enrollment",
     "Identification",
@@ -23,6 +25,7 @@ __all__ = [
     "VoiceMatch",
     "Voices",
     "Word",
+    "align",
     "classify",
     "diarize",
     "evaluate_asr",

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 Source = str | PathLike[str]
 Output = str | PathLike[str] | None
+Prepare = Callable[[list[Entry]], list[Entry]]
 
 
 class BulkWriting(Recognition):
@@ -236,9 +237,11 @@ class BulkWriting(Recognition):
         pipeline: HeadPipeline[Any],
         render: Callable[[Sequence[Entry]], Render],
         options: BulkOptions,
+        *,
+        prepare: Prepare | None = None,
         **settings: Any,
     ) -> Summary:
-        """Write the answers of a head."""
+        """Write the answers of a head; `prepare` is as in `_write`."""
         request = EncodeRequest(layers=pipeline.layers, **of_request(options))
         weights = fingerprint(self.model)
         settings |= self._settings(options, request, weights) | {"results": what, "heads": self.heads_fingerprint}
@@ -254,7 +257,7 @@ class BulkWriting(Recognition):
                 bytes_a_second=BYTES_A_SECOND[place.kind],
             )
 
-        return self._write(source, place, writer, options, weights, min_samples=pipeline.min_samples)
+        return self._write(source, place, writer, options, weights, min_samples=pipeline.min_samples, prepare=prepare)
 
     def _settings(self, options: BulkOptions, request: EncodeRequest, weights: str) -> dict[str, Any]:
         """Return the settings that determine results of any kind."""
@@ -278,6 +281,7 @@ class BulkWriting(Recognition):
         *,
         coded: bool = False,
         min_samples: int | None = None,
+        prepare: Prepare | None = None,
     ) -> Summary:
         """Run a job.
 
@@ -285,6 +289,7 @@ class BulkWriting(Recognition):
             weights: fingerprint of the model.
             coded: whether only the model's codes are needed.
             min_samples: least length of a recording; None: that of one frame.
+            prepare: changes the entries of the source.
         """
         stdin = options["stdin"] or sys.stdin.buffer
         entries = gather(
@@ -295,6 +300,7 @@ class BulkWriting(Recognition):
             stdin=stdin,
             leave_out=place.path,
         )
+        entries = entries if prepare is None else prepare(entries)
         return run_job(
             self._engine(options, coded=coded, weights=weights),
             entries,

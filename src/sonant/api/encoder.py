@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sonant.api.alignment import TextAlignment
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, Container, ManyAnswers, OneAnswer
-from sonant.api.bulk import BulkWriting
 from sonant.api.options import (
     INFERENCE,
     AnyUnit,
@@ -48,8 +48,8 @@ Torch = Literal["torch"]
 To = Literal["numpy", "torch"]
 
 
-class SpeechEncoder(BulkWriting):
-    """A loaded model, which computes vectors, units, transcripts and speaker turns of recordings."""
+class SpeechEncoder(TextAlignment):
+    """A loaded model, which computes vectors, units, transcripts, alignments and speaker turns of recordings."""
 
     @overload
     def encode(self, audio: AudioInput, *, to: Numpy = ..., **how: Unpack[PlainVector]) -> Frames: ...

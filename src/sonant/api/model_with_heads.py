@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -54,6 +55,7 @@ class ModelWithHeads:
     ) -> None:
         self.model = model
         self.name = name
+        self._place = Path(name).expanduser()  # where it was loaded from, if that is a folder
         self.precision = precision
         self._revision = revision
         self._copies = OptimizedCopies()
@@ -210,8 +212,9 @@ class ModelWithHeads:
         pipeline: HeadPipeline[Any],
         audio: AudioInput | AudioInputs,
         options: InferenceOptions,
+        text: str | Sequence[str] | None = None,
     ) -> Any:
-        """Return the answer of a head for one recording or several."""
+        """Return the answer of a head for one recording or several; `text`: what is said in each."""
         options = completed(options, INFERENCE, verb)
         return answers_of(
             self._engine(options),
@@ -221,4 +224,5 @@ class ModelWithHeads:
             min_samples=pipeline.min_samples,
             twice_at_once=pipeline.reads_source,
             make_sink=pipeline.make_sink,
+            text=text,
         )

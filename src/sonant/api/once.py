@@ -13,17 +13,20 @@ from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import encoder_of, load
 from sonant.api.options import (
+    AnyAlignment,
     AnySpeaker,
     AnyTranscription,
     AnyUnit,
     Clusters,
     InferenceOptions,
+    PlainAlignment,
     PlainOptions,
     PlainSpeaker,
     PlainTranscription,
     PlainUnit,
 )
 from sonant.api.voices import Voices
+from sonant.decoding.aligned_text import Alignment
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification
 from sonant.extraction.request import Layer
 from sonant.extraction.units import Units
@@ -92,6 +95,31 @@ def transcribe(
             model.set_language(language)
         return model.transcribe(audio, **options)
     return load(model, language=language).transcribe(audio, **options)
+
+
+@overload
+def align(audio: AudioInput, text: str, *, model: Model, **how: Unpack[PlainAlignment]) -> Alignment: ...
+@overload
+def align(
+    audio: AudioInputs, text: Sequence[str], *, model: Model, **how: Unpack[PlainAlignment]
+) -> list[Alignment]: ...
+@overload
+def align(
+    audio: Given, text: str | Sequence[str], *, model: Model, **how: Unpack[AnyAlignment]
+) -> Answers[Alignment]: ...
+def align(
+    audio: Given, text: str | Sequence[str], *, model: Model, **options: Unpack[AnyAlignment]
+) -> Answers[Alignment]:
+    """Find when each line, word and character of a text is said; see `SpeechEncoder.align`.
+
+    Args:
+        audio: as in `units`.
+        text: what is said; a list for a list of recordings.
+        model: a loaded model, or an argument of `load`, with a CTC head: "facebook/wav2vec2-base-960h".
+        **options: see `AlignmentOptions` and `InferenceOptions`.
+    """
+    encoder: Any = encoder_of(model)
+    return encoder.align(audio, text, **options)
 
 
 @overload

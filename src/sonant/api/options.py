@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Required, TypedDict, T
 
 from sonant.audio import Channel
 from sonant.audio.channels import check_channel
+from sonant.data.text_normalization import Normalization
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.decoder_options import DecoderOptions
 from sonant.extraction.engine import OnError
@@ -215,6 +216,36 @@ class BulkTranscription(DecodingOptions, BulkOptions, total=False):
 
 class EvaluationOptions(DecodingOptions, ComputingOptions, total=False):
     """Options of `evaluate_asr` for the transcription."""
+
+
+class AlignmentOptions(TypedDict, total=False):
+    """Options of `SpeechEncoder.align` alone.
+
+    Attributes:
+        star: also align what is said before, between and after the lines of the text, and is not in it.
+        normalize: form in which the words are spelled, as in `sonant.data.text_normalization.normalize_text`; None (the
+            default): that which the vocabulary of the model calls for.
+        subwords: sentencepiece model of the units; None: `tokenizer.model` in the folder of the model.
+        lexicon: file with a word and its phones in each line, for models of phones; None: `lexicon.txt` in the folder
+            of the model, else the text is phones.
+    """
+
+    star: bool
+    normalize: Normalization | None
+    subwords: str | PathLike[str] | None
+    lexicon: str | PathLike[str] | None
+
+
+class PlainAlignment(AlignmentOptions, PlainOptions, total=False):
+    """Options of `SpeechEncoder.align` for one answer per recording."""
+
+
+class SkippingAlignment(AlignmentOptions, SkippingOptions, total=False):
+    """Options of `SpeechEncoder.align` for one answer or None per recording."""
+
+
+class AnyAlignment(AlignmentOptions, InferenceOptions, total=False):
+    """All options of `SpeechEncoder.align`."""
 
 
 class ComparisonOptions(ComputingOptions, total=False):

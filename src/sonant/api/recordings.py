@@ -1,6 +1,7 @@
 """The recordings of one call: one or several, whole or by channel."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sonant.api.audio_inputs import AudioInput, AudioInputs
@@ -29,6 +30,7 @@ class Recordings:
         channel: Channel | None,
         min_samples: int,
         twice_at_once: bool,
+        text: str | Sequence[str] | None = None,
     ) -> None:
         """Make the sources.
 
@@ -37,6 +39,7 @@ class Recordings:
             channel: see `InferenceOptions`.
             min_samples: least length of a recording.
             twice_at_once: whether two readers use a recording at the same time.
+            text: what is said in the recording, or in each of several.
         """
         self._is_many, self._by_channel = is_many(audio), channel == "all"
 
@@ -55,6 +58,9 @@ class Recordings:
             return AudioSource(given, sampling_rate, min_samples, source_rate=source_rate, channel=channel)
 
         whole = [source(item) for item in listed(audio)]
+        if text is not None:
+            texts = _one_each(text, len(whole), is_many=self._is_many)
+            whole = [replace(source, text=own) for source, own in zip(whole, texts, strict=True)]
         self.count = len(whole)
         self._groups = by_channel(whole)
         self.sources = [source for group in self._groups for source in group]
@@ -84,6 +90,18 @@ def listed(audio: AudioInput | AudioInputs) -> list[Any]:
     """Return a list of the recordings, even for a single one."""
     given: Any = audio
     return list(given) if is_many(given) else [given]
+
+
+def _one_each(text: str | Sequence[str], count: int, *, is_many: bool) -> list[str]:
+    """Return the text of each recording; raise ConfigurationError unless there is one for each."""
+    texts = [text] if isinstance(text, str) else list(text)
+    if isinstance(text, str) == is_many or len(texts) != count or not all(isinstance(each, str) for each in texts):
+        given = "one text" if isinstance(text, str) else f"a list of {len(texts)} texts"
+        raise ConfigurationError(
+            f"{given} was given for {f'a list of {count} recordings' if is_many else 'one recording'}; expected "
+            f"{'a list with a text for each' if is_many else 'one text, whose lines end in line breaks'}."
+        )
+    return texts
 
 
 def paired(a: AudioInput | AudioInputs, b: AudioInput | AudioInputs) -> tuple[list[Any], list[Any]]:

@@ -25,12 +25,13 @@ def answers_of(
     twice_at_once: bool = False,
     make_sink: Callable[[Source], Sink] | None = None,
     finish: Callable[[Any], Any] | None = None,
+    text: str | Sequence[str] | None = None,
 ) -> Any:
     """Return the answer for one recording, or a list of them; None for unusable ones.
 
     Args:
         options: completed options, see `completed`.
-        min_samples, twice_at_once: see `Recordings`.
+        min_samples, twice_at_once, text: see `Recordings`.
         make_sink: makes the sink of a source; None: states in memory.
         finish: maps the result of a sink to the answer; None: the identity.
     """
@@ -41,6 +42,7 @@ def answers_of(
         channel=options["channel"],
         min_samples=engine.receptive_field if min_samples is None else min_samples,
         twice_at_once=twice_at_once,
+        text=text,
     )
     values, outcomes = collect(
         engine,

@@ -20,6 +20,17 @@ def loud_frames(blocks: Iterable[NDArray[np.float32]], *, frame_samples: int, sa
     The threshold is 30 dB below the loudest frames, or closer with background noise. Gaps of up to 0.3 s are filled,
     and stretches below 0.1 s are dropped.
     """
+    decibels = loudness(blocks, frame_samples)
+    if not len(decibels):
+        return np.zeros(0, dtype=np.bool_)
+    loud = decibels >= speech_bar(decibels, most_below=MOST_DECIBELS_BELOW, share=SHARE_OF_RANGE)
+    rate = sampling_rate / frame_samples
+    loud = _without_runs(loud, of=False, up_to=round(LONGEST_GAP_SECONDS * rate), inner=True)
+    return _without_runs(loud, of=True, up_to=round(SHORTEST_SPEECH_SECONDS * rate) - 1, inner=False)
+
+
+def loudness(blocks: Iterable[NDArray[np.float32]], frame_samples: int) -> NDArray[np.float64]:
+    """Return the energy of each frame of `frame_samples` in decibels: (frames,), without a last short frame."""
     energies, rest = [], np.empty(0, np.float32)
     for block in blocks:
         held = np.concatenate([rest, block])
@@ -27,15 +38,16 @@ def loud_frames(blocks: Iterable[NDArray[np.float32]], *, frame_samples: int, sa
         frames = held[: count * frame_samples].reshape(count, frame_samples)
         energies.append(np.square(frames.astype(np.float64)).mean(1))
         rest = held[count * frame_samples :]
-    energy = np.concatenate(energies) if energies else np.empty(0)
-    if not len(energy):
-        return np.zeros(0, dtype=np.bool_)
-    decibels = 10 * np.log10(energy + 1e-12)
+    return 10 * np.log10((np.concatenate(energies) if energies else np.empty(0)) + 1e-12)
+
+
+def speech_bar(decibels: NDArray[np.float64], *, most_below: float, share: float) -> float:
+    """Return the least decibels of speech, for at least one frame.
+
+    It is `most_below` under the loudest frames, or, with background noise, `share` of the way from these to the noise.
+    """
     speech, room = np.percentile(decibels, [LOUDEST_PERCENT, QUIETEST_PERCENT])
-    bar = max(SILENCE_DECIBELS, speech - min(MOST_DECIBELS_BELOW, SHARE_OF_RANGE * (speech - room)))
-    rate = sampling_rate / frame_samples
-    loud = _without_runs(decibels >= bar, of=False, up_to=round(LONGEST_GAP_SECONDS * rate), inner=True)
-    return _without_runs(loud, of=True, up_to=round(SHORTEST_SPEECH_SECONDS * rate) - 1, inner=False)
+    return float(max(SILENCE_DECIBELS, speech - min(most_below, share * (speech - room))))
 
 
 def _without_runs(column: NDArray[np.bool_], *, of: bool, up_to: int, inner: bool) -> NDArray[np.bool_]:

@@ -40,6 +40,7 @@ VERBS: dict[str, Verb] = {
     "voices forget": Verb("sonant.cli.voices:forget", "delete a person with all recordings"),
     "voices export": Verb("sonant.cli.voices:export", "print all that is stored, as JSON"),
     "voices calibrate": Verb("sonant.cli.voices:calibrate", "calibrate comparisons on recordings of known speakers"),
+    "align": Verb("sonant.cli.align:align", "find when each word of a text is said"),
     "classify": Verb("sonant.cli.classify:classify", "say of whole recordings what a head was trained for"),
     "manifest": Verb("sonant.cli.manifest:manifest", "list a folder of recordings, with durations and labels"),
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),

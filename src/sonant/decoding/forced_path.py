@@ -16,15 +16,12 @@ for `K` frames at a time, for the units that a path can reach in them: K + 1 uni
 Source: Graves et al. 2006 (the topology); Viterbi alignment in Kürzinger et al. 2020, arXiv 2007.09127.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.errors import UnalignableText, UndecodableAudio
-
+from sonant.errors import UnalignableText
 
 BEAM = 200.0  # nats below the best state of a frame, in the first pass
 TABLE_CELLS = 32_000_000  # choices of a table that is kept whole, one byte each
@@ -42,15 +39,12 @@ class ForcedPath:
     Attributes:
         first_frames, last_frames: int64 (units,); the frames of each unit, the last one included.
         log_probabilities: float64 (units,); mean log-probability of each unit over its frames.
-        losses: float64 (units,); the same, less the mean of the frames' greatest log-probabilities: 0 for a unit that
-            is the most probable one in each of its frames, else negative.
-        loss: sum over all frames of what the path's log-probability is below the greatest one.
+        loss: sum over all frames of the path's log-probability, less the greatest of each frame; at most 0.
     """
 
     first_frames: Integers
     last_frames: Integers
     log_probabilities: Floats
-    losses: Floats
     loss: float
 
 
@@ -60,37 +54,34 @@ def frames_needed(units: Integers) -> int:
 
 
 def forced_path(
-    emission: NDArray[np.float32], units: Integers, *, blank: int, star_loss: float, table_cells: int = TABLE_CELLS
+    losses: NDArray[np.float32],
+    greatest: NDArray[np.float32],
+    units: Integers,
+    *,
+    blank: int,
+    table_cells: int = TABLE_CELLS,
 ) -> ForcedPath:
     """Align units with an emission.
 
     Args:
-        emission: log-probabilities (frames, vocabulary).
-        units: int64 (units,), at least one; the number `vocabulary` stands for a star, which fits any sound.
-        blank: number of the blank.
-        star_loss: what a frame of a star has less than the frame's greatest log-probability.
+        losses: (frames, kinds), log-probabilities of the kinds of units, less the greatest one of each frame.
+        greatest: (frames,), the greatest log-probability of each frame.
+        units: int64 (units,), at least one; columns of `losses`.
+        blank: column of the blank.
         table_cells: frames times states up to which all choices are kept; it changes memory and time alone.
 
     Raises:
         UnalignableText: there are more units than frames, or there is no path of a finite probability.
-        UndecodableAudio: NaN in the emission.
     """
-    num_frames, vocabulary = emission.shape
-    if (needed := frames_needed(units)) > num_frames:
+    if (needed := frames_needed(units)) > len(losses):
         raise UnalignableText(
             f"The text needs {needed} frames, one for each of its {len(units)} units and a blank between equal ones, "
-            f"and the recording has {num_frames}: it is too short for this text. Give the text of this recording alone."
+            f"and the recording has {len(losses)}: it is too short for this text. Give what is said in this recording "
+            "alone."
         )
-    greatest = emission.max(1)
-    if not np.isfinite(greatest).all():
-        raise UndecodableAudio("The log-probabilities of some frames are NaN or all minus infinity.")
-    kinds, columns = np.unique(np.append(units, blank), return_inverse=True)
-    losses = np.full((num_frames, len(kinds)), -star_loss, np.float32)
-    spoken = kinds < vocabulary
-    losses[:, spoken] = emission[:, kinds[spoken]] - greatest[:, None]
-    lattice = _Lattice(losses, columns[:-1], int(columns[-1]), table_cells)
+    lattice = _Lattice(losses, units, blank, table_cells)
     states = lattice.best_path()
-    return _spans(states, losses[np.arange(num_frames), lattice.columns_of(states)], greatest, len(units))
+    return _spans(states, losses[np.arange(len(losses)), lattice.columns_of(states)], greatest, len(units))
 
 
 def _spans(states: Integers, losses: NDArray[np.float32], greatest: NDArray[np.float32], num_units: int) -> ForcedPath:
@@ -98,9 +89,8 @@ def _spans(states: Integers, losses: NDArray[np.float32], greatest: NDArray[np.f
     frames = np.flatnonzero(states % 2)
     starts = np.searchsorted(states[frames], 2 * np.arange(num_units) + 1)
     counts = np.diff(np.append(starts, len(frames)))
-    below = np.add.reduceat(losses[frames].astype(np.float64), starts) / counts
-    best = np.add.reduceat(greatest[frames].astype(np.float64), starts) / counts
-    return ForcedPath(frames[starts], frames[starts + counts - 1], below + best, below, float(losses.sum(dtype=float)))
+    log_probabilities = np.add.reduceat((losses + greatest)[frames].astype(np.float64), starts) / counts
+    return ForcedPath(frames[starts], frames[starts + counts - 1], log_probabilities, float(losses.sum(dtype=float)))
 
 
 @dataclass(frozen=True, eq=False)

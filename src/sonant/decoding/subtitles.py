@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from unicodedata import combining, east_asian_width
 
+from sonant.decoding.aligned_text import TimedText
 from sonant.decoding.results import Word, join_words
 
 PAUSE_SECONDS = 0.8  # of silence between words, that begins a new segment
@@ -81,7 +82,7 @@ def _columns(text: str) -> int:
     return sum(0 if combining(each) else 2 if east_asian_width(each) in "WF" else 1 for each in text)
 
 
-def srt(segments: Iterable[Subtitle]) -> str:
+def srt(segments: Iterable[TimedText]) -> str:
     """Format segments as SubRip: numbered titles, times with a comma."""
     return "".join(
         f"{number}\n{_clock(each.start_seconds, ',')} --> {_clock(each.end_seconds, ',')}\n{each.text}\n\n"
@@ -89,7 +90,7 @@ def srt(segments: Iterable[Subtitle]) -> str:
     )
 
 
-def vtt(segments: Iterable[Subtitle]) -> str:
+def vtt(segments: Iterable[TimedText]) -> str:
     """Format segments as WebVTT; `&`, `<` and `>` are escaped."""
     cues = (
         f"{_clock(each.start_seconds, '.')} --> {_clock(each.end_seconds, '.')}\n{_escaped(each.text)}\n\n"

@@ -17,6 +17,7 @@ from sonant.extraction.vector_files import VECTOR_FORMATS, VectorFormat
 UnitFormat = Literal["text", "jsonl", "npy"]
 TranscriptFormat = Literal["text", "json", "srt", "vtt"]
 TurnFormat = Literal["rttm", "json"]
+AlignmentFormat = Literal["textgrid", "ctm", "json", "srt", "vtt"]
 Kind = TypeVar("Kind", bound=str)
 
 # Endings that stand for a file, never for a folder.
@@ -151,5 +152,18 @@ TURNS: OutputFormats[TurnFormat] = OutputFormats(
     endings={".rttm": "rttm", ".json": "json", ".jsonl": "json"},
     folders=get_args(TurnFormat),
     printed="rttm",
+)
+ALIGNMENTS: OutputFormats[AlignmentFormat] = OutputFormats(
+    what="alignments",
+    endings={
+        ".textgrid": "textgrid",
+        ".ctm": "ctm",
+        ".json": "json",
+        ".jsonl": "json",
+        ".srt": "srt",
+        ".vtt": "vtt",
+    },
+    folders=get_args(AlignmentFormat),
+    printed="ctm",
 )
 LABELS = OutputFormats(what="labels", endings={".json": "json", ".jsonl": "json"}, folders=["json"], printed="json")

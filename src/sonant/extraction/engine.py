@@ -146,7 +146,10 @@ class _Run:
                 return RecordingInProgress.unusable(error)
             windowing = windowing_for(len(samples), windowing)
             blocks, pieces = partial(in_blocks, samples, backbone.sampling_rate), cut_up(samples, windowing)
-        sink = self.make_sink(item, windowed=windowing is not None)
+        try:
+            sink = self.make_sink(item, windowed=windowing is not None)
+        except UNUSABLE as error:  # such as of a text that cannot be aligned
+            return RecordingInProgress.unusable(error)
         gather = None if windowing is None else partial(statistics_of, backbone, blocks)
         recording = RecordingInProgress(pieces, self.request.layers, sink, gather=gather)
         recording.gather_statistics()

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from sonant.audio import Channel
 from sonant.audio.channels import check_channel
 from sonant.audio.segments import seconds_text
 from sonant.data.entries import ManifestEntry
-from sonant.data.files import as_path
+from sonant.data.files import as_path, digest
 from sonant.data.folders import AUDIO_SUFFIXES, is_audio, search
 from sonant.data.manifest import is_manifest, list_in, read_manifest
 from sonant.errors import AudioNotFound, ConfigurationError, ManifestError
@@ -70,6 +70,11 @@ class Entry(AudioSource):
     def segment_name(self) -> str:
         """The name with the segment before the ending, if it is one."""
         return _before_ending(self.label, self._times)
+
+    def with_text(self, text: str | None) -> Self:
+        """Return the entry with a text of its own, or that of its manifest, whose changes the stamp shows."""
+        text = self.text if text is None else text
+        return self if text is None else replace(self, text=text, stamp={**self.stamp, "source_text": digest(text)})
 
     @property
     def _times(self) -> str:
@@ -208,5 +213,6 @@ def _listed(recording: ManifestEntry, folder: Path, make: Make, audio: Path | Un
         known_seconds=recording.duration,
         stamp=stamp if recording.data is None else stamp_of_bytes(recording.data),
         segment=recording.segment,
+        text=text if isinstance(text := recording.fields.get("text"), str) else None,
     )
     return replace(entry, channel=channel_of(recording, entry.channel))

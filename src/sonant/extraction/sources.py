@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from os import PathLike, fsdecode
 from pathlib import Path
@@ -29,6 +29,8 @@ class Source(Protocol):
     def name(self) -> str: ...
     @property
     def number(self) -> int | None: ...
+    @property
+    def text(self) -> str | None: ...
     def seconds(self) -> float: ...
     def read(self) -> np.ndarray: ...
     def blocks(self) -> Iterator[np.ndarray]: ...
@@ -47,6 +49,7 @@ class AudioSource:
         channel: a number; None or "mix" for the mean; "all": only the sources from `channels` can be read.
         number: index of the recording that this is a channel of; None: a whole recording.
         segment: part of the recording; None: all of it.
+        text: what is said in it, to be aligned; None: unknown.
     """
 
     audio: Any
@@ -58,6 +61,7 @@ class AudioSource:
     channel: Channel | None = None
     number: int | None = None
     segment: Segment | None = None
+    text: str | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

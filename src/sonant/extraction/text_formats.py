@@ -16,7 +16,7 @@ from sonant.extraction.result_stores import Result
 Render = Callable[[Result], str]
 
 # Approximate: a second of speech has 15 characters and 2.5 words, each with times in JSON.
-BYTES_A_SECOND = {"text": 15, "json": 350, "srt": 30, "vtt": 30, "rttm": 25}
+BYTES_A_SECOND = {"text": 15, "json": 350, "srt": 30, "vtt": 30, "rttm": 25, "ctm": 120, "textgrid": 2_500}
 
 
 def transcript_text(kind: TranscriptFormat, *, named: bool) -> Render:

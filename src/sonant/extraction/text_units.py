@@ -1,4 +1,4 @@
-"""Units of transcripts for CTC: characters, phones, subwords and bytes, and those of a model that is trained on."""
+"""Units of transcripts for CTC: characters, phones, subwords and bytes, and those of a trained model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -23,6 +23,7 @@ from sonant.extraction.vocabularies import vocabulary_of
 
 BLANK, UNKNOWN = "<pad>", "<unk>"  # the names of transformers
 SUBWORDS, LEXICON = "tokenizer.model", "lexicon.txt"  # in the folder of a trained model
+UNSPELLED = "no token"  # with a space, which no token has
 COMMON = {"pad_token": BLANK, "unk_token": UNKNOWN, "bos_token": None, "eos_token": None}
 
 
@@ -44,6 +45,17 @@ class TextUnits(ABC):
         """Return the tokens of a transcript; for what has none, words that say it, with a space."""
 
     @abstractmethod
+    def characters(self, word: str) -> list[tuple[str, Sequence[str]]]:
+        """Return the characters of one word with their tokens; several characters where a token has several.
+
+        Tokens that no vocabulary has stand for what cannot be spelled.
+        """
+
+    @abstractmethod
+    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:
+        """Return the characters that words may have; empty if any can be spelled, or transcripts are phones."""
+
+    @abstractmethod
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
         """Return the metadata of a head with these tokens."""
 
@@ -58,9 +70,20 @@ class Characters(TextUnits):
     def spell(self, label: str) -> list[str]:
         return [DELIMITER if character == " " else character for character in label]
 
+    def characters(self, word: str) -> list[tuple[str, Sequence[str]]]:
+        return [(each, [UNSPELLED if each == DELIMITER else each]) for each in word]
+
+    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:
+        return _single(tokens, DELIMITER)
+
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
         tokenizer = {"tokenizer_class": "Wav2Vec2CTCTokenizer", **COMMON, "word_delimiter_token": DELIMITER}
         return {"vocabulary": list(tokens), "blank": 0, "tokenizer": tokenizer}
+
+
+def _single(tokens: Iterable[str], delimiter: str) -> frozenset[str]:
+    """Return the tokens of one character, without the delimiter."""
+    return frozenset(token for token in tokens if len(token) == 1 and token != delimiter)
 
 
 def _distinct(units: TextUnits, special: Sequence[str], found: Iterable[str]) -> tuple[str, ...]:
@@ -99,6 +122,14 @@ class Phones(TextUnits):
         if self._lexicon is None:
             return label.split()
         return [phone for word in label.split() for phone in self._lexicon.get(word, [f"no phones of {word}"])]
+
+    def characters(self, word: str) -> list[tuple[str, Sequence[str]]]:
+        if self._lexicon is not None and word not in self._lexicon:
+            return [(word, [UNSPELLED])]
+        return [(phone, [phone]) for phone in self.spell(word)]
+
+    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
+        return frozenset(character for word in self._lexicon or () for character in word)
 
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
         tokenizer = {"tokenizer_class": PHONEME_TOKENIZER, **COMMON, "do_phonemize": False}
@@ -151,6 +182,24 @@ class Pieces(TextUnits):
             return [f"no piece for {character}" for character in label if character not in {" ", *spelled}]
         return [self._tokens[number] for number in numbers]
 
+    def characters(self, word: str) -> list[tuple[str, Sequence[str]]]:
+        tokens = self.spell(word)
+        if any(" " in token for token in tokens):  # what cannot be spelled
+            return [(word, [UNSPELLED])]
+        found: list[tuple[str, Sequence[str]]] = []
+        alone: list[str] = []  # the mark of a space, as a token of its own
+        for token in tokens:
+            if token == PIECE:
+                alone = [token]
+            else:
+                found.append((token.removeprefix(PIECE), [*alone, token]))
+                alone = []
+        return found
+
+    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
+        texts = (text for text, kind in zip(self._model.texts, self._model.kinds, strict=True) if kind == "normal")
+        return frozenset(character for text in texts for character in text) - {PIECE}
+
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
         unknown = self._tokens[self._unknown]
         settings = {"tokenizer_class": "ParakeetTokenizer", "pad_token": BLANK, "unk_token": unknown}
@@ -180,6 +229,12 @@ class Bytes(TextUnits):
 
     def spell(self, label: str) -> list[str]:
         return [BYTE_TOKENS[byte] for byte in label.encode()]
+
+    def characters(self, word: str) -> list[tuple[str, Sequence[str]]]:
+        return [(each, self.spell(each)) for each in word]
+
+    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
+        return frozenset()
 
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
         settings = {"tokenizer_class": BYTE_TOKENIZER, "pad_token": BLANK, "eos_token": "</s>", "unk_token": UNKNOWN}
@@ -230,6 +285,14 @@ class Continued(TextUnits):
         if self._delimiter in label.replace(" ", ""):
             return [f"{self._delimiter} for a space"]
         return [self._delimiter if character == " " else character for character in label]
+
+    def characters(self, word: str) -> list[tuple[str, Sequence[str]]]:
+        if self._inner is not None:
+            return self._inner.characters(word)
+        return [(each, [UNSPELLED if each == self._delimiter else each]) for each in word]
+
+    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:
+        return _single(tokens, self._delimiter) if self._inner is None else self._inner.alphabet(tokens)
 
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
         return self._metadata

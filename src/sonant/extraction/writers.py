@@ -80,7 +80,7 @@ class ResultWriter(Writer):
 
     @property
     def joins(self) -> bool:
-        return self.format not in ("srt", "vtt")  # whose times begin at 0 in each recording
+        return self.format not in ("srt", "vtt", "textgrid")  # whose times begin at 0 in each recording
 
     def sink(self, source: Source, partial: PartialResults | None) -> Sink:  # noqa: ARG002 - results are small
         return self.make_sink(source)
@@ -91,7 +91,7 @@ class ResultWriter(Writer):
     def store(self, opened: JobState) -> ResultStore:
         if not opened.place.is_folder:
             return TextStore(opened, self.render)
-        ending = "txt" if self.format == "text" else self.format
+        ending = {"text": "txt", "textgrid": "TextGrid"}.get(self.format, self.format)
         return FileStore(opened, self.save or self._save_text, ending=ending, folders=self.folders)
 
     def _save_text(self, paths: Sequence[Path], result: Result) -> None:

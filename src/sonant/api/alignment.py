@@ -1,0 +1,162 @@
+"""Forced alignment: times of the lines, words and characters of a known text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Unpack, overload
+
+from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
+from sonant.api.bulk import BulkWriting, Output, Source
+from sonant.api.options import (
+    BULK,
+    AnyAlignment,
+    BulkOptions,
+    InferenceOptions,
+    PlainAlignment,
+    SkippingAlignment,
+    completed,
+)
+from sonant.data.files import digest
+from sonant.data.text_normalization import Normalization
+from sonant.decoding.aligned_text import Alignment
+from sonant.errors import ConfigurationError
+from sonant.extraction.alignment_formats import Level, alignment_text
+from sonant.extraction.alignments import alignment
+from sonant.extraction.destination import ALIGNMENTS, AlignmentFormat
+from sonant.extraction.heads import HeadPipeline, require
+from sonant.extraction.inputs import Entry
+from sonant.extraction.summary import Summary
+from sonant.extraction.text_formats import Render
+from sonant.extraction.text_spelling import TextSpeller
+from sonant.extraction.text_units import LEXICON, SUBWORDS, Continued
+from sonant.extraction.vocabularies import vocabulary_of
+
+File = str | PathLike[str]
+
+
+class TextAlignment(BulkWriting):
+    """A loaded model with methods that align known texts with recordings."""
+
+    @overload
+    def align(self, audio: AudioInput, text: str, **options: Unpack[PlainAlignment]) -> Alignment: ...
+    @overload
+    def align(self, audio: AudioInputs, text: Sequence[str], **options: Unpack[PlainAlignment]) -> list[Alignment]: ...
+    @overload
+    def align(
+        self, audio: AudioInputs, text: Sequence[str], **options: Unpack[SkippingAlignment]
+    ) -> list[Alignment | None]: ...
+    @overload
+    def align(self, audio: AudioInput, text: str, **options: Unpack[AnyAlignment]) -> OneAnswer[Alignment]: ...
+    @overload
+    def align(
+        self, audio: AudioInputs, text: Sequence[str], **options: Unpack[AnyAlignment]
+    ) -> ManyAnswers[Alignment]: ...
+    def align(
+        self,
+        audio: AudioInput | AudioInputs,
+        text: str | Sequence[str],
+        *,
+        star: bool = False,
+        normalize: Normalization | None = None,
+        subwords: File | None = None,
+        lexicon: File | None = None,
+        **options: Unpack[InferenceOptions],
+    ) -> Answers[Alignment]:
+        """Find when each line, word and character of a text is said in a recording, or in each of a list of them.
+
+        Args:
+            audio: as in `SpeechEncoder.encode`.
+            text: what is said, with capitals, punctuation and line breaks as you like; a list for a list of recordings.
+            star, normalize, subwords, lexicon: see `AlignmentOptions`.
+            **options: see `InferenceOptions`.
+
+        Returns:
+            `Alignment`; with channel="all" a list with one per channel.
+
+        Raises:
+            UnalignableText: the text has no words, cannot be spelled, or is too long for the recording.
+            ConfigurationError: the model has no CTC head; see `abilities`.
+            CheckpointError: the vocabulary of the head is unknown.
+        """
+        pipeline = self.alignment_pipeline(star=star, normalize=normalize, subwords=subwords, lexicon=lexicon)
+        return self._by_head(self.align, pipeline, audio, options, text=text)
+
+    def write_alignments(
+        self,
+        source: Source,
+        output: Output,
+        *,
+        text: str | None = None,
+        star: bool = False,
+        normalize: Normalization | None = None,
+        subwords: File | None = None,
+        lexicon: File | None = None,
+        level: Level | None = None,
+        format: AlignmentFormat | None = None,  # noqa: A002 - the name that the command line has too
+        **options: Unpack[BulkOptions],
+    ) -> Summary:
+        """Write the alignments of recordings with their texts, as `align` makes them.
+
+        Args:
+            source: see `BulkWriting`; a manifest with a column `text`, unless `text` is given.
+            output: one file (.TextGrid, .ctm, .json, .jsonl, .srt, .vtt) or a folder with one file per recording; None:
+                standard output.
+            text: what is said in the recording.
+            star, normalize, subwords, lexicon: see `AlignmentOptions`.
+            level: "segments" (the lines of the text), "words" or "characters"; None: see
+                `sonant.extraction.alignment_formats.formatted`.
+            format: "textgrid", "ctm", "json" (one line per recording), "srt" or "vtt"; None: by the ending of `output`,
+                else a TextGrid in a folder, and CTM on standard output.
+            **options: see `BulkOptions`.
+        """
+        options = completed(options, BULK, self.write_alignments)
+        place = ALIGNMENTS.place(output, format, source)
+        pipeline = self.alignment_pipeline(star=star, normalize=normalize, subwords=subwords, lexicon=lexicon)
+        settings = {"star": star, "normalize": normalize, "level": level}
+        files = {"subwords": subwords, "lexicon": lexicon}
+        settings |= {name: digest(Path(path).expanduser().read_text()) for name, path in files.items() if path}
+
+        def render(_: Sequence[Entry]) -> Render:
+            return alignment_text(place.kind, level)
+
+        def prepare(entries: list[Entry]) -> list[Entry]:
+            if text is not None and len(entries) > 1 and options["channel"] != "all":
+                raise ConfigurationError(
+                    f"One text was given for {len(entries)} recordings; list them in a manifest with a column 'text'."
+                )
+            return [entry.with_text(text) for entry in entries]
+
+        return self._write_answers(source, place, "alignments", pipeline, render, options, prepare=prepare, **settings)
+
+    def alignment_pipeline(
+        self,
+        *,
+        text: str | None = None,
+        star: bool = False,
+        normalize: Normalization | None = None,
+        subwords: File | None = None,
+        lexicon: File | None = None,
+    ) -> HeadPipeline[Alignment]:
+        """Return the pipeline of alignment, for callers that do their own batching.
+
+        Args:
+            text: what is said in every recording; None: each source has its own text.
+            star, normalize, subwords, lexicon: see `AlignmentOptions`.
+        """
+        head = self._heads.stored.get("ctc")
+        if head is None:
+            require("transcription", self._heads, self.name)
+            raise AssertionError
+        beside = {name: self._place / file for name, file in (("subwords", SUBWORDS), ("lexicon", LEXICON))}
+        found = {name: path if path.is_file() else None for name, path in beside.items()}
+        units = Continued(
+            head,
+            self.name,
+            lexicon=found["lexicon"] if lexicon is None else Path(lexicon),
+            subwords=found["subwords"] if subwords is None else Path(subwords),
+            setting="subwords",
+        )
+        speller = TextSpeller(units, vocabulary_of(head, self.name).tokens, normalize)
+        return alignment(self.model, self._heads, speller, name=self.name, text=text, stars_between=star)
