@@ -27,6 +27,7 @@ BEAM = 200.0  # nats below the best state of a frame, in the first pass
 TABLE_CELLS = 32_000_000  # choices of a table that is kept whole, one byte each
 PRUNE_FRAMES = 16  # between two narrowings of the band
 ROUNDING = 1e-6  # nats that two sums in float64 of the same path may differ by, in hours of audio
+IMPOSSIBLE = "No path through the text has a probability above 0: one of its units has none in any frame."
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -162,7 +163,7 @@ class _Lattice:
                     bands = self._forward(least=total - ROUNDING)[0]
                 break
             if np.isinf(beam):
-                raise UnalignableText("No path through the text has a probability: a unit of it is impossible here.")
+                raise UnalignableText(IMPOSSIBLE)
             beam = beam * 8 if beam < 1e5 else np.inf
         last = bands.pop()
         return bands, 2 * self._num_units - int(last.units[-1] > last.blanks[-1])
@@ -247,6 +248,8 @@ class _Lattice:
             np.maximum(stepped, skipped, out=stepped)
             stepped += row[columns]
             units[1:], blanks = stepped, rested
+        if final is None and max(units[-1], blanks[-1]) == -np.inf:
+            raise UnalignableText(IMPOSSIBLE)
         state = (2 * self._num_units - int(units[-1] > blanks[-1]) if final is None else final) - 2 * low
         for number in range(frames - 1, -1, -1):
             states[band.frame + 1 + number] = state + 2 * low

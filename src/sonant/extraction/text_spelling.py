@@ -30,7 +30,7 @@ class TextSpeller:
 
     def _suitable(self) -> Normalization:
         """Return "none" for phones and for vocabularies with punctuation, else the case of the letters."""
-        written = self._units.alphabet(list(self._numbers))
+        written = self._units.letters(list(self._numbers))
         letters = "".join(written)
         if not letters or SENTENCE_MARKS & set(letters):
             return "none"
@@ -48,7 +48,7 @@ class TextSpeller:
         if not lines:
             raise UnalignableText("The text has no word to align: it is empty, or has punctuation alone.")
         spelled = SpelledText(tuple(lines), self._separator, self._star, stars_between, tuple(unspelled))
-        if all(unit == self._star for unit in spelled.units):
+        if (spelled.units[spelled.owners >= 0] == self._star).all():
             raise UnalignableText(
                 f"Nothing of the text {text.strip()[:60]!r} can be spelled in the units of this model: give it in the "
                 "script of the model, and numbers in words."
@@ -87,7 +87,7 @@ class TextSpeller:
         if self.form == "none":
             return word
         word = re.sub(f"[{APOSTROPHES}]", "'", word)
-        spelled = self._units.alphabet(list(self._numbers))
+        spelled = self._units.letters(list(self._numbers))
         return "".join(
             each
             if each in spelled or not category(each).startswith("P") or each in "%&@#"

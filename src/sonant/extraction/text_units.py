@@ -52,7 +52,7 @@ class TextUnits(ABC):
         """
 
     @abstractmethod
-    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:
+    def letters(self, tokens: Sequence[str]) -> frozenset[str]:
         """Return the characters that words may have; empty if any can be spelled, or transcripts are phones."""
 
     @abstractmethod
@@ -73,7 +73,7 @@ class Characters(TextUnits):
     def characters(self, word: str) -> list[tuple[str, Sequence[str]]]:
         return [(each, [UNSPELLED if each == DELIMITER else each]) for each in word]
 
-    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:
+    def letters(self, tokens: Sequence[str]) -> frozenset[str]:
         return _single(tokens, DELIMITER)
 
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class Phones(TextUnits):
             return [(word, [UNSPELLED])]
         return [(phone, [phone]) for phone in self.spell(word)]
 
-    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
+    def letters(self, tokens: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
         return frozenset(character for word in self._lexicon or () for character in word)
 
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class Pieces(TextUnits):
                 alone = []
         return found
 
-    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
+    def letters(self, tokens: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
         texts = (text for text, kind in zip(self._model.texts, self._model.kinds, strict=True) if kind == "normal")
         return frozenset(character for text in texts for character in text) - {PIECE}
 
@@ -233,7 +233,7 @@ class Bytes(TextUnits):
     def characters(self, word: str) -> list[tuple[str, Sequence[str]]]:
         return [(each, self.spell(each)) for each in word]
 
-    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
+    def letters(self, tokens: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
         return frozenset()
 
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:
@@ -291,8 +291,8 @@ class Continued(TextUnits):
             return self._inner.characters(word)
         return [(each, [UNSPELLED if each == self._delimiter else each]) for each in word]
 
-    def alphabet(self, tokens: Sequence[str]) -> frozenset[str]:
-        return _single(tokens, self._delimiter) if self._inner is None else self._inner.alphabet(tokens)
+    def letters(self, tokens: Sequence[str]) -> frozenset[str]:
+        return _single(tokens, self._delimiter) if self._inner is None else self._inner.letters(tokens)
 
     def notes(self, tokens: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
         return self._metadata
