@@ -22,6 +22,7 @@ from sonant.server.operations.page_turns import PLACES, REST, PageTurns
 from sonant.server.operations.proxies import ClientAddresses
 from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import (
+    alignments,
     classifications,
     diarizations,
     embeddings,
@@ -79,6 +80,7 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
         transcriptions,
         verification,
         diarizations,
+        alignments,
         classifications,
         voices,
         enrollment,

@@ -81,6 +81,7 @@ CODES: tuple[tuple[type[SonantError], int, str], ...] = (
     (sonant_errors.TooLittleSpeech, 400, "too_little_speech"),
     (sonant_errors.SeveralVoices, 400, "several_voices"),
     (sonant_errors.RecordingEnrolled, 409, "recording_enrolled"),
+    (sonant_errors.UnalignableText, 400, "unalignable_text"),
     (sonant_errors.AudioError, 400, "invalid_audio"),
     (sonant_errors.NonFiniteStates, 500, "non_finite_states"),
     (sonant_errors.UnknownName, 400, "unknown_name"),

@@ -31,6 +31,7 @@ MODELS = {
     "/v1/audio/transcriptions": "recognizer",
     "/v1/audio/speaker/verification": "voices",
     "/v1/audio/diarizations": "diarizer",
+    "/v1/audio/alignments": "recognizer",
     "/v1/audio/classifications": "emotions",
     "/v1/voice/embed": "voices",
     "/v1/voice/verify": "voices",

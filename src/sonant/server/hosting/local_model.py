@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from sonant.api.encoder import SpeechEncoder
+from sonant.decoding.aligned_text import Alignment
 from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.errors import ConfigurationError
@@ -84,6 +85,9 @@ class LocalModel(ServedModel):
         if on_words is not None and isinstance(decoder, GreedyTranscripts):
             pipeline = reporting_words(pipeline, on_words)
         return await self._batcher.run(waveforms, pipeline, share=share)
+
+    async def align(self, waveforms: Sequence[np.ndarray], *, share: str, text: str, star: bool) -> list[Alignment]:
+        return await self._batcher.run(waveforms, self.encoder.alignment_pipeline(text=text, star=star), share=share)
 
     async def diarize(
         self,

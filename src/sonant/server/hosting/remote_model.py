@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sonant.api.encoder import SpeechEncoder
+from sonant.decoding.aligned_text import Alignment
 from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.errors import SonantError
@@ -19,7 +20,7 @@ from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.settings import Queue
 
-Work = Literal["encode", "transcribe", "diarize", "classify", "voice_samples"]
+Work = Literal["encode", "transcribe", "align", "diarize", "classify", "voice_samples"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,9 @@ class RemoteModel(ServedModel):
         n_best: int | None = None,
     ) -> list[Transcript]:
         return await self._work("transcribe", waveforms, share, keywords=tuple(keywords), n_best=n_best)
+
+    async def align(self, waveforms: Sequence[np.ndarray], *, share: str, text: str, star: bool) -> list[Alignment]:
+        return await self._work("align", waveforms, share, text=text, star=star)
 
     async def diarize(
         self,

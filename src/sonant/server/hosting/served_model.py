@@ -10,6 +10,7 @@ import numpy as np
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.options import Layers
+from sonant.decoding.aligned_text import Alignment
 from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.decoding.voice_calibration import VoiceCalibration
@@ -133,6 +134,14 @@ class ServedModel(ABC):
                 before its end.
             keywords: hot words, in addition to those of the operator.
             n_best: alternatives of each transcript.
+        """
+
+    @abstractmethod
+    async def align(self, waveforms: Sequence[np.ndarray], *, share: str, text: str, star: bool) -> list[Alignment]:
+        """Align a text with each recording. Raises as `encode` does; UnalignableText for a text that does not fit.
+
+        Args:
+            star: as in `SpeechEncoder.align`.
         """
 
     @abstractmethod
