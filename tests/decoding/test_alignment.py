@@ -78,8 +78,8 @@ def test_silence_has_times_within_the_recording() -> None:
 def test_stars_have_times_and_no_part_in_the_score() -> None:
     text = SpelledText(((HI, UNKNOWN), (YO,)), (), STAR, stars_between=True, unspelled=("99",))
     assert text.units.tolist() == [STAR, 1, 2, STAR, STAR, 3, 4, STAR]
-    found = aligned(text, path_of([0, 10, 15, 30, 40, 60, 70, 99], loss=-4 * 0.5 - 8.0), loud((0.0, 2.0)))
-    assert found.score == pytest.approx(-8.0 / 4)
+    found = aligned(text, path_of([0, 10, 15, 30, 40, 60, 70, 99], loss=-4 * 0.5 - 12.0), loud((0.0, 2.0)))
+    assert found.score == pytest.approx(-12.0 / 4)
     assert not found.is_match
     assert [len(segment.words) for segment in found.segments] == [2, 1]
     assert [word.is_spelled for word in found.words] == [True, False, True]

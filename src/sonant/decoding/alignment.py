@@ -16,7 +16,7 @@ from sonant.decoding.forced_path import ForcedPath
 from sonant.decoding.spelled_text import SpelledText, SpelledWord
 
 STAR_LOSS = 0.5  # nats that a frame of a star has less than the frame's most probable token
-MATCH_SCORE = -1.5  # least score of a text that is taken to be what is said, see docs/alignment.md
+MATCH_SCORE = -2.0  # least score of a text that is taken to be what is said, see docs/alignment.md
 LOUDNESS_RATE = 100  # frames per second of loudness
 MOST_DECIBELS_BELOW, SHARE_OF_RANGE = 40.0, 0.8  # of speech, see `sonant.audio.activity.speech_bar`
 

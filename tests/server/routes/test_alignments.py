@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sonant.errors.AudioWarning")
 
 def ask(server: RunningServer, key: str | None = None, **how: Any) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {key or server.user_key}"}
-    return httpx2.post(f"{server.base_url}/v1/audio/alignments", headers=headers, **how)
+    return httpx2.post(f"{server.base_url}/v1/audio/alignments", headers=headers, timeout=60, **how)
 
 
 def body(**more: Any) -> dict[str, Any]:
