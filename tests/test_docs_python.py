@@ -228,6 +228,7 @@ PAGES = {
         names=lambda: {"hypotheses": [[Hypothesis("LET US", (), 1.0, (), -2.0, -2.0)]]},
         instead={'normalization="upper"': 'normalization="upper", units="words", training={"steps": 1}, trackers=()'},
     ),
+    "alignment.md": Page(files={"facebook/wav2vec2-base-960h": write_ctc}),
     "transcription.md": Page(files={"facebook/wav2vec2-base-960h": write_ctc, "facebook/mms-1b-all": write_mms}),
     "units.md": Page(
         files={
