@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from os import PathLike
 from pathlib import Path
-from typing import Unpack, overload
+from typing import Any, Unpack, overload
 
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
 from sonant.api.bulk import BulkWriting, Output, Source
@@ -18,7 +19,7 @@ from sonant.api.options import (
     SkippingAlignment,
     completed,
 )
-from sonant.data.files import digest
+from sonant.checkpoints import Head
 from sonant.data.text_normalization import Normalization
 from sonant.decoding.aligned_text import Alignment
 from sonant.errors import ConfigurationError
@@ -38,6 +39,8 @@ File = str | PathLike[str]
 
 class TextAlignment(BulkWriting):
     """A loaded model with methods that align known texts with recordings."""
+
+    _text_units: tuple[Head, dict[str, Path | None], Continued] | None = None  # for a head and files
 
     @overload
     def align(self, audio: AudioInput, text: str, **options: Unpack[PlainAlignment]) -> Alignment: ...
@@ -114,9 +117,11 @@ class TextAlignment(BulkWriting):
         options = completed(options, BULK, self.write_alignments)
         place = ALIGNMENTS.place(output, format, source)
         pipeline = self.alignment_pipeline(star=star, normalize=normalize, subwords=subwords, lexicon=lexicon)
-        settings = {"star": star, "normalize": normalize, "level": level}
+        settings: dict[str, Any] = {"star": star, "normalize": normalize, "level": level}
         files = {"subwords": subwords, "lexicon": lexicon}
-        settings |= {name: digest(Path(path).expanduser().read_text()) for name, path in files.items() if path}
+        settings |= {
+            name: sha256(Path(path).expanduser().read_bytes()).hexdigest() for name, path in files.items() if path
+        }
 
         def render(_: Sequence[Entry]) -> Render:
             return alignment_text(place.kind, level)
@@ -145,18 +150,21 @@ class TextAlignment(BulkWriting):
             text: what is said in every recording; None: each source has its own text.
             star, normalize, subwords, lexicon: see `AlignmentOptions`.
         """
-        head = self._heads.stored.get("ctc")
-        if head is None:
+        if "ctc" not in self._heads.stored:
             require("transcription", self._heads, self.name)
-            raise AssertionError
-        beside = {name: self._place / file for name, file in (("subwords", SUBWORDS), ("lexicon", LEXICON))}
-        found = {name: path if path.is_file() else None for name, path in beside.items()}
-        units = Continued(
-            head,
-            self.name,
-            lexicon=found["lexicon"] if lexicon is None else Path(lexicon),
-            subwords=found["subwords"] if subwords is None else Path(subwords),
-            setting="subwords",
-        )
-        speller = TextSpeller(units, vocabulary_of(head, self.name).tokens, normalize)
+        tokens = vocabulary_of(self._heads.stored["ctc"], self.name).tokens
+        speller = TextSpeller(self._units_of_text(lexicon, subwords), tokens, normalize)
         return alignment(self.model, self._heads, speller, name=self.name, text=text, stars_between=star)
+
+    def _units_of_text(self, lexicon: File | None, subwords: File | None) -> Continued:
+        """Return the units of the head, which are read once."""
+        head = self._heads.stored["ctc"]
+        files: dict[str, Path | None] = {}
+        for kind, given, name in (("lexicon", lexicon, LEXICON), ("subwords", subwords, SUBWORDS)):
+            beside = self._place / name
+            files[kind] = Path(given) if given is not None else beside if beside.is_file() else None
+        known = self._text_units
+        if known is None or known[0] is not head or known[1] != files:
+            units = Continued(head, self.name, **files, setting="subwords")
+            known = self._text_units = head, files, units
+        return known[2]

@@ -79,6 +79,11 @@ def _text(given: str) -> str:
     from sonant.errors import ConfigurationError
 
     if not given.lower().endswith(".txt"):
+        if "\n" not in given and len(given) < 256 and Path(given).is_file():
+            raise ConfigurationError(
+                f"The text {given!r} is the name of a file, which does not end in .txt. Rename it, or "
+                "give the text itself."
+            )
         return given
     try:
         return Path(given).read_text(encoding="utf-8-sig")
