@@ -96,8 +96,8 @@ class Alignment:
     Attributes:
         segments: the lines of the text that have words.
         duration_seconds: duration of the recording.
-        score: mean over the characters of what their log-probabilities are below the greatest of their frames, at most
-            0: near 0 where the model would have written this text.
+        score: sum over the frames, without those of stars, of the path's log-probability less that of the most probable
+            token, divided by the number of units; at most 0, and near 0 where the model would have written this text.
         is_match: False if the score is one that texts of other recordings have.
         unspelled: words, or parts of them, that the model cannot spell, for which a star was aligned.
         normalization: form in which the words were spelled, see `sonant.data.text_normalization.normalize_text`.

@@ -59,7 +59,9 @@ def align(
     line_of_word = [number for number, line in enumerate(text.lines) for _ in line]
     numbered = groupby(zip(line_of_word, words, strict=True), key=lambda each: each[0])
     lines = [tuple(word for _, word in group) for _, group in numbered]
-    score = path.loss / int(owned.sum())
+    is_star = text.units == text.star
+    star_frames = int((path.last_frames - path.first_frames + 1)[is_star].sum())
+    score = (path.loss + STAR_LOSS * star_frames) / int((owned & ~is_star).sum())
     return Alignment(
         segments=tuple(AlignedSegment(" ".join(word.text for word in line), line) for line in lines),
         duration_seconds=duration_seconds,
