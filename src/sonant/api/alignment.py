@@ -20,6 +20,7 @@ from sonant.api.options import (
     completed,
 )
 from sonant.checkpoints import Head
+from sonant.checkpoints.tokenizer_files import LEXICON, SUBWORDS
 from sonant.data.text_normalization import Normalization
 from sonant.decoding.aligned_text import Alignment
 from sonant.errors import ConfigurationError
@@ -31,7 +32,7 @@ from sonant.extraction.inputs import Entry
 from sonant.extraction.summary import Summary
 from sonant.extraction.text_formats import Render
 from sonant.extraction.text_spelling import TextSpeller
-from sonant.extraction.text_units import LEXICON, SUBWORDS, Continued
+from sonant.extraction.text_units import Continued
 from sonant.extraction.vocabularies import vocabulary_of
 
 File = str | PathLike[str]

@@ -22,7 +22,6 @@ from sonant.errors import ConfigurationError, ManifestError
 from sonant.extraction.vocabularies import vocabulary_of
 
 BLANK, UNKNOWN = "<pad>", "<unk>"  # the names of transformers
-SUBWORDS, LEXICON = "tokenizer.model", "lexicon.txt"  # in the folder of a trained model
 UNSPELLED = "no token"  # with a space, which no token has
 COMMON = {"pad_token": BLANK, "unk_token": UNKNOWN, "bos_token": None, "eos_token": None}
 

@@ -15,7 +15,7 @@ from sonant.data import ctc_frames
 from sonant.decoding.ctc import best_path, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
-from sonant.extraction.text_units import LEXICON, SUBWORDS, UNKNOWN, Continued, TextUnits
+from sonant.extraction.text_units import UNKNOWN, Continued, TextUnits
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import CTCHead, LayerMix
