@@ -13,11 +13,11 @@ import sonant
 from sonant.checkpoints import Head, load_backbone, load_checkpoint, save_pretrained
 from sonant.cli import main
 from sonant.data.subwords import Subwords
+from sonant.extraction.text_units import Bytes, Phones, Pieces
 from sonant.models import WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.server.settings import ServerSettings
 from sonant.training.tasks import train_task
-from sonant.training.tasks.ctc_units import Bytes, Phones, Pieces
 from tests.server.running import RunningServer, running
 from tests.shapes import TINY
 from tests.training.tasks.test_ctc import write_words
