@@ -27,7 +27,7 @@ from sonant.errors import ConfigurationError
 from sonant.extraction.alignment_formats import Level, alignment_text
 from sonant.extraction.alignments import alignment
 from sonant.extraction.destination import ALIGNMENTS, AlignmentFormat
-from sonant.extraction.heads import HeadPipeline, require
+from sonant.extraction.heads import HeadPipeline, able, some
 from sonant.extraction.inputs import Entry
 from sonant.extraction.summary import Summary
 from sonant.extraction.text_formats import Render
@@ -36,6 +36,7 @@ from sonant.extraction.text_units import Continued
 from sonant.extraction.vocabularies import vocabulary_of
 
 File = str | PathLike[str]
+Texts = list[str] | tuple[str, ...]
 
 
 class TextAlignment(BulkWriting):
@@ -46,21 +47,19 @@ class TextAlignment(BulkWriting):
     @overload
     def align(self, audio: AudioInput, text: str, **options: Unpack[PlainAlignment]) -> Alignment: ...
     @overload
-    def align(self, audio: AudioInputs, text: Sequence[str], **options: Unpack[PlainAlignment]) -> list[Alignment]: ...
+    def align(self, audio: AudioInputs, text: Texts, **options: Unpack[PlainAlignment]) -> list[Alignment]: ...
     @overload
     def align(
-        self, audio: AudioInputs, text: Sequence[str], **options: Unpack[SkippingAlignment]
+        self, audio: AudioInputs, text: Texts, **options: Unpack[SkippingAlignment]
     ) -> list[Alignment | None]: ...
     @overload
     def align(self, audio: AudioInput, text: str, **options: Unpack[AnyAlignment]) -> OneAnswer[Alignment]: ...
     @overload
-    def align(
-        self, audio: AudioInputs, text: Sequence[str], **options: Unpack[AnyAlignment]
-    ) -> ManyAnswers[Alignment]: ...
+    def align(self, audio: AudioInputs, text: Texts, **options: Unpack[AnyAlignment]) -> ManyAnswers[Alignment]: ...
     def align(
         self,
         audio: AudioInput | AudioInputs,
-        text: str | Sequence[str],
+        text: str | Texts,
         *,
         star: bool = False,
         normalize: Normalization | None = None,
@@ -152,7 +151,9 @@ class TextAlignment(BulkWriting):
             star, normalize, subwords, lexicon: see `AlignmentOptions`.
         """
         if "ctc" not in self._heads.stored:
-            require("transcription", self._heads, self.name)
+            raise ConfigurationError(
+                f"{self.name} has no CTC head, which alignment needs; see `abilities`, and {some(able('transcription'))}."
+            )
         tokens = vocabulary_of(self._heads.stored["ctc"], self.name).tokens
         speller = TextSpeller(self._units_of_text(lexicon, subwords), tokens, normalize)
         return alignment(self.model, self._heads, speller, name=self.name, text=text, stars_between=star)

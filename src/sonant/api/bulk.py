@@ -177,7 +177,7 @@ class BulkWriting(Recognition):
                 f"format={place.kind} was given, and {self.name} writes texts without times of words: subtitles need a "
                 "model with a CTC head. Take text or json."
             )
-        settings = {"decoder": decoder.settings()} if decoder.given else {}
+        settings: dict[str, Any] = {"decoder": decoder.settings()} if decoder.given else {}
         return self._write_answers(source, place, "transcripts", pipeline, render, options, **settings)
 
     def write_turns(

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from sonant.api.alignment import Texts
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import encoder_of, load
@@ -100,16 +101,10 @@ def transcribe(
 @overload
 def align(audio: AudioInput, text: str, *, model: Model, **how: Unpack[PlainAlignment]) -> Alignment: ...
 @overload
-def align(
-    audio: AudioInputs, text: Sequence[str], *, model: Model, **how: Unpack[PlainAlignment]
-) -> list[Alignment]: ...
+def align(audio: AudioInputs, text: Texts, *, model: Model, **how: Unpack[PlainAlignment]) -> list[Alignment]: ...
 @overload
-def align(
-    audio: Given, text: str | Sequence[str], *, model: Model, **how: Unpack[AnyAlignment]
-) -> Answers[Alignment]: ...
-def align(
-    audio: Given, text: str | Sequence[str], *, model: Model, **options: Unpack[AnyAlignment]
-) -> Answers[Alignment]:
+def align(audio: Given, text: str | Texts, *, model: Model, **how: Unpack[AnyAlignment]) -> Answers[Alignment]: ...
+def align(audio: Given, text: str | Texts, *, model: Model, **options: Unpack[AnyAlignment]) -> Answers[Alignment]:
     """Find when each line, word and character of a text is said; see `SpeechEncoder.align`.
 
     Args:

@@ -136,16 +136,16 @@ class _Lattice:
 
     def best_path(self) -> Integers:
         """Return the state of each frame."""
-        if self._num_frames * (2 * self._num_units + 1) <= self._table_cells:
-            bands, final = [self._first()], None
+        if self._num_frames == 1 or self._num_frames * (2 * self._num_units + 1) <= self._table_cells:
+            bands = [self._first()]
+            final = None
         else:
             bands, final = self._bands()
         states = np.empty(self._num_frames, np.int64)
         end = self._num_frames - 1
         for band in reversed(bands):
-            final = self._walk_back(band, end, final, states)
+            states[band.frame] = final = self._walk_back(band, end, final, states)
             end = band.frame
-        states[0] = final
         return states
 
     def _first(self) -> _Band:

@@ -26,7 +26,7 @@ from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, samples_for, states_of
 from sonant.extraction.recording_warnings import attributed_to
 from sonant.extraction.sinks import Sink
-from sonant.extraction.sources import AudioSource, Source
+from sonant.extraction.sources import Source
 from sonant.extraction.text_spelling import TextSpeller
 from sonant.extraction.transcripts import one_clip
 from sonant.extraction.vocabularies import vocabulary_of
@@ -49,11 +49,13 @@ class AlignmentSink:
         head_on: Callable[[torch.device], CTCHead],
         blank: int,
         text: SpelledText,
-        source: AudioSource,
+        source: Source,
         *,
         frame_rate: float,
+        sampling_rate: int,
         form: str,
     ) -> None:
+        self._sampling_rate = sampling_rate
         self._form = form
         self._head_on, self._text, self._source, self._frame_rate = head_on, text, source, frame_rate
         kinds, columns = np.unique(np.append(text.units, blank), return_inverse=True)
@@ -76,7 +78,7 @@ class AlignmentSink:
             losses = np.pad(losses, ((0, 0), (0, 1)), constant_values=-STAR_LOSS)
         path = forced_path(losses, np.concatenate(self._greatest), self._columns, blank=self._blank)
         # A second reading of the recording, which is less than keeping its samples.
-        decibels = loudness(self._source.blocks(), self._source.sampling_rate // LOUDNESS_RATE)
+        decibels = loudness(self._source.blocks(), self._sampling_rate // LOUDNESS_RATE)
         bar = speech_bar(decibels, most_below=MOST_DECIBELS_BELOW, share=SHARE_OF_RANGE) if len(decibels) else 0.0
         found = align(
             path,
@@ -146,7 +148,15 @@ def alignment(
                 f"{source.name} has no text to align: expected one, in the column 'text' of the manifest or given."
             )
         spelled = common or speller.spell(source.text or "", stars_between=stars_between)
-        sink = AlignmentSink(head_on, vocabulary.blank, spelled, source, frame_rate=rate, form=speller.form)
+        sink = AlignmentSink(
+            head_on,
+            vocabulary.blank,
+            spelled,
+            source,
+            frame_rate=rate,
+            sampling_rate=model.sampling_rate,
+            form=speller.form,
+        )
         return sink if adapter is None else AdapterSink(adapter.on, sink)
 
     return HeadPipeline(
