@@ -152,7 +152,8 @@ class TextAlignment(BulkWriting):
         """
         if "ctc" not in self._heads.stored:
             raise ConfigurationError(
-                f"{self.name} has no CTC head, which alignment needs; see `abilities`, and {some(able('transcription'))}."
+                f"{self.name} has no CTC head, which alignment needs. Models with such a head: "
+                f"{some(able('transcription'))}."
             )
         tokens = vocabulary_of(self._heads.stored["ctc"], self.name).tokens
         speller = TextSpeller(self._units_of_text(lexicon, subwords), tokens, normalize)
