@@ -50,7 +50,7 @@ def align(
 
     Examples:
         sonant align talk.flac talk.txt -m facebook/wav2vec2-base-960h -o talk.TextGrid
-        sonant align talk.flac "Good morning, everybody." -m facebook/wav2vec2-base-960h
+        sonant align talk.flac "Good morning, and welcome." -m facebook/wav2vec2-base-960h
         sonant align corpus/manifest.jsonl -m facebook/wav2vec2-base-960h -o aligned
     """
     from sonant.cli.jobs import run_job
