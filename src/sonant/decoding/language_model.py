@@ -10,7 +10,10 @@ from torch import Tensor
 
 
 class LanguageModelState(Protocol):
-    """The histories of n hypotheses, on the model's device; a tensor (n,) of numbers is one."""
+    """The histories of n hypotheses, on the model's device; a tensor (n,) of numbers is one.
+
+    One that is not a tensor has a method `append(more)`, by which a beam search concatenates two states.
+    """
 
     def __getitem__(self, rows: Tensor, /) -> Self:
         """Select hypotheses by a tensor of indices, int64 (m,): reordered, repeated or left out."""

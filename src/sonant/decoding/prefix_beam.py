@@ -42,7 +42,11 @@ class PrefixBeamDecoder:
         options: of the search.
         lm: language model.
         lexicon: the only words that may be written.
-        hot_words: words and phrases whose texts get `hot_word_score` each time.
+        hot_words: words and phrases whose texts get `hot_word_score` each time, and a part of it while one is spelled.
+
+    Raises:
+        ConfigurationError: a lexicon or hot words that the vocabulary cannot spell, or a language model with none of
+            its words or of those of the lexicon.
     """
 
     def __init__(
