@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sonant.data.files import as_path, atomic
 from sonant.decoding.arpa import read_arpa, write_arpa
+from sonant.decoding.kenlm_file import MAGIC, read_kenlm
 from sonant.decoding.ngram import NgramModel
 from sonant.decoding.ngram_tables import Ngrams, ngram_model
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint
@@ -25,7 +26,7 @@ TENSORS = tuple(field.name for field in fields(NgramModel) if field.name not in 
 def load_ngram_model(path: str | Path) -> NgramModel:
     """Load an n-gram model, whose format is recognized by its contents.
 
-    An ARPA file, plain or compressed by gzip, or a file of `save_ngram_model`.
+    An ARPA file, plain or compressed by gzip, a trie of KenLM's build_binary, or a file of `save_ngram_model`.
 
     Raises:
         CheckpointUnavailable: there is no file.
@@ -39,7 +40,7 @@ def load_ngram_model(path: str | Path) -> NgramModel:
         head = file.read(9)
     if head[8:9] == b"{":
         return _read_tensors(path)
-    words, tables = read_arpa(path)
+    words, tables = (read_kenlm if head.startswith(MAGIC[:9]) else read_arpa)(path)
     return ngram_model(words, tables, source=str(path))
 
 
