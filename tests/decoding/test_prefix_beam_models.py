@@ -192,3 +192,20 @@ def test_what_cannot_be_spelled_is_named() -> None:
         PrefixBeamDecoder(LETTERS, lm=Bigrams(["ж"]))
     with pytest.raises(ConfigurationError, match="knows none of the 1 words"):
         PrefixBeamDecoder(LETTERS, lm=Bigrams(["B"]), lexicon=Lexicon.of(["A"]))
+
+
+@pytest.mark.parametrize("kind", ["words", "units"])
+def test_recordings_that_end_early_keep_their_histories(kind: str) -> None:
+    """The states of a language model that are no longer used are removed while recordings have ended and others not."""
+    clips = [emission(frames, frames, sharpness=0.5) for frames in (9, 150, 40)]
+    lm = Bigrams(["A", "AB", "B", "BA"] if kind == "words" else ["A", "B", "|"])
+    decoder = PrefixBeamDecoder(LETTERS, BeamSearch(beam=4, nbest=4, lm_weight=1.0, unknown_score=-1.0), lm=lm)
+    for clip, found in zip(clips, decoder.decode(Packed.pack(clips)), strict=True):
+        (alone,) = decoder.decode(Packed.pack([clip]))
+        assert [(one.text, one.score, one.lm_score) for one in found] == [
+            (one.text, pytest.approx(one.score, abs=1e-3), pytest.approx(one.lm_score, abs=1e-3)) for one in alone
+        ]
+        if kind == "words":
+            assert [one.lm_score for one in found] == [
+                pytest.approx(lm.of(one.text.split()), abs=1e-3) for one in found
+            ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -32,13 +33,14 @@ class Fusion:
         """Return the log-probability that the text of each row ends."""
         return self._lm.finish(self._states[rows]).clamp(min=LOWEST)
 
-    def compact(self, rows: Tensor) -> Tensor:
-        """Forget the states that no hypothesis has, where they are many; return the new rows."""
-        if self.rows <= POOL * max(rows.numel(), 64):
-            return rows
-        used, numbers = rows.unique(return_inverse=True)
+    def compact(self, rows: Sequence[Tensor]) -> list[Tensor]:
+        """Forget the states of no row that is given, where they are many; return the new rows, in the same shapes."""
+        sizes = [each.numel() for each in rows]
+        if self.rows <= POOL * max(sum(sizes), 64):
+            return list(rows)
+        used, numbers = torch.cat([each.flatten() for each in rows]).unique(return_inverse=True)
         self._states, self.rows = self._states[used], len(used)
-        return numbers
+        return [new.view_as(each) for new, each in zip(numbers.split(sizes), rows, strict=True)]
 
 
 def _appended(states: Any, more: Any) -> Any:

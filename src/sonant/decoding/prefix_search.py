@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,14 @@ from sonant.decoding.search_units import IMPOSSIBLE, SearchUnits
 RESCALED_EVERY = 32  # frames after which the best score is set to 0, so that float32 stays exact in long recordings
 DEAD, CHILDLESS = -1, -2  # hash of a place in the beam without a hypothesis, and of its parent
 BLANK, UNIT, BEST_BLANK, BEST_UNIT, EXTRA, LM = range(6)
+
+
+class SetAside(NamedTuple):
+    """The search's attributes of the same names, of recordings that have ended."""
+
+    scores: Tensor
+    state: Tensor
+    offset: Tensor
 
 
 class PrefixSearch:
@@ -66,7 +75,7 @@ class PrefixSearch:
         self.state = self._nothing.repeat(count, beam, 1)
         self.state[:, 0] = torch.tensor([self.delimiter, 0, CHILDLESS, self.delimiter, 0, hot, 0, -1][:fields])
         self.offset = torch.zeros(count, dtype=torch.float64, device=self.device)
-        self.final: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.final: list[SetAside] = []
 
     def run(self) -> None:
         """Go through all frames; recordings that end are set aside in `final`, the shortest first."""
@@ -80,7 +89,7 @@ class PrefixSearch:
     def _keep(self, count: int) -> None:
         """Set the last recordings aside, so that `count` go on."""
         if count < len(self.state):
-            self.final.append((self.scores[:, count:], self.state[count:], self.offset[count:]))
+            self.final.append(SetAside(self.scores[:, count:], self.state[count:], self.offset[count:]))
         self.scores, self.state, self.offset = self.scores[:, :count], self.state[:count], self.offset[:count]
 
     def _step(self, frame: int) -> None:
@@ -143,11 +152,18 @@ class PrefixSearch:
         scores[:EXTRA].masked_fill_(dead, IMPOSSIBLE)
         state = torch.where(new[..., None], torch.stack(child, -1), moved)
         self.scores = scores
-        self.state = self.combination.compact(torch.where(dead[..., None], self._nothing, state))
+        self.state = torch.where(dead[..., None], self._nothing, state)
+        self._forget()
         self.history.state.append(self.state)
         if (frame + 1) % RESCALED_EVERY == 0:
             scores[:EXTRA] -= score[:, :1]
             self.offset += score[:, 0]
+
+    def _forget(self) -> None:
+        """Remove states of the language model that no hypothesis has, those of recordings set aside included."""
+        if self.combination.is_needed:
+            self.state, *ended = self.combination.compact([self.state, *(part.state for part in self.final)])
+            self.final = [part._replace(state=state) for part, state in zip(self.final, ended, strict=True)]
 
     def collided(self) -> bool:
         """Return whether two prefixes had one hash.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -238,12 +239,20 @@ class Combination:
                 gained = torch.where(ended, self._endings.lm_scores.flatten(1).gather(1, place), 0.0)
         return [word, hot, row, entry], gained
 
-    def compact(self, state: Tensor) -> Tensor:
-        """Forget the states of the language model that no hypothesis has; return the hypotheses' states."""
+    def compact(self, states: Sequence[Tensor]) -> list[Tensor]:
+        """Forget the states of the language model that no hypothesis has; return the hypotheses' states.
+
+        Args:
+            states: of all hypotheses, those of the recordings that have ended included.
+        """
         if self._fusion is None:
-            return state
-        rows = self._fusion.compact(state[..., ROW])
-        return torch.cat([state[..., :ROW], rows[..., None], state[..., ROW + 1 :]], -1)
+            return list(states)
+        before = [state[..., ROW] for state in states]
+        after = self._fusion.compact(before)
+        return [
+            state if new is old else torch.cat([state[..., :ROW], new[..., None], state[..., ROW + 1 :]], -1)
+            for state, old, new in zip(states, before, after, strict=True)
+        ]
 
     def finish(self, rows: Tensor) -> Tensor:
         """Return the log-probability by the language model that the texts of histories end, 0 without one."""

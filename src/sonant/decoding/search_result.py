@@ -45,8 +45,8 @@ def finish(search: PrefixSearch) -> Finished:
     may allow none of the last words of a recording; then its hypotheses end with the last word that is finished.
     """
     parts = search.final[::-1]  # the longest recordings were the last to be set aside
-    scores = torch.cat([part[0] for part in parts], 1)
-    state, offset = (torch.cat([part[number] for part in parts]) for number in (1, 2))
+    scores = torch.cat([part.scores for part in parts], 1)
+    state, offset = torch.cat([part.state for part in parts]), torch.cat([part.offset for part in parts])
     beam, words, combination = search.options.beam, search.models.words, search.combination
     last, prefix, parent, label = state[..., :WORD].unbind(-1)
     total, best = torch.logaddexp(scores[BLANK], scores[UNIT]), torch.maximum(scores[BEST_BLANK], scores[BEST_UNIT])
