@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from sonant.decoding import TokenSearch, beam_search
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.token_fusion import TokenFusion
+from sonant.layers.packed import Packed
+from tests.decoding.test_autoregressive import END, Table
 
 PIECES = CTCVocabulary.of(("<s>", "<pad>", "</s>", "<unk>", "▁a", "b", "▁", "ü"), blank=1)
 CHARACTERS = CTCVocabulary.of(("<s>", "<pad>", "</s>", "<unk>", "|", "a", "b"), blank=1)
@@ -67,3 +70,20 @@ def test_all_scores_of_a_text_add_up_to_that_of_its_words(
     total += fusion.finish(texts)
     assert total.tolist() == pytest.approx([lm.total(numbers)] * 2, rel=1e-5)
     assert math.isfinite(float(total[0]))
+
+
+def test_scores_hold_in_a_search_that_forgets_states() -> None:
+    lm = Bigrams(("<unk>", "|", "a"))
+    memory = Packed.pack([torch.full((1,), number) for number in range(3)])
+    found = beam_search(
+        Table(),
+        memory,
+        end=END,
+        max_lengths=[12, 30, 7],
+        search=TokenSearch(beam=12, length_penalty=2.0, end_threshold=1.0, lm_weight=0.1),
+        lm=TokenFusion(lm, CTCVocabulary.of(("<pad>", "|", "</s>", "a"), blank=0)),
+    )
+    for text in [text for texts in found for text in texts]:
+        numbers = [{0: 0, 1: 1, 3: 2}[token] for token in text.tokens]
+        assert text.lm_score == pytest.approx(lm.total(numbers), abs=1e-3)
+    assert max(len(text.tokens) for texts in found for text in texts) > 10

@@ -32,7 +32,10 @@ class NextTokenModel(Protocol[S]):
 
 
 class TokenScorer(Protocol):
-    """A language model over the tokens of a decoder; a state may be indexed by row numbers."""
+    """A language model over the tokens of a decoder; a state may be indexed by row numbers.
+
+    Once a state is extended, it and all states before it are of no more use.
+    """
 
     def start(self, count: int, /) -> Any: ...
     def extend(self, state: Any, tokens: Tensor, /) -> tuple[Tensor, Any]:
@@ -234,7 +237,8 @@ def _candidates(
     if lm is None:
         return _Candidates(all_tokens, all_scores, torch.zeros_like(all_scores), all_scores, None)
     rows = torch.arange(clips * beam, device=tokens.device).repeat_interleave(tokens.shape[2])
+    at_end = lm.finish(lm_state)  # before the state is extended, which ends its use
     by_lm, lm_states = lm.extend(lm_state[rows], tokens.flatten())
-    all_by_lm = torch.cat([by_lm.view(tokens.shape), lm.finish(lm_state).view(clips, beam, 1)], -1)
+    all_by_lm = torch.cat([by_lm.view(tokens.shape), at_end.view(clips, beam, 1)], -1)
     all_lm_scores = lm_scores[..., None] + all_by_lm
     return _Candidates(all_tokens, all_scores, all_lm_scores, all_scores + search.lm_weight * all_lm_scores, lm_states)

@@ -60,7 +60,7 @@ class TokenFusion:
     def extend(self, texts: FusedTexts, tokens: Tensor) -> tuple[Tensor, FusedTexts]:
         """Return what the next tokens, int64 (texts,), add to the score of each text, and the longer texts."""
         states, device = texts.states, tokens.device
-        before = states.compact(texts.rows)
+        (before,) = states.compact([texts.rows])
         if self._of_tokens is not None:
             scores, rows = states.score(before, self._of_tokens[tokens.cpu()].to(self.lm.device))
             return scores.to(device), FusedTexts(states, rows, texts.words)
