@@ -9,7 +9,7 @@ import sonant
 
 ROOMS = (
     "api", "audio", "models", "layers", "loss", "data", "checkpoints", "pretraining", "tasks", "decoding", "training",
-    "recipes", "extraction", "evaluation", "analysis", "inference", "export", "benchmark", "errors",
+    "recipes", "self_training", "extraction", "evaluation", "analysis", "inference", "export", "benchmark", "errors",
 )  # fmt: skip
 
 

@@ -3,7 +3,14 @@
 from pathlib import Path
 
 from sonant.models.families import family_of
-from sonant.recipes import PRETRAINING, TASKS, language_model_recipe, pretraining_recipe, task_recipe
+from sonant.recipes import (
+    PRETRAINING,
+    TASKS,
+    language_model_recipe,
+    pretraining_recipe,
+    self_training_recipe,
+    task_recipe,
+)
 from sonant.recipes.sources import KINDS, SettingSource, SourcedSetting, grouped, sourced
 from sonant.training.runs import Stage
 
@@ -26,6 +33,12 @@ def tables() -> str:
         parts += [f"## `{name}`", table(grouped(sourced(name, task_recipe(name))))]
     parts += ["## Language models", "The recipe `transformer_lm` is ours in every setting."]
     parts += ["## `transformer_lm_large`", table(grouped(sourced("transformer_lm_large", large_lm)))]
+    name = "self_training_large_10min"
+    others = (
+        "The runs for other amounts differ in `fine_tuning`, the weights of the decoder and the number of subwords."
+    )
+    parts += ["## Self-training", f"The recipe `self_training` is ours in every setting. {others}"]
+    parts += [f"## `{name}`", table(grouped(sourced(name, self_training_recipe(name))))]
     return "\n\n".join(["## Kinds of sources", kinds(), *parts]) + "\n"
 
 

@@ -3,8 +3,9 @@
     encoder = sonant.load("sonant/wavlm-tiny")
     frames = encoder.encode("speech.wav")          # (frames, dim)
 
-The public names live in `sonant.api`, and `train` in `sonant.recipes.tasks`. They, and the packages below this one
-(`sonant.audio`), are imported when first used, so that `import sonant` stays quick.
+The public names live in `sonant.api`, `train` in `sonant.recipes.tasks`, and `self_train` in `sonant.self_training`.
+They, and the packages below this one (`sonant.audio`), are imported when first used, so that `import sonant` stays
+quick.
 """
 
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         models,
         pretraining,
         recipes,
+        self_training,
         tasks,
         training,
     )
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
         verify,
     )
     from sonant.recipes.tasks import train
+    from sonant.self_training import self_train
 
 __version__ = "0.1.0"
 
@@ -79,6 +82,7 @@ __all__ = [
     "diarize",
     "evaluate_asr",
     "load",
+    "self_train",
     "train",
     "transcribe",
     "units",
@@ -94,6 +98,10 @@ def __getattr__(name: str) -> object:
         from sonant.recipes.tasks import train
 
         return train
+    if name == "self_train":
+        from sonant.self_training import self_train
+
+        return self_train
     if name in __all__:
         from sonant import api
 

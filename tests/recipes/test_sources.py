@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from sonant.errors import UnknownName
-from sonant.recipes import LANGUAGE_MODELS, PRETRAINING, TASKS, pretraining_recipe
+from sonant.recipes import LANGUAGE_MODELS, PRETRAINING, SELF_TRAINING, TASKS, pretraining_recipe
 from sonant.recipes.overrides import override
 from sonant.recipes.sources import KINDS, SettingSource, grouped, recipe_of, settings, source_key, sourced, sources_of
 from sonant.training.checks import check
 from sonant.training.runs import PretrainingRun
 
-RECIPES = [*PRETRAINING, *TASKS, *LANGUAGE_MODELS]
+RECIPES = [*PRETRAINING, *TASKS, *LANGUAGE_MODELS, *SELF_TRAINING]
 TINY = [name for name in PRETRAINING if name.endswith("_tiny")]
 
 

@@ -46,6 +46,7 @@ VERBS: dict[str, Verb] = {
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "pretrain curves": Verb("sonant.cli.curves:curves", "plot the metrics of runs of pretraining"),
     "train": Verb("sonant.cli.train:train", "train a model on labels, or a language model on text"),
+    "self-train": Verb("sonant.cli.self_train:self_train", "train on recordings with and without transcripts"),
     "evaluate": Verb("sonant.cli.evaluate:evaluate", "measure models on recordings with labels"),
     "evaluate asr": Verb("sonant.cli.evaluate:evaluate_asr", "measure speech recognition, or compare two systems"),
     "tune-decoder": Verb("sonant.cli.tune_decoder:tune_decoder", "search the weights of a language model in decoding"),

@@ -139,6 +139,14 @@ class _Row(NamedTuple):
     error: Exception | None = None
 
 
+def shared_with(
+    train: Sequence[ManifestEntry], other: Sequence[ManifestEntry], *, part: str, speaker: str = "speaker"
+) -> Iterator[LabelProblem]:
+    """Yield warnings of recordings and speakers of another part of a corpus that are in `train` too."""
+    heard, rows = ([_Row(entry, entry.identity) for entry in entries] for entries in (train, other))
+    return _shared(heard, rows, speaker, part=part)
+
+
 def _look(entry: ManifestEntry) -> _Row:
     """Add the duration where the manifest has none; for a segment look whether it is there."""
     if entry.duration is not None and entry.segment is None and (entry.data is not None or entry.path.is_file()):
@@ -201,13 +209,13 @@ def _lacking(entry: ManifestEntry, label: str, needs: LabelNeeds) -> str:
     return f"{needed} frames needed, {frames} in {entry.duration:.2f} s" if needed > frames else ""
 
 
-def _shared(train: Sequence[_Row], dev: Sequence[_Row], speaker: str) -> Iterator[LabelProblem]:
+def _shared(train: Sequence[_Row], dev: Sequence[_Row], speaker: str, *, part: str = "dev") -> Iterator[LabelProblem]:
     """Yield warnings of recordings and speakers of `dev` that are in `train` too."""
     recordings = {row.identity for row in train}
     again = [number for number, row in enumerate(dev) if row.identity in recordings]
     if again:
         yield LabelProblem(
-            "dev",
+            part,
             tuple(again),
             len(dev),
             "are recordings of train too: what is measured on them says nothing about others",
@@ -221,7 +229,7 @@ def _shared(train: Sequence[_Row], dev: Sequence[_Row], speaker: str) -> Iterato
     if heard:
         names = list(dict.fromkeys(heard.values()))
         yield LabelProblem(
-            "dev",
+            part,
             tuple(heard),
             len(dev),
             f"are of {len(names)} speakers of train: new voices may be recognized less well than what is measured",

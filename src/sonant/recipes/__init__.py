@@ -1,4 +1,4 @@
-"""Named runs of pretraining, and of training on labels and on text, one file each."""
+"""Named runs of pretraining, of training on labels and on text, and of self-training, one file each."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ from sonant.errors import UnknownName
 
 if TYPE_CHECKING:
     from sonant.training.runs import PretrainingRun
+    from sonant.training.self_training import SelfTrainingRun
     from sonant.training.tasks import TaskRun
     from sonant.training.text import LanguageModelRun
 
@@ -35,6 +36,18 @@ TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc", "seq2se
     ),
 }
 LANGUAGE_MODELS = dict.fromkeys(("transformer_lm", "transformer_lm_large"), "sonant.recipes.transformer_lm")
+
+SELF_TRAINING = dict.fromkeys(
+    ("self_training", *(f"self_training_large_{amount}" for amount in AMOUNTS)), "sonant.recipes.self_training"
+)
+
+
+def self_training_recipe(name: str) -> "SelfTrainingRun":
+    """Return a run of self-training by name: one of ours, or a published one."""
+    if name not in SELF_TRAINING:
+        raise UnknownName("self-training recipe", name, SELF_TRAINING)
+    run: SelfTrainingRun = import_module(SELF_TRAINING[name]).recipe(name)
+    return run
 
 
 def language_model_recipe(name: str) -> "LanguageModelRun":

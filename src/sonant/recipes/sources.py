@@ -8,8 +8,18 @@ from typing import Any, Literal
 
 from sonant.data.settings import flat, json_values
 from sonant.errors import UnknownName
-from sonant.recipes import LANGUAGE_MODELS, PRETRAINING, TASKS, language_model_recipe, pretraining_recipe, task_recipe
+from sonant.recipes import (
+    LANGUAGE_MODELS,
+    PRETRAINING,
+    SELF_TRAINING,
+    TASKS,
+    language_model_recipe,
+    pretraining_recipe,
+    self_training_recipe,
+    task_recipe,
+)
 from sonant.training.runs import PretrainingRun
+from sonant.training.self_training import TRAININGS, SelfTrainingRun
 from sonant.training.tasks import TaskRun
 from sonant.training.text import LanguageModelRun
 
@@ -27,6 +37,15 @@ KINDS: dict[Kind, str] = {
 TASK_SETTINGS = ("task", "layer", "frozen", "lora", "dropout", "batching", "augmentation", "training")  # of a TaskRun
 # Of a LanguageModelRun.
 TEXT_SETTINGS = ("model", "normalization", "units", "vocabulary_size", "batch_tokens", "training")
+# Of a SelfTrainingRun, beside those of its trainings.
+SELF_SETTINGS = (
+    "decoder",
+    "trials",
+    "selection",
+    "ngram_order",
+    "train_transformer_lm",
+    "final",
+)
 CHOICES = ("model", "objective", "targets", "schedule", "task")  # groups whose type is a setting
 # Settings without an effect on the trained weights.
 WITHOUT_EFFECT = ("*.name", "*.log_every", "*.save_every", "*.validate_every", "*.compile", "*.gradient_checkpointing")
@@ -49,7 +68,7 @@ class SettingSource:
 
 
 Sources = Mapping[str, SettingSource]
-Run = PretrainingRun | TaskRun | LanguageModelRun
+Run = PretrainingRun | TaskRun | LanguageModelRun | SelfTrainingRun
 
 
 @dataclass(frozen=True)
@@ -67,7 +86,7 @@ def sources_of(recipe: str) -> Sources:
 
     The source of a setting is that of its longest matching name (`source_key`).
     """
-    others = TASKS | LANGUAGE_MODELS
+    others = TASKS | LANGUAGE_MODELS | SELF_TRAINING
     if recipe in others:
         of_recipe: Sources = import_module(others[recipe]).sources(recipe)
         return of_recipe
@@ -81,17 +100,27 @@ def recipe_of(name: str) -> Run:
     """Return a recipe of any kind by name."""
     if name in LANGUAGE_MODELS:
         return language_model_recipe(name)
+    if name in SELF_TRAINING:
+        return self_training_recipe(name)
     return task_recipe(name) if name in TASKS else pretraining_recipe(name)
 
 
 def settings(run: Run) -> dict[str, Any]:
     """Return the settings of a run that can affect the trained weights, by dotted name."""
-    values = json_values(run)
-    groups: tuple[str, ...] = ("model", "stages")
-    if not isinstance(run, PretrainingRun):
-        groups = TASK_SETTINGS if isinstance(run, TaskRun) else TEXT_SETTINGS
+    values, inner = json_values(run), dict[str, Any]()
+    match run:
+        case PretrainingRun():
+            groups: tuple[str, ...] = ("model", "stages")
+        case TaskRun():
+            groups = TASK_SETTINGS
+        case LanguageModelRun():
+            groups = TEXT_SETTINGS
+        case SelfTrainingRun():
+            groups = SELF_SETTINGS
+            for training in TRAININGS:
+                inner |= {f"{training}.{name}": each for name, each in settings(getattr(run, training)).items()}
     every = flat({name: values[name] for name in groups})
-    return {name: each for name, each in every.items() if _has_effect(name)}
+    return inner | {name: each for name, each in every.items() if _has_effect(name)}
 
 
 def source_key(name: str, sources: Sources) -> str | None:

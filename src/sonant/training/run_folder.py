@@ -84,8 +84,8 @@ def folder_of(run: PretrainingRun) -> Path:
 
 
 @contextmanager
-def held_folder(folder: Path) -> Iterator[None]:
-    """Lock the folder of a run; remove a new one if the run fails before its first step."""
+def held_folder(folder: Path, *, results: str = "state.pt") -> Iterator[None]:
+    """Lock the folder of a run; remove a new one if the run fails before it has `results`, a pattern of paths."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     if any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
         raise ConfigurationError(
@@ -96,7 +96,7 @@ def held_folder(folder: Path) -> Iterator[None]:
         try:
             yield
         except SonantError as error:
-            trained = isinstance(error, DivergedError) or any(folder.rglob("state.pt"))
+            trained = isinstance(error, DivergedError) or any(folder.rglob(results))
             if is_new and not trained:
                 shutil.rmtree(folder)
                 for parent in missing[1:]:
