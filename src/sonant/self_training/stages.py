@@ -13,7 +13,8 @@ from sonant.data.files import atomic
 from sonant.data.manifest_writer import write_manifest
 from sonant.data.texts import Texts
 from sonant.decoding.kneser_ney import train_kneser_ney
-from sonant.decoding.ngram_files import save_ngrams
+from sonant.decoding.ngram_files import load_ngram_model, save_ngrams
+from sonant.decoding.perplexity import score_sentences, total
 from sonant.errors import ManifestError
 from sonant.evaluation.error_rates import ErrorCounts, error_counts
 from sonant.self_training.evaluation import evaluated
@@ -163,9 +164,14 @@ def _ngram(files: RunFiles) -> StageResult:
     texts = Texts(str(path), files.normalization)
     ngrams = train_kneser_ney(texts, order=run.ngram_order, discount_fallback=True, source=str(path))
     save_ngrams(folder / "lm.arpa.gz", ngrams)
-    return StageResult(
-        f"{run.ngram_order}-gram of {Path(run.lm_text or run.data).name}", "", {"order": run.ngram_order}
-    )
+    facts: dict[str, Any] = {"order": run.ngram_order, "ngrams": [len(table.words) for table in ngrams.tables]}
+    shown = ""
+    if run.dev:
+        dev = Texts(str(_texts(files, "dev")), files.normalization)
+        found = total(score_sentences(load_ngram_model(folder / "lm.arpa.gz"), dev))
+        facts |= {"perplexity": found.perplexity, "words": found.num_words, "unknown_words": found.num_unknown}
+        shown = f"dev: perplexity {found.perplexity:,.0f}, {found.num_unknown:,} of {found.num_words:,} words unknown"
+    return StageResult(f"{run.ngram_order}-gram of {Path(run.lm_text or run.data).name}", shown, facts)
 
 
 def _labeling(files: RunFiles) -> StageResult:
