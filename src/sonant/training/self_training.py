@@ -63,7 +63,7 @@ class SelfTrainingRun:
         lm: n-gram language model of words; "": one of the order `ngram_order` is made.
         lm_text: texts that language models are made of, see `sonant.data.texts.Texts`; "": the transcripts of `data`.
         ngram_order: longest n-grams of the one that is made.
-        transformer_lm: Transformer language model that ranks the texts of the beam search anew; "": none.
+        transformer_lm: Transformer language model that ranks the texts of the beam search again; "": none.
         train_transformer_lm: train one, by `text_training`.
         decoder: of the teacher's labels, and in the evaluation; the language models are added. `rescoring_lm_weight`
             and `rescoring_word_score` count where there is a Transformer.
