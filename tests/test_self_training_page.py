@@ -34,7 +34,7 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         )
     write_model(Path("mel"), W2vBERT2Config(**BLOCKS, conv_kernel=5))
     text = "\n".join(block.text for block in blocks(PAGE) if block.language == "console").replace("\\\n", " ")
-    lines = [line.removeprefix("$ ") for line in text.splitlines()]
+    lines = [line.removeprefix("$ ") for line in text.splitlines() if line]
     for line in lines:
         _, *arguments = shlex.split(line)
         assert main([*arguments, *(SMALL if arguments[0] == "self-train" else [])]) == 0, line

@@ -21,7 +21,7 @@ RESULT, TABLE = "stage.json", "stages.md"
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage did.
+    """Result of a stage.
 
     Attributes:
         did: in words, with counts.
