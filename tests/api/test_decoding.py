@@ -72,12 +72,13 @@ def test_a_batch_decodes_as_each_alone_and_as_the_beam_on_its_emissions(
         assert (found.text, found.words) == (found.alternatives[0].text, found.alternatives[0].words)
         assert found.duration_seconds == len(clip) / RATE
         emission = torch.from_numpy(encoder.emissions(clip))
-        search = PrefixBeamDecoder(encoder.ctc_vocabulary, BeamSearch(nbest=3, **SMALL))
+        search = PrefixBeamDecoder(encoder.ctc_vocabulary, BeamSearch(n_best=3, **SMALL))
         (expected,) = search.decode(Packed.pack([emission]), frame_rate=encoder.frame_rate)
         assert [each.text for each in expected] == [each.text for each in alone.alternatives]
         assert [each.score for each in expected] == pytest.approx([each.score for each in alone.alternatives], rel=1e-4)
         decode = encoder.transcript_decoder(DecoderOptions())
         assert decode([(emission, 1.0)])[0].text == encoder.transcribe(clip).text
+    assert encoder.transcript_decoder(DecoderOptions(**SMALL))([]) == []
 
 
 def test_keywords_of_a_request_share_what_was_read(
@@ -170,8 +171,14 @@ def test_tuning_goes_on_where_it_was_stopped(
     references = [json.loads(line)["text"] for line in recordings.read_text().splitlines()]
     errors = sonant.evaluation.error_counts(references, [each.text for each in found])
     assert sum(each.errors for each in errors) == whole.best.errors
+    (tmp_path / "whole/emissions.f32").unlink()
+    assert tune_decoder(encoder, recordings, tmp_path / "whole", options, trials=3).greedy == whole.greedy
     with pytest.raises(ConfigurationError, match="results of a run with other settings"):
         tune_decoder(encoder, recordings, tmp_path / "whole", replace(options, lm_weight=1.0), trials=3)
+    corrected = recordings.with_name("corrected.jsonl")
+    corrected.write_text(recordings.read_text().replace(f'"{references[0]}"', '"NEW WORDS"'))
+    with pytest.raises(ConfigurationError, match="results of a run with other settings"):
+        tune_decoder(encoder, corrected, tmp_path / "whole", options, trials=3)
 
 
 def test_tuning_of_rescoring_decodes_once(

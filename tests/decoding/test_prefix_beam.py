@@ -15,7 +15,7 @@ from sonant.errors import ConfigurationError, NonFiniteStates
 from sonant.layers.packed import Packed
 
 LETTERS = CTCVocabulary.of(["<pad>", "|", "A", "B"])
-WIDE = BeamSearch(beam=400, beam_threshold=1e9, nbest=400)
+WIDE = BeamSearch(beam=400, beam_threshold=1e9, n_best=400)
 
 
 def emission(frames: int, seed: int, *, units: int = 4, sharpness: float = 2.0) -> Tensor:
@@ -66,7 +66,7 @@ def test_times_are_those_of_the_best_path() -> None:
 def test_batch_equals_single() -> None:
     lengths = [7, 0, 40, 1, 40, 33]
     clips = [emission(length, number, units=4) for number, length in enumerate(lengths)]
-    decoder = PrefixBeamDecoder(LETTERS, BeamSearch(beam=4, nbest=3))
+    decoder = PrefixBeamDecoder(LETTERS, BeamSearch(beam=4, n_best=3))
     together = decoder.decode(Packed.pack(clips))
     for clip, found in zip(clips, together, strict=True):
         (alone,) = decoder.decode(Packed.pack([clip]))

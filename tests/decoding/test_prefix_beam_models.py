@@ -63,7 +63,7 @@ def texts(values: Tensor, vocabulary: CTCVocabulary = LETTERS) -> dict[str, floa
 
 
 def wide(**options: float) -> BeamSearch:
-    return BeamSearch(beam=300, beam_threshold=1e9, nbest=300, **options)  # type: ignore[arg-type]
+    return BeamSearch(beam=300, beam_threshold=1e9, n_best=300, **options)  # type: ignore[arg-type]
 
 
 def check(decoder: PrefixBeamDecoder, expected: Sequence[dict[str, tuple[float, float, float]]]) -> None:
@@ -188,8 +188,15 @@ def test_what_cannot_be_spelled_is_named() -> None:
         PrefixBeamDecoder(LETTERS, lexicon=Lexicon.of(["A", "QA", "AQZ"]))
     with pytest.raises(ConfigurationError, match="1 of 2 hot words .*'CAB'.*'C'"):
         PrefixBeamDecoder(LETTERS, hot_words=["AB", "CAB"])
+    with pytest.raises(ConfigurationError, match=r"1 of 1 hot words .*have: 'C'\."):
+        PrefixBeamDecoder(LETTERS, hot_words=["abC"])
+    decoder = PrefixBeamDecoder(LETTERS, hot_words=["ab b"], lexicon=Lexicon.of(["AB", "B"]))
+    with pytest.raises(ConfigurationError, match=r"lexicon does not have 2 of the 3 words .*'A', 'ABB'"):
+        decoder.with_hot_words(["AB A", "ABB"], BeamSearch())
     with pytest.raises(ConfigurationError, match="None of the 4 words of the language model"):
         PrefixBeamDecoder(LETTERS, lm=Bigrams(["ж"]))
+    with pytest.raises(ConfigurationError, match=r"10 tokens of the CTC vocabulary as words, and not '\|'"):
+        PrefixBeamDecoder(CTCVocabulary.of(["<pad>", "|", *"ABCDEFGHIJ"]), lm=Bigrams("ABCDEFGHIJ"))
     with pytest.raises(ConfigurationError, match="knows none of the 1 words"):
         PrefixBeamDecoder(LETTERS, lm=Bigrams(["B"]), lexicon=Lexicon.of(["A"]))
 
@@ -199,7 +206,7 @@ def test_recordings_that_end_early_keep_their_histories(kind: str) -> None:
     """The states of a language model that are no longer used are removed while recordings have ended and others not."""
     clips = [emission(frames, frames, sharpness=0.5) for frames in (9, 150, 40)]
     lm = Bigrams(["A", "AB", "B", "BA"] if kind == "words" else ["A", "B", "|"])
-    decoder = PrefixBeamDecoder(LETTERS, BeamSearch(beam=4, nbest=4, lm_weight=1.0, unknown_score=-1.0), lm=lm)
+    decoder = PrefixBeamDecoder(LETTERS, BeamSearch(beam=4, n_best=4, lm_weight=1.0, unknown_score=-1.0), lm=lm)
     for clip, found in zip(clips, decoder.decode(Packed.pack(clips)), strict=True):
         (alone,) = decoder.decode(Packed.pack([clip]))
         assert [(one.text, one.score, one.lm_score) for one in found] == [

@@ -50,7 +50,7 @@ def test_word_by_word_equals_at_once(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["words", "characters", "subwords"])
 def test_a_beam_search_finds_texts_with_the_scores_of_whole_texts(kind: str) -> None:
-    lm, options = model(kind), BeamSearch(beam=8, nbest=8, lm_weight=0.7, word_score=4.0)
+    lm, options = model(kind), BeamSearch(beam=8, n_best=8, lm_weight=0.7, word_score=4.0)
     vocabulary = CTCVocabulary.of(["<pad>", "|", *sorted(set("".join(WORDS)))])
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(50, len(vocabulary.tokens), generator=draw)

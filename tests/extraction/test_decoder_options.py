@@ -3,7 +3,9 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from sonant.api.options import DecodingOptions
@@ -15,6 +17,15 @@ def test_python_takes_the_options_of_the_command_line() -> None:
     assert set(DecodingOptions.__annotations__) == set(DecoderOptions.__annotations__)
     assert DecoderOptions(hot_words=[], lm_weight=None) == GREEDY  # type: ignore[arg-type]
     assert GREEDY.given == {}
+
+
+def test_numbers_are_numbers() -> None:
+    found = DecoderOptions(beam=np.int64(5), word_score=np.float32(0.5))  # type: ignore[arg-type]
+    assert json.loads(json.dumps(found.settings())) == {"beam": 5, "word_score": 0.5}
+    wrong: list[dict[str, Any]] = [{"beam": "5"}, {"beam": 2.5}, {"n_best": True}, {"word_score": "1"}]
+    for given in wrong:
+        with pytest.raises(ConfigurationError, match="was given; expected a (whole )?number"):
+            DecoderOptions(**given)
 
 
 def test_a_file_of_options_is_read_where_it_is_and_what_is_given_wins(

@@ -16,7 +16,7 @@ from sonant.layers.packed import Packed
 
 LETTERS = ["<pad>", "|", "A", "B", "C"]
 WORDS = ["AB", "A", "CAB", "B"]
-WIDE = {"beam": 1000, "beam_threshold": 1e6, "nbest": 20}
+WIDE = {"beam": 1000, "beam_threshold": 1e6, "n_best": 20}
 ARPA = """\\data\\
 ngram 1=7
 ngram 2=5

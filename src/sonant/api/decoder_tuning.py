@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -103,6 +104,7 @@ def tune_decoder(
     entries = [entry for entry in rows if entry.fields.get(label) is not None]
     if not entries:
         raise UnknownName("field of the manifest", label, dict.fromkeys(name for each in rows for name in each.fields))
+    references = [normalize_text(_text(entry.fields[label]), normalize) for entry in entries]
     settings = {
         "weights": fingerprint(encoder.model),
         "heads": encoder.heads_fingerprint,
@@ -113,6 +115,7 @@ def tune_decoder(
         "label": label,
         "normalize": normalize,
         "recordings": [entry.name for entry in entries],
+        "transcripts": sha256("\n".join(references).encode()).hexdigest(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     with output_lock(folder, is_folder=True):
@@ -122,7 +125,6 @@ def tune_decoder(
             first = next(iter(emissions.failures.values()))
             raise ManifestError(f"None of the {len(entries)} recordings can be used. The first: {first}")
         device = next(encoder.model.parameters()).device
-        references = [normalize_text(_text(entry.fields[label]), normalize) for entry in entries]
 
         def measured(values: Mapping[str, Any], texts: Sequence[str | None]) -> Trial:
             found = zip(references, texts, strict=True)
@@ -138,7 +140,7 @@ def tune_decoder(
         texts_of: Callable[[Mapping[str, Any]], list[str | None]] = decoded
         if loaded.rescoring_lm is not None:
             plain = replace(loaded, rescoring_lm=None, rescoring_lm_weight=None, rescoring_word_score=None)
-            search = encoder.transcript_decoder(replace(plain, n_best=beam_search(loaded).nbest))
+            search = encoder.transcript_decoder(replace(plain, n_best=beam_search(loaded).n_best))
             texts_of = rescored_texts(emissions.transcripts(search, device), loaded)
         greedy = measured({}, emissions.texts(encoder.transcript_decoder(DecoderOptions()), device))
         found = _search(

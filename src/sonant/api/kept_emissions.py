@@ -42,11 +42,11 @@ class KeptEmissions:
         cls, encoder: SpeechEncoder, entries: Sequence[ManifestEntry], folder: Path, options: Mapping[str, Any]
     ) -> KeptEmissions:
         """Compute the emissions of recordings, unless the folder has them already."""
-        about = folder / "emissions.json"
-        if not about.exists():
+        about, stored = folder / "emissions.json", folder / "emissions.f32"
+        if not (about.exists() and stored.exists()):
             frames: list[int | None] = []
             failures: dict[str, str] = {}
-            with atomic(folder / "emissions.f32") as draft, draft.open("wb") as file:
+            with atomic(stored) as draft, draft.open("wb") as file:
                 for start in range(0, len(entries), GROUP):
                     group = list(entries[start : start + GROUP])
 
@@ -61,7 +61,7 @@ class KeptEmissions:
                 draft.write_text(json.dumps({"frames": frames, "failures": failures}) + "\n")
         found = json.loads(about.read_text())
         shape = sum(count or 0 for count in found["frames"]), len(encoder.ctc_vocabulary.tokens)
-        values = np.memmap(folder / "emissions.f32", np.float32, "r", shape=shape) if shape[0] else np.zeros(shape)
+        values = np.memmap(stored, np.float32, "r", shape=shape) if shape[0] else np.zeros(shape)
         return cls(values, found["frames"], found["failures"])
 
     def texts(self, decoder: TranscriptDecoder, device: torch.device) -> list[str | None]:

@@ -22,7 +22,7 @@ class BeamSearch:
         hot_word_score: added to the score for each hot word or phrase.
         look_ahead: whether the unfinished words of a lexicon get the language model's highest score of a word that they
             may become, at the beginning of a text: flashlight's smearing MAX.
-        nbest: hypotheses that are returned for each recording, at most `beam`.
+        n_best: hypotheses that are returned for each recording, at most `beam`.
     """
 
     beam: int = 50
@@ -34,16 +34,16 @@ class BeamSearch:
     unknown_score: float = -10.0
     hot_word_score: float = 10.0
     look_ahead: bool = True
-    nbest: int = 1
+    n_best: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("beam", "beam_tokens", "nbest"):
+        for name in ("beam", "beam_tokens", "n_best"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigurationError(f"{name}={value} was given; expected at least 1.")
-        if self.nbest > self.beam:
+        if self.n_best > self.beam:
             raise ConfigurationError(
-                f"nbest={self.nbest} hypotheses were asked for of a beam of {self.beam}; expected at most as many as "
+                f"n_best={self.n_best} hypotheses were asked for of a beam of {self.beam}; expected at most as many as "
                 "the beam keeps."
             )
         if not self.beam_threshold > 0:

@@ -79,7 +79,7 @@ def _patterns(words: Sequence[str], units: SearchUnits) -> list[bytes]:
     spaced = units.separates_words
     for word in words:
         text = " ".join(word.split())
-        forms = [form for form in (text, text.upper(), text.lower()) if form and units.can_spell(form)]
+        forms = _forms(text, units)
         if not forms:
             wrong.append(word)
             continue
@@ -87,13 +87,18 @@ def _patterns(words: Sequence[str], units: SearchUnits) -> list[bytes]:
         after = _SPACE if spaced and not is_word_boundary(text[-1], text[-1]) else b""
         found.append(before + forms[0].encode() + after)
     if wrong:
-        letters = dict.fromkeys(letter for word in wrong for letter in word if not units.can_spell(letter))
+        letters = dict.fromkeys(letter for word in wrong for letter in word if not _forms(letter, units))
         raise ConfigurationError(
             f"{len(wrong)} of {len(words)} hot words cannot be spelled in the CTC vocabulary: "
             f"{some_of([repr(word) for word in wrong], 5)}. Characters that it does not have: "
             f"{some_of([repr(letter) for letter in letters], 10) or 'none; they are empty'}."
         )
     return found
+
+
+def _forms(text: str, units: SearchUnits) -> list[str]:
+    """Return the text as it is, in upper and in lower case, as far as it can be spelled so."""
+    return [form for form in (text, text.upper(), text.lower()) if form and units.can_spell(form)]
 
 
 def _automaton(

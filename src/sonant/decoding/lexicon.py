@@ -155,6 +155,15 @@ class Trie:
         place = torch.searchsorted(self.keys, keys).clamp(max=len(self.keys) - 1)
         return torch.where(self.keys[place] == keys, place + 1, NONE)
 
+    def has(self, spelling: Sequence[int]) -> bool:
+        """Return whether a word has this spelling."""
+        node = torch.zeros((), dtype=torch.long, device=self.roots.device)
+        for unit in spelling:
+            node = self.children(node, torch.tensor(unit, device=node.device))
+            if node < 0:
+                return False
+        return bool(self.counts[node] > 0)
+
     def word(self, nodes: Tensor, choice: Tensor) -> Tensor:
         """Return the number of the word of that choice at each node, or -1; shapes are broadcast."""
         place = (self.firsts[nodes] + choice).clamp(max=len(self.words) - 1)

@@ -20,10 +20,12 @@ from sonant.decoding.search_combination import CombinedModels
 from sonant.decoding.search_result import hypotheses
 from sonant.decoding.search_units import SearchUnits
 from sonant.decoding.search_words import LexiconWords, OpenWords
+from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 
 __all__ = ["BeamSearch", "Hypothesis", "PrefixBeamDecoder"]
 
+WORDS_OF_ONE_UNIT = 8  # of a language model of words, at most; or half of the units, if that is more
 SEEDS = 8  # of hashes, of which the first one that tells all prefixes apart is used
 
 
@@ -73,8 +75,7 @@ class PrefixBeamDecoder:
             words = OpenWords(units, lm.words, lm.unknown)
         elif self.options.word_score:
             words = OpenWords(units)
-        hot = HotWords(hot_words, self.options.hot_word_score, units) if hot_words else None
-        self._models = CombinedModels(words, hot, lm, lm_units)
+        self._models = CombinedModels(words, _hot(hot_words, self.options, units, words), lm, lm_units)
 
     def with_hot_words(self, hot_words: Sequence[str], options: BeamSearch) -> PrefixBeamDecoder:
         """Return a decoder with other hot words that shares language model and lexicon.
@@ -84,7 +85,7 @@ class PrefixBeamDecoder:
             options: which may differ from the present ones in beam, threshold, results and the score of hot words.
         """
         other = copy(self)
-        hot = HotWords(hot_words, options.hot_word_score, self._units) if hot_words else None
+        hot = _hot(hot_words, options, self._units, self._models.words)
         vars(other).update(options=options, _models=replace(self._models, hot=hot))
         return other
 
@@ -119,15 +120,37 @@ class PrefixBeamDecoder:
 
 
 def units_of_model(lm: LanguageModel[Any], units: SearchUnits) -> torch.Tensor | None:
-    """Return the number of each unit in a language model of units; None for one of words."""
+    """Return the number of each unit in a language model of units; None for one of words.
+
+    Raises ConfigurationError: a model of units without the delimiter.
+    """
     numbers = {name: number for number, name in enumerate(lm.words)}
     names = [units.vocabulary.tokens[token] for token in units.tokens.tolist()]
     written = {names[unit] for unit in units.written}
     known = {name for name in numbers if not (name.startswith("<") and name.endswith(">"))}
     delimiter = None if units.delimiter is None else names[units.delimiter]
-    if not known or not known <= written | {delimiter} or (delimiter is not None and delimiter not in known):
+    if not known or not known <= written | {delimiter}:
+        return None
+    if delimiter is not None and delimiter not in known:
+        if len(known) > WORDS_OF_ONE_UNIT and 2 * len(known) > len(written):
+            raise ConfigurationError(
+                f"The language model has {len(known)} tokens of the CTC vocabulary as words, and not {delimiter!r}, "
+                f"which is between words. Train it on text with {delimiter!r} in place of each space, as sonant lm "
+                "train --units characters does."
+            )
         return None
     return torch.tensor([numbers.get(name, lm.unknown) for name in [*names, ""]])
+
+
+def _hot(
+    phrases: Sequence[str], options: BeamSearch, units: SearchUnits, words: OpenWords | LexiconWords | None
+) -> HotWords | None:
+    if not phrases:
+        return None
+    hot = HotWords(phrases, options.hot_word_score, units)
+    if isinstance(words, LexiconWords):
+        words.check_hot_words(phrases, units)
+    return hot
 
 
 def _look_ahead(words: LexiconWords, lm: LanguageModel[Any], weight: float) -> torch.Tensor:

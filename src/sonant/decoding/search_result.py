@@ -92,7 +92,7 @@ def finish(search: PrefixSearch) -> Finished:
     merged = torch.where(taken > 0, IMPOSSIBLE, merged)
     better = (other > IMPOSSIBLE) & (best.gather(1, shorter) > best)  # the most probable path of both is there
 
-    score, winner = merged.topk(search.options.nbest)
+    score, winner = merged.topk(search.options.n_best)
     place = slot[winner]
     extra = candidates.gather(1, winner) - total.gather(1, place) + scores[EXTRA].gather(1, place)
     by_delimiter = (winner < beam) & better.gather(1, place)

@@ -104,6 +104,17 @@ class LexiconWords:
         self.numbers: Tensor | None = None
         self.look_ahead: Tensor | None = None
 
+    def check_hot_words(self, phrases: Sequence[str], units: SearchUnits) -> None:
+        """Raise ConfigurationError if words are not in the lexicon; possible where a delimiter separates words."""
+        words = dict.fromkeys(word for phrase in phrases for word in phrase.split())
+        missing = [word for word in words if units.delimiter is not None and not self.trie.has(units.spell(word))]
+        if missing:
+            raise ConfigurationError(
+                f"The {self.lexicon.name} does not have {len(missing)} of the {len(words)} words of the hot words: "
+                f"{some_of([repr(word) for word in missing], 5)}. They could never be written: add them to the "
+                "lexicon, or leave them out."
+            )
+
     def number_words(self, words: Sequence[str], unknown: int) -> None:
         """Look up the words in a language model. Raises ConfigurationError if it knows none."""
         known = {word: number for number, word in enumerate(words)}

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +29,10 @@ else:  # what a command line can say
 
 FILES = ("lm", "lexicon", "rescoring_lm")
 DECODER = "decoder.json"
+NUMBERS: Mapping[Any, tuple[type, type, str]] = {  # by annotation: what is taken, what it becomes, its name
+    int | None: (Integral, int, "a whole number"),
+    float | None: (Real, float, "a number"),
+}
 NEEDED = {  # by option: those of which it needs one
     "lm_weight": ("lm",),
     "unknown_score": ("lm", "lexicon"),
@@ -86,6 +91,13 @@ class DecoderOptions:
         if isinstance(words, str):
             raise ConfigurationError(f"hot_words={words!r} was given; expected a list: [{words!r}].")
         object.__setattr__(self, "hot_words", tuple(words))
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None and each.type in NUMBERS:
+                kind, number, wanted = NUMBERS[each.type]
+                if isinstance(value, bool) or not isinstance(value, kind):
+                    raise ConfigurationError(f"{each.name}={value!r} was given; expected {wanted}.")
+                object.__setattr__(self, each.name, number(value))
         for name in ("decoder", *FILES):
             if isinstance(file := getattr(self, name), str):
                 object.__setattr__(self, name, as_path(file, name))

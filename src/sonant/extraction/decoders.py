@@ -90,6 +90,8 @@ class BeamTranscripts(TranscriptDecoder):
         )
 
     def __call__(self, recordings: Sequence[Recording]) -> list[Transcript]:
+        if not recordings:
+            return []
         device = recordings[0][0].device
         emissions = Packed.pack(emission.to(device) for emission, _ in recordings)
         found = self._search.decode(emissions, frame_rate=self._frame_rate)
@@ -159,8 +161,8 @@ def beam_search(options: DecoderOptions) -> BeamSearch:
     numbers = {name: value for name, value in options.numbers.items() if not name.startswith("rescoring")}
     n_best = numbers.pop("n_best", 1)
     beam = numbers.setdefault("beam", max(BeamSearch.beam, n_best))
-    nbest = n_best if options.rescoring_lm is None else max(n_best, min(beam, RESCORED))
-    return BeamSearch(**numbers, nbest=nbest)
+    found = n_best if options.rescoring_lm is None else max(n_best, min(beam, RESCORED))
+    return BeamSearch(**numbers, n_best=found)
 
 
 def loaded(options: DecoderOptions, vocabulary: CTCVocabulary, name: str) -> DecoderOptions:
