@@ -28,8 +28,7 @@ import sonant
 from sonant.decoding.arpa import read_arpa
 from sonant.decoding.ctc import best_path, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
-from sonant.decoding.lexicon import Lexicon
-from sonant.decoding.prefix_beam import BeamSearch, PrefixBeamDecoder
+from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
 from sonant.layers.packed import Packed
 
 TOKENS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ"]

@@ -9,7 +9,7 @@ import pytest
 
 from sonant.cli import main
 from sonant.cli.command_line import Docs
-from sonant.decoding.beam_options import BeamSearch
+from sonant.decoding.prefix_beam import BeamSearch
 from sonant.extraction.decoder_options import DecoderOptions
 from sonant.server.settings import read_settings
 from tests.heads import write_ctc

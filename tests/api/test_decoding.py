@@ -14,8 +14,7 @@ from sonant.api import SpeechEncoder, decoder_tuning
 from sonant.api.decoder_tuning import tune_decoder
 from sonant.checkpoints.transformer_lm import TextModel, save_transformer_lm
 from sonant.data.text_tokenizers import SPECIALS, UnitTokenizer
-from sonant.decoding.beam_options import BeamSearch
-from sonant.decoding.prefix_beam import PrefixBeamDecoder
+from sonant.decoding.prefix_beam import BeamSearch, PrefixBeamDecoder
 from sonant.decoding.rescoring import Rescoring, rescore
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning
 from sonant.extraction.decoder_options import DecoderOptions

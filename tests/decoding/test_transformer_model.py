@@ -4,10 +4,8 @@ import pytest
 import torch
 
 from sonant.data.text_tokenizers import SPECIALS, TextTokenizer, UnitTokenizer, make_tokenizer
-from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
-from sonant.decoding.lexicon import Lexicon
-from sonant.decoding.prefix_beam import PrefixBeamDecoder
+from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
 from sonant.decoding.transformer_model import TransformerLanguageModel, TransformerState
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed

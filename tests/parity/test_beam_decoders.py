@@ -7,11 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
-from sonant.decoding.lexicon import Lexicon
 from sonant.decoding.ngram_files import load_ngram_model
-from sonant.decoding.prefix_beam import PrefixBeamDecoder
+from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
 from sonant.layers.packed import Packed
 
 LETTERS = ["<pad>", "|", "A", "B", "C"]

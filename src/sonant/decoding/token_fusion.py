@@ -11,8 +11,8 @@ from torch import Tensor
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.fusion import Fusion
 from sonant.decoding.language_model import LanguageModel
-from sonant.decoding.prefix_beam import units_of_model
-from sonant.decoding.search_units import SPACE, SearchUnits
+from sonant.decoding.prefix_beam.decoder import units_of_model
+from sonant.decoding.prefix_beam.units import SPACE, SearchUnits
 
 
 @dataclass(frozen=True, eq=False)

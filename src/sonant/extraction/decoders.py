@@ -13,16 +13,15 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.ctc import best_path, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.hypotheses import Hypothesis
 from sonant.decoding.language_model import LanguageModel
-from sonant.decoding.lexicon import Lexicon
-from sonant.decoding.prefix_beam import PrefixBeamDecoder, units_of_model
+from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
+from sonant.decoding.prefix_beam.decoder import units_of_model
+from sonant.decoding.prefix_beam.units import SearchUnits
 from sonant.decoding.rescoring import Rescoring, rescore
 from sonant.decoding.results import Transcript
-from sonant.decoding.search_units import SearchUnits
 from sonant.decoding.word_scores import word_scores
 from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions

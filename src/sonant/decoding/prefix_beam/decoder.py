@@ -9,21 +9,19 @@ from typing import Any
 
 import torch
 
-from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
-from sonant.decoding.hot_words import HotWords
 from sonant.decoding.hypotheses import Hypothesis
 from sonant.decoding.language_model import LanguageModel
-from sonant.decoding.lexicon import Lexicon
-from sonant.decoding.prefix_search import PrefixSearch
-from sonant.decoding.search_combination import CombinedModels
-from sonant.decoding.search_result import hypotheses
-from sonant.decoding.search_units import SearchUnits
-from sonant.decoding.search_words import LexiconWords, OpenWords
+from sonant.decoding.prefix_beam.combination import CombinedModels
+from sonant.decoding.prefix_beam.hot_words import HotWords
+from sonant.decoding.prefix_beam.lexicon import Lexicon
+from sonant.decoding.prefix_beam.options import BeamSearch
+from sonant.decoding.prefix_beam.result import hypotheses
+from sonant.decoding.prefix_beam.search import PrefixSearch
+from sonant.decoding.prefix_beam.units import SearchUnits
+from sonant.decoding.prefix_beam.words import LexiconWords, OpenWords
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
-
-__all__ = ["BeamSearch", "Hypothesis", "PrefixBeamDecoder"]
 
 WORDS_OF_ONE_UNIT = 8  # of a language model of words, at most; or half of the units, if that is more
 SEEDS = 8  # of hashes, of which the first one that tells all prefixes apart is used

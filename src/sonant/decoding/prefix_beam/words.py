@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sonant.decoding.lexicon import Lexicon, Trie
-from sonant.decoding.search_units import SPACE, SearchUnits
+from sonant.decoding.prefix_beam.lexicon import Lexicon, Trie
+from sonant.decoding.prefix_beam.units import SPACE, SearchUnits
 from sonant.decoding.spacing import is_without_spaces, joins_next, joins_previous
 from sonant.errors import ConfigurationError, some_of
 

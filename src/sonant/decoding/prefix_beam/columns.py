@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sonant.decoding.search_units import IMPOSSIBLE, SearchUnits
-from sonant.decoding.search_words import LexiconWords, OpenWords
+from sonant.decoding.prefix_beam.units import IMPOSSIBLE, SearchUnits
+from sonant.decoding.prefix_beam.words import LexiconWords, OpenWords
 
 
 class Columns:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sonant.decoding.search_units import SearchUnits
+from sonant.decoding.prefix_beam.units import SearchUnits
 from sonant.errors import ConfigurationError, some_of
 
 Array = NDArray[np.int64]

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.fusion import Fusion
-from sonant.decoding.hot_words import HotWords
 from sonant.decoding.language_model import LanguageModel
-from sonant.decoding.search_columns import Columns
-from sonant.decoding.search_units import IMPOSSIBLE, SearchUnits
-from sonant.decoding.search_words import LexiconWords, OpenWords
+from sonant.decoding.prefix_beam.columns import Columns
+from sonant.decoding.prefix_beam.hot_words import HotWords
+from sonant.decoding.prefix_beam.options import BeamSearch
+from sonant.decoding.prefix_beam.units import IMPOSSIBLE, SearchUnits
+from sonant.decoding.prefix_beam.words import LexiconWords, OpenWords
 
 LAST, PREFIX, PARENT, LABEL, WORD, HOT, ROW, ENDED = range(8)  # columns of the state of a hypothesis
 UNKNOWN = -2  # ENDED of a hypothesis whose unfinished word is none of the language model

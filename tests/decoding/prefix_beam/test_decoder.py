@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
-from sonant.decoding.prefix_beam import PrefixBeamDecoder
+from sonant.decoding.prefix_beam import BeamSearch, PrefixBeamDecoder
 from sonant.errors import ConfigurationError, NonFiniteStates
 from sonant.layers.packed import Packed
 

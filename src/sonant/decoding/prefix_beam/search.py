@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sonant.decoding.beam_options import BeamSearch
-from sonant.decoding.search_columns import Columns
-from sonant.decoding.search_combination import LAST, PREFIX, WORD, Combination, CombinedModels
-from sonant.decoding.search_history import SearchHistory
-from sonant.decoding.search_units import IMPOSSIBLE, SearchUnits
+from sonant.decoding.prefix_beam.columns import Columns
+from sonant.decoding.prefix_beam.combination import LAST, PREFIX, WORD, Combination, CombinedModels
+from sonant.decoding.prefix_beam.history import SearchHistory
+from sonant.decoding.prefix_beam.options import BeamSearch
+from sonant.decoding.prefix_beam.units import IMPOSSIBLE, SearchUnits
 
 RESCALED_EVERY = 32  # frames after which the best score is set to 0, so that float32 stays exact in long recordings
 DEAD, CHILDLESS = -1, -2  # hash of a place in the beam without a hypothesis, and of its parent

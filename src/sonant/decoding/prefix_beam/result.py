@@ -11,11 +11,11 @@ from torch import Tensor
 
 from sonant.decoding.ctc import BestPath
 from sonant.decoding.hypotheses import Hypothesis, LexiconEnds, hypothesis
-from sonant.decoding.prefix_search import BEST_BLANK, BEST_UNIT, BLANK, EXTRA, LM, UNIT, PrefixSearch
-from sonant.decoding.search_combination import ENDED, HOT, LABEL, ROW, WORD
-from sonant.decoding.search_history import Array
-from sonant.decoding.search_units import IMPOSSIBLE
-from sonant.decoding.search_words import LexiconWords, OpenWords
+from sonant.decoding.prefix_beam.combination import ENDED, HOT, LABEL, ROW, WORD
+from sonant.decoding.prefix_beam.history import Array
+from sonant.decoding.prefix_beam.search import BEST_BLANK, BEST_UNIT, BLANK, EXTRA, LM, UNIT, PrefixSearch
+from sonant.decoding.prefix_beam.units import IMPOSSIBLE
+from sonant.decoding.prefix_beam.words import LexiconWords, OpenWords
 
 
 class Finished(NamedTuple):

@@ -9,13 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonant.decoding.beam_options import BeamSearch
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
-from sonant.decoding.lexicon import Lexicon
-from sonant.decoding.prefix_beam import PrefixBeamDecoder
+from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
-from tests.decoding.test_prefix_beam import LETTERS, emission, spelled
+from tests.decoding.prefix_beam.test_decoder import LETTERS, emission, spelled
 
 BATCH = [emission(frames, 10 + frames) for frames in (5, 0, 3, 4)]
 

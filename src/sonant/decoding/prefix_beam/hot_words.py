@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from sonant.decoding.search_units import SearchUnits
+from sonant.decoding.prefix_beam.units import SearchUnits
 from sonant.decoding.spacing import is_word_boundary
 from sonant.errors import ConfigurationError, some_of
 
