@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 
 import sonant
-from sonant.decoding.arpa import read_arpa
 from sonant.decoding.ctc import best_path, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.decoding.ngrams.arpa import read_arpa
 from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
 from sonant.layers.packed import Packed
 

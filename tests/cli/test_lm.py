@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sonant.cli import main
-from sonant.decoding.ngram_files import load_ngram_model
+from sonant.decoding.ngrams.files import load_ngram_model
 
 
 def test_a_model_is_trained_converted_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sonant.decoding.ngram_files import load_ngram_model
+from sonant.decoding.ngrams.files import load_ngram_model
 from sonant.decoding.word_scores import word_scores
 
 BIGRAMS = """\\data\\

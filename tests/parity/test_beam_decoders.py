@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
-from sonant.decoding.ngram_files import load_ngram_model
+from sonant.decoding.ngrams.files import load_ngram_model
 from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
 from sonant.layers.packed import Packed
 

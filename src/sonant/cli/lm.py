@@ -54,8 +54,8 @@ def train(
         sonant lm train train.jsonl --units characters --order 6 --discount-fallback -o letters.arpa
     """
     from sonant.data.sentences import read_sentences
-    from sonant.decoding.kneser_ney import train_kneser_ney
-    from sonant.decoding.ngram_files import check_name, save_ngrams
+    from sonant.decoding.ngrams.files import check_name, save_ngrams
+    from sonant.decoding.ngrams.kneser_ney import train_kneser_ney
 
     if not texts:
         raise ConfigurationError("No text was given; expected files, such as sonant lm train text.txt -o words.arpa.")
@@ -155,7 +155,7 @@ def convert(model: str, output: Path, *, normalize: Literal["none", "cased", "lo
     from dataclasses import replace
 
     from sonant.checkpoints.transformer_lm import load_transformer_lm, save_transformer_lm
-    from sonant.decoding.ngram_files import load_ngram_model, save_ngram_model
+    from sonant.decoding.ngrams.files import load_ngram_model, save_ngram_model
 
     path = Path(model).expanduser()
     if path.is_dir() or (normalize is not None and not path.is_file()):

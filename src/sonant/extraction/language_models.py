@@ -8,7 +8,7 @@ from typing import Any
 from sonant.checkpoints.transformer_lm import TextModel, load_transformer_lm
 from sonant.data.text_normalization import Normalization
 from sonant.decoding.language_model import LanguageModel
-from sonant.decoding.ngram_files import load_ngram_model
+from sonant.decoding.ngrams.files import load_ngram_model
 from sonant.decoding.text_scores import TextScorer
 from sonant.decoding.transformer_model import TransformerLanguageModel
 from sonant.errors import ConfigurationError

@@ -12,8 +12,8 @@ from sonant.data import ManifestEntry, read_manifest
 from sonant.data.files import atomic
 from sonant.data.manifest_writer import write_manifest
 from sonant.data.texts import Texts
-from sonant.decoding.kneser_ney import train_kneser_ney
-from sonant.decoding.ngram_files import load_ngram_model, save_ngrams
+from sonant.decoding.ngrams.files import load_ngram_model, save_ngrams
+from sonant.decoding.ngrams.kneser_ney import train_kneser_ney
 from sonant.decoding.perplexity import score_sentences, total
 from sonant.errors import ManifestError
 from sonant.evaluation.error_rates import ErrorCounts, error_counts

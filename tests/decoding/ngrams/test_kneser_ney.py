@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from sonant.decoding.kneser_ney import train_kneser_ney
-from sonant.decoding.ngram_tables import Ngrams, ngram_model
+from sonant.decoding.ngrams.kneser_ney import train_kneser_ney
+from sonant.decoding.ngrams.tables import Ngrams, ngram_model
 from sonant.errors import ConfigurationError, MeasurementError
 
 
@@ -66,7 +66,7 @@ def test_the_probabilities_after_every_context_sum_to_one(options: dict[str, obj
 
 
 def test_counts_from_disk_are_those_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sonant.decoding.ngram_counts.PART_ROWS", 100)
+    monkeypatch.setattr("sonant.decoding.ngrams.counts.PART_ROWS", 100)
     text = random_text(1)
     for prune in ((), (0, 1, 2)):
         whole = train_kneser_ney(text, order=3, prune=prune, discount_fallback=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonant.decoding.arpa import read_arpa, write_arpa
-from sonant.decoding.kneser_ney import train_kneser_ney
-from sonant.decoding.ngram_files import load_ngram_model, save_ngrams
-from sonant.decoding.ngram_tables import LN10
+from sonant.decoding.ngrams.arpa import read_arpa, write_arpa
+from sonant.decoding.ngrams.files import load_ngram_model, save_ngrams
+from sonant.decoding.ngrams.kneser_ney import train_kneser_ney
+from sonant.decoding.ngrams.tables import LN10
 from sonant.errors import CheckpointUnavailable, CorruptedCheckpoint, UnknownCheckpoint
 
 ARPA = r"""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.decoding.ngram_tables import BEGIN, END, UNKNOWN
+from sonant.decoding.ngrams.tables import BEGIN, END, UNKNOWN
 from sonant.errors import MeasurementError
 
 Words = NDArray[np.int32]

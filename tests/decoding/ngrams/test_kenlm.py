@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sonant.decoding.ngram_files import load_ngram_model
+from sonant.decoding.ngrams.files import load_ngram_model
 from sonant.decoding.perplexity import score_sentences
 from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
 

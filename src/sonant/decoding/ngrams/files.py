@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sonant.data.files import as_path, atomic
-from sonant.decoding.arpa import read_arpa, write_arpa
-from sonant.decoding.kenlm_file import MAGIC, read_kenlm
-from sonant.decoding.ngram import NgramModel
-from sonant.decoding.ngram_tables import Ngrams, ngram_model
+from sonant.decoding.ngrams.arpa import read_arpa, write_arpa
+from sonant.decoding.ngrams.kenlm import MAGIC, read_kenlm
+from sonant.decoding.ngrams.model import NgramModel
+from sonant.decoding.ngrams.tables import Ngrams, ngram_model
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint
 
 FORMAT = "sonant n-gram 1"

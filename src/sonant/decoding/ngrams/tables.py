@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sonant.decoding.ngram import NgramModel
+from sonant.decoding.ngrams.model import NgramModel
 from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"

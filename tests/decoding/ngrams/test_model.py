@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from sonant.decoding.ngram import NgramModel
-from sonant.decoding.ngram_tables import NgramTable, ngram_model
+from sonant.decoding.ngrams.model import NgramModel
+from sonant.decoding.ngrams.tables import NgramTable, ngram_model
 from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
 
 WORDS = ("<unk>", "<s>", "</s>", "a", "b", "c")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.decoding.ngram_tables import LN10, UNKNOWN, Ngrams, NgramTable
+from sonant.decoding.ngrams.tables import LN10, UNKNOWN, Ngrams, NgramTable
 from sonant.errors import CheckpointError, CorruptedCheckpoint, UnsupportedCheckpoint
 
 MAGIC = b"mmap lm http://kheafield.com/code"

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.decoding.ngram_counts import (
+from sonant.decoding.ngrams.counts import (
     BEGIN_NUMBER,
     BLOCK_TOKENS,
     END_NUMBER,
@@ -35,7 +35,7 @@ from sonant.decoding.ngram_counts import (
     count_ngrams,
     levels,
 )
-from sonant.decoding.ngram_tables import Ngrams, NgramTable
+from sonant.decoding.ngrams.tables import Ngrams, NgramTable
 from sonant.errors import ConfigurationError, MeasurementError
 
 Doubles = NDArray[np.float64]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonant.data.files import atomic
-from sonant.decoding.arpa_fields import LineFields, WordTable, parse_numbers
-from sonant.decoding.ngram_tables import LN10, Ngrams, NgramTable
+from sonant.decoding.ngrams.arpa_fields import LineFields, WordTable, parse_numbers
+from sonant.decoding.ngrams.tables import LN10, Ngrams, NgramTable
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint
 
 BLOCK_BYTES = 1 << 21

@@ -1,0 +1,1 @@
+"""N-gram language models: their tensors, files and training."""
