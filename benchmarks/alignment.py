@@ -34,7 +34,7 @@ import torch
 
 import sonant
 from sonant import audio
-from sonant.decoding.forced_path import ForcedPath, forced_path
+from sonant.decoding.alignment.forced_path import ForcedPath, forced_path
 from sonant.extraction.vocabularies import vocabulary_of
 from sonant.layers.packed import Packed
 

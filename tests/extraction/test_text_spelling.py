@@ -7,7 +7,7 @@ from torch import zeros
 
 from sonant.checkpoints import Head
 from sonant.data.subwords import Subwords
-from sonant.decoding.spelled_text import SpelledText
+from sonant.decoding.alignment.spelled_text import SpelledText
 from sonant.errors import UnalignableText
 from sonant.extraction.text_spelling import TextSpeller
 from sonant.extraction.text_units import Bytes, Characters, Continued, Phones, Pieces, TextUnits

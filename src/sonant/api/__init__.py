@@ -6,7 +6,7 @@ from sonant.api.loading import load
 from sonant.api.once import align, classify, diarize, transcribe, units, verify
 from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.api.voices import Voices
-from sonant.decoding.aligned_text import Alignment
+from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.known_voices import Enrollment, Identification, Person, VoiceMatch
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification, Word
 from sonant.models.identity import fingerprint

@@ -22,7 +22,7 @@ from sonant.api.options import (
 from sonant.checkpoints import Head
 from sonant.checkpoints.tokenizer_files import LEXICON, SUBWORDS
 from sonant.data.text_normalization import Normalization
-from sonant.decoding.aligned_text import Alignment
+from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.errors import ConfigurationError
 from sonant.extraction.alignment_formats import Level, alignment_text
 from sonant.extraction.alignments import alignment

@@ -27,7 +27,7 @@ from sonant.api.options import (
     PlainUnit,
 )
 from sonant.api.voices import Voices
-from sonant.decoding.aligned_text import Alignment
+from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification
 from sonant.extraction.request import Layer
 from sonant.extraction.units import Units

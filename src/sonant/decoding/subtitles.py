@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from unicodedata import combining, east_asian_width
 
-from sonant.decoding.aligned_text import TimedText
+from sonant.decoding.alignment.aligned_text import TimedText
 from sonant.decoding.results import Word, join_words
 
 PAUSE_SECONDS = 0.8  # of silence between words, that begins a new segment

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sonant.decoding.aligned_text import AlignedCharacter, AlignedSegment, AlignedWord, Alignment, TimedText
-from sonant.decoding.interval_files import ctm, textgrid
+from sonant.decoding.alignment.aligned_text import AlignedCharacter, AlignedSegment, AlignedWord, Alignment, TimedText
+from sonant.decoding.alignment.interval_files import ctm, textgrid
 from sonant.decoding.subtitles import segments, srt, vtt
 from sonant.extraction.destination import AlignmentFormat
 from sonant.extraction.names import as_json, without_ending

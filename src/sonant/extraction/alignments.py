@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.audio.activity import loudness, speech_bar
-from sonant.decoding.aligned_text import Alignment
-from sonant.decoding.alignment import (
+from sonant.decoding.alignment.aligned_text import Alignment
+from sonant.decoding.alignment.forced_path import forced_path
+from sonant.decoding.alignment.spelled_text import SpelledText
+from sonant.decoding.alignment.times import (
     LOUDNESS_RATE,
     MATCH_SCORE,
     MOST_DECIBELS_BELOW,
@@ -17,8 +19,6 @@ from sonant.decoding.alignment import (
     STAR_LOSS,
     align,
 )
-from sonant.decoding.forced_path import forced_path
-from sonant.decoding.spelled_text import SpelledText
 from sonant.errors import AudioWarning, UnalignableText, some_of, warn
 from sonant.extraction.adapter_sink import AdapterSink
 from sonant.extraction.finiteness import require_finite

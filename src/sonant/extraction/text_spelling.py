@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from unicodedata import category
 
 from sonant.data.text_normalization import APOSTROPHES, Normalization, normalize_text
-from sonant.decoding.spelled_text import SpelledCharacter, SpelledText, SpelledWord, merged_stars
+from sonant.decoding.alignment.spelled_text import SpelledCharacter, SpelledText, SpelledWord, merged_stars
 from sonant.errors import UnalignableText
 from sonant.extraction.text_units import TextUnits
 

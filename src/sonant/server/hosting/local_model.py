@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from sonant.api.encoder import SpeechEncoder
-from sonant.decoding.aligned_text import Alignment
+from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.errors import ConfigurationError

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sonant.api.encoder import SpeechEncoder
-from sonant.decoding.aligned_text import Alignment
+from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.errors import SonantError

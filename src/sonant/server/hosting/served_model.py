@@ -10,7 +10,7 @@ import numpy as np
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.options import Layers
-from sonant.decoding.aligned_text import Alignment
+from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.decoding.voice_calibration import VoiceCalibration

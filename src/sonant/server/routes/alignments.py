@@ -7,7 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from sonant.decoding.aligned_text import Alignment, TimedText
+from sonant.decoding.alignment.aligned_text import Alignment, TimedText
 from sonant.extraction.alignment_formats import Level, formatted, of_level
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with

@@ -11,9 +11,9 @@ from itertools import groupby, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.decoding.aligned_text import AlignedCharacter, AlignedSegment, AlignedWord, Alignment
-from sonant.decoding.forced_path import ForcedPath
-from sonant.decoding.spelled_text import SpelledText, SpelledWord
+from sonant.decoding.alignment.aligned_text import AlignedCharacter, AlignedSegment, AlignedWord, Alignment
+from sonant.decoding.alignment.forced_path import ForcedPath
+from sonant.decoding.alignment.spelled_text import SpelledText, SpelledWord
 
 STAR_LOSS = 0.5  # nats that a frame of a star has less than the frame's most probable token
 MATCH_SCORE = -2.0  # least score of a text that is taken to be what is said, see docs/alignment.md

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from sonant.decoding.aligned_text import AlignedCharacter
-from sonant.decoding.interval_files import ctm, textgrid
+from sonant.decoding.alignment.aligned_text import AlignedCharacter
+from sonant.decoding.alignment.interval_files import ctm, textgrid
 
 WORDS = [AlignedCharacter('say "hi"', 0.5, 0.75, 0.0), AlignedCharacter("né", 0.75, 1.0, -0.5)]
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sonant.decoding import forced_path as module
-from sonant.decoding.forced_path import ForcedPath, forced_path, frames_needed
+from sonant.decoding.alignment import forced_path as module
+from sonant.decoding.alignment.forced_path import ForcedPath, forced_path, frames_needed
 from sonant.errors import UnalignableText
 
 STAR_LOSS = 0.5

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sonant.decoding.alignment import LOUDNESS_RATE, align
-from sonant.decoding.forced_path import ForcedPath
-from sonant.decoding.spelled_text import SpelledCharacter, SpelledText, SpelledWord
+from sonant.decoding.alignment.forced_path import ForcedPath
+from sonant.decoding.alignment.spelled_text import SpelledCharacter, SpelledText, SpelledWord
+from sonant.decoding.alignment.times import LOUDNESS_RATE, align
 
 STAR = 9
 HI = SpelledWord("Hi,", (SpelledCharacter("h", (1,)), SpelledCharacter("i", (2,))))

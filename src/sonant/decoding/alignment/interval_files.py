@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sonant.decoding.aligned_text import TimedText
+from sonant.decoding.alignment.aligned_text import TimedText
 
 LEAST_SECONDS = 1e-4  # shortest gap between two intervals that is an interval of its own
 
