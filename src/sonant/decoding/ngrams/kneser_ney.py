@@ -6,7 +6,7 @@ With the context h, the word w, and h' for h without its first word:
 
     g(h) = (sum of D(c(hv)) over kept v + sum of c(hv) over pruned v) / sum_v c(hv)
 
-c is the adjusted count (`ngram_counts.Level`). D(1), D(2) and D(3), for 3 and more, are of each order: with n_j n-grams
+c is the adjusted count (`counts.Level`). D(1), D(2) and D(3), for 3 and more, are of each order: with n_j n-grams
 of the adjusted count j and Y = n_1 / (n_1 + 2 n_2),
 
     D(j) = j - (j + 1) Y n_{j+1} / n_j
