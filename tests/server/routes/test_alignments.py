@@ -66,5 +66,5 @@ def test_what_does_not_fit_is_refused(heads_server: RunningServer) -> None:
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (400, code), more
         assert param in (None, error["param"])
-    key = heads_server.new_key("vectors@example.org", scopes=["embeddings"])
+    key = heads_server.new_key("no-alignments@example.org", scopes=["embeddings"])
     assert ask(heads_server, key, json=body()).status_code == 403

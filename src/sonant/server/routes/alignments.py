@@ -153,7 +153,7 @@ class AlignedText(BaseModel):
         AlignmentParameters,
         json={"file": documentation.ONE_RECORDING},
         form={"file": documentation.FILE},
-        example={"model": "facebook/wav2vec2-base-960h", "text": "Good morning, and welcome."},
+        example={"model": "facebook/wav2vec2-base-960h", "text": "Good morning."},
     ),
 )
 async def create_alignment(request: Request, caller: Caller = Depends(caller_with("transcription"))) -> Response:
