@@ -35,12 +35,12 @@ class Rescoring:
 
 
 def rescore(
-    nbest: Sequence[Sequence[Hypothesis]], lm: TextScorer, rescoring: Rescoring | None = None
+    n_best: Sequence[Sequence[Hypothesis]], lm: TextScorer, rescoring: Rescoring | None = None
 ) -> list[list[Hypothesis]]:
     """Rank the hypotheses of each recording again, best first.
 
     Args:
-        nbest: the hypotheses of each recording, best first; of those with equal scores the first stays first.
+        n_best: the hypotheses of each recording, best first; of those with equal scores the first stays first.
         lm: language model; its normalization brings texts to the form that it knows.
         rescoring: weights.
 
@@ -48,9 +48,9 @@ def rescore(
         The same hypotheses, with `score` and `lm_score` of the new model.
     """
     weights = rescoring or Rescoring()
-    scores = iter(lm.score([each.text for hypotheses in nbest for each in hypotheses]))
+    scores = iter(lm.score([each.text for hypotheses in n_best for each in hypotheses]))
     ranked = []
-    for hypotheses in nbest:
+    for hypotheses in n_best:
         scored = [_rescored(each, next(scores).log_probability, weights) for each in hypotheses]
         ranked.append(sorted(scored, key=lambda each: -each.score))
     return ranked
