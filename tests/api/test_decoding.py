@@ -196,6 +196,9 @@ def test_tuning_of_rescoring_decodes_once(
 def test_what_cannot_be_tuned(encoder: SpeechEncoder, recordings: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nothing to search"):
         tune_decoder(encoder, recordings, tmp_path, DecoderOptions(word_score=0.0))
+    with pytest.raises(ConfigurationError, match="n_best=5 hypotheses were asked for of a beam of 2"):
+        tune_decoder(encoder, recordings, tmp_path / "early", DecoderOptions(beam=2, n_best=5))
+    assert not (tmp_path / "early").exists()
     (tmp_path / "bad.wav").write_bytes(b"no audio")
     (tmp_path / "bad.jsonl").write_text('{"path": "bad.wav", "text": "A"}\n')
     with pytest.raises(ManifestError, match=r"None of the 1 recordings can be used.*bad\.wav"):

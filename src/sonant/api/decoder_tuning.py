@@ -100,6 +100,7 @@ def tune_decoder(
         raise ConfigurationError(f"trials={trials} was given; expected at least 1.")
     encoder, folder = encoder_of(model), as_path(output, "the output")
     loaded = encoder.loaded_decoder(decoder)
+    encoder.transcript_decoder(loaded)  # what does not fit is refused before the emissions are computed
     rows = read_manifest(as_path(data, "the data"))
     entries = [entry for entry in rows if entry.fields.get(label) is not None]
     if not entries:
