@@ -9,6 +9,7 @@ from sonant.checkpoints import Head
 from sonant.checkpoints.fairseq2_tokenizer import unusable
 from sonant.checkpoints.sentencepiece_model import read_sentencepiece_model
 from sonant.checkpoints.tokenizer_files import PIECES, SETTINGS
+from sonant.data.lexicons import read_lexicon_lines
 from sonant.data.subwords import Subwords
 from sonant.decoding.ctc_vocabulary import (
     BYTE_TOKENIZER,
@@ -111,7 +112,7 @@ class Phones(TextUnits):
     are_phones = True
 
     def __init__(self, lexicon: Path | None) -> None:
-        self._lexicon = None if lexicon is None else read_lexicon(lexicon)
+        self._lexicon = None if lexicon is None else _phones_of_words(lexicon)
 
     def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:
         phones = {phone for label in labels for phone in self.spell(label) if " " not in phone}
@@ -135,22 +136,16 @@ class Phones(TextUnits):
         return {"vocabulary": list(tokens), "blank": 0, "tokenizer": tokenizer}
 
 
-def read_lexicon(path: Path) -> dict[str, list[str]]:
+def _phones_of_words(path: Path) -> dict[str, list[str]]:
     """Return the phones of each word in a lexicon, those of its first line. Raises ConfigurationError."""
-    try:
-        lines = path.expanduser().read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The lexicon {path} cannot be read: {error}") from error
     found: dict[str, list[str]] = {}
-    for number, line in enumerate(lines, start=1):
-        word, *phones = line.split() or [""]
-        if word and not phones:
+    for number, word, phones in read_lexicon_lines(path):
+        if not phones:
             raise ConfigurationError(
-                f"{path}, line {number}: {line[:80]!r} has no phones; expected a word and its phones, such as "
+                f"{path}, line {number}: {word[:80]!r} has no phones; expected a word and its phones, such as "
                 "'HELLO HH AH L OW'."
             )
-        if word:
-            found.setdefault(word, phones)
+        found.setdefault(word, list(phones))
     return found
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sonant.data.lexicons import read_lexicon_lines
 from sonant.decoding.prefix_beam.units import SearchUnits
 from sonant.errors import ConfigurationError, some_of
 
@@ -46,18 +46,11 @@ class Lexicon:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Lexicon:
-        """Read a file with a word on each line, alone or with the units that spell it behind white space.
-
-        This is the format of fairseq, flashlight and Kaldi. Empty lines are skipped.
+        """Read a file, of which `sonant.data.lexicons.read_lexicon_lines` tells the format.
 
         Raises ConfigurationError: it cannot be read, or has no words.
         """
-        try:
-            lines = Path(path).expanduser().read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"The lexicon {os.fspath(path)} cannot be read: {error}") from error
-        fields = [line.split() for line in lines if line.strip()]
-        entries = dict.fromkeys((word, tuple(units) or None) for word, *units in fields)
+        entries = dict.fromkeys((line.word, line.units or None) for line in read_lexicon_lines(path))
         name = f"lexicon {os.fspath(path)}"
         return cls(tuple(word for word, _ in entries), tuple(units for _, units in entries), name)
 
