@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from sonant.decoding.hypotheses import Hypothesis
@@ -28,6 +28,37 @@ class Word:
     confidence: float
     before: str = " "
     lm_score: float | None = None
+
+
+AnyWord = TypeVar("AnyWord", bound=Word)
+
+
+@dataclass(frozen=True)
+class WordSequence(Generic[AnyWord]):
+    """Consecutive words of a recording.
+
+    Attributes:
+        text: of the words, with spaces where the script uses them.
+        words: at least one.
+    """
+
+    text: str
+    words: tuple[AnyWord, ...]
+
+    @property
+    def start_seconds(self) -> float:
+        """The start of the first word."""
+        return self.words[0].start_seconds
+
+    @property
+    def end_seconds(self) -> float:
+        """The end of the last word."""
+        return self.words[-1].end_seconds
+
+    @property
+    def confidence(self) -> float:
+        """The mean confidence of the words."""
+        return sum(word.confidence for word in self.words) / len(self.words)
 
 
 def join_words(words: Sequence[Word]) -> str:

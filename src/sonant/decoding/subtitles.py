@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from unicodedata import combining, east_asian_width
 
 from sonant.decoding.alignment.aligned_text import TimedText
-from sonant.decoding.results import Word, join_words
+from sonant.decoding.results import Word, WordSequence, join_words
 
 PAUSE_SECONDS = 0.8  # of silence between words, that begins a new segment
 LONGEST_SECONDS = 7.0  # the usual limit for one title
@@ -14,31 +14,8 @@ SHORTEST_PAUSE_SECONDS = 0.2  # between words, at which a long segment is prefer
 
 
 @dataclass(frozen=True)
-class Subtitle:
-    """One subtitle.
-
-    Attributes:
-        text: of the words, with spaces where the script uses them.
-        words: at least one.
-    """
-
-    text: str
-    words: tuple[Word, ...]
-
-    @property
-    def start_seconds(self) -> float:
-        """The start of the first word."""
-        return self.words[0].start_seconds
-
-    @property
-    def end_seconds(self) -> float:
-        """The end of the last word."""
-        return self.words[-1].end_seconds
-
-    @property
-    def confidence(self) -> float:
-        """The mean confidence of the words."""
-        return sum(word.confidence for word in self.words) / len(self.words)
+class Subtitle(WordSequence[Word]):
+    """One subtitle."""
 
 
 def segments(words: Sequence[Word]) -> list[Subtitle]:

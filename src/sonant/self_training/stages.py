@@ -66,8 +66,7 @@ def transformer_lm(files: RunFiles) -> StageResult:
         trackers=run.trackers,
     )
     train_language_model(training)
-    path = training.folder / "result.json"
-    measured: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    measured = _measures(training.folder)
     shown = next((f"perplexity {value:.1f} on dev" for name, value in measured.items() if "perplexity" in name), "")
     return StageResult(
         f"{training.training.steps:,} steps on {Path(run.lm_text or run.data).name}", shown, {"dev": measured}
@@ -118,6 +117,13 @@ WORK: Mapping[StageName, Callable[[RunFiles], StageResult]] = {
 }
 
 
+def _measures(folder: Path) -> dict[str, Any]:
+    """Return what a finished training measured on the development set; nothing without one."""
+    path = folder / "result.json"
+    measures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return measures
+
+
 def _trained(files: RunFiles, training: TaskRun) -> StageResult:
     """Carry out a training on labels, with the settings that all stages share."""
     run = files.run
@@ -131,8 +137,7 @@ def _trained(files: RunFiles, training: TaskRun) -> StageResult:
         trackers=run.trackers,
     )
     train_task(training)
-    path = training.folder / "result.json"
-    dev: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    dev = _measures(training.folder)
     rates = [f"{name.upper()} {100 * each['value']:.1f} %" for name, each in dev.items() if isinstance(each, dict)]
     shown = f"dev: {', '.join(rates)}" if rates else ""
     return StageResult(

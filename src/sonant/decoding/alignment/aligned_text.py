@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import exp
 from typing import Protocol
 
-from sonant.decoding.results import Word
+from sonant.decoding.results import Word, WordSequence
 
 
 class TimedText(Protocol):
@@ -57,31 +57,8 @@ class AlignedWord(Word):
 
 
 @dataclass(frozen=True)
-class AlignedSegment:
-    """One line of the text.
-
-    Attributes:
-        text: the words as they were written, with single spaces.
-        words: at least one.
-    """
-
-    text: str
-    words: tuple[AlignedWord, ...]
-
-    @property
-    def start_seconds(self) -> float:
-        """The start of the first word."""
-        return self.words[0].start_seconds
-
-    @property
-    def end_seconds(self) -> float:
-        """The end of the last word."""
-        return self.words[-1].end_seconds
-
-    @property
-    def confidence(self) -> float:
-        """The mean confidence of the words."""
-        return sum(word.confidence for word in self.words) / len(self.words)
+class AlignedSegment(WordSequence[AlignedWord]):
+    """One line of the text: the words as they were written, with single spaces."""
 
     @property
     def score(self) -> float:
