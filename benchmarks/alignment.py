@@ -21,7 +21,7 @@ the recordings' emissions, repeated to `--hours`, as one.
 import argparse
 import json
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -220,7 +220,7 @@ def long_recording(recordings: list[Spliced], emitted: Emissions, hours: float) 
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--corpus", action="store_true")
     parser.add_argument("--recordings", type=int, default=40)
     parser.add_argument("--hours", type=float, default=1.0)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.corpus or given.model is None:
         for part in ("train", "dev"):
             print(f"{len(splice(given.data, part, given.out / part))} recordings in {given.out / part}")

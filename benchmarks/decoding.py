@@ -27,7 +27,7 @@ from torch import Tensor
 import sonant
 from sonant.decoding.ctc import best_path, greedy_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
-from sonant.decoding.ngrams.arpa import read_arpa
+from sonant.decoding.ngrams.files import load_ngram_model
 from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
 from sonant.layers.packed import Packed
 
@@ -157,7 +157,7 @@ def forward(model: str, recordings: int, seconds: float, device: str) -> Callabl
 
 def ours(emissions: Packed, arpa: Path, words: Sequence[str], beam: int) -> dict[str, Callable[[], object]]:
     """Greedy decoding and prefix beam searches."""
-    lm, lexicon = read_arpa(arpa), Lexicon.of(words)
+    lm, lexicon = load_ngram_model(arpa), Lexicon.of(words)
     plain = BeamSearch(beam=beam)
     fused = BeamSearch(beam=beam, lm_weight=LM_WEIGHT, word_score=WORD_SCORE)
 
