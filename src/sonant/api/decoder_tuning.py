@@ -10,6 +10,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Unpack
 
+import torch
+
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.kept_emissions import KeptEmissions
 from sonant.api.loading import encoder_of
@@ -89,13 +91,7 @@ def tune_decoder(
         ManifestError: no recording can be used.
     """
     decoder = decoder.resolved()
-    if decoder.rescoring_lm is not None:
-        searched = {"rescoring_lm_weight": True, "rescoring_word_score": True}
-    else:
-        searched = {"lm_weight": decoder.lm is not None, "word_score": True, "silence_weight": silence}
-    names = [name for name, wanted in searched.items() if wanted and name not in decoder.given]
-    if not names:
-        raise ConfigurationError(f"There is nothing to search: {' and '.join(searched)} are given.")
+    names = _searched(decoder, silence=silence)
     if trials < 1:
         raise ConfigurationError(f"trials={trials} was given; expected at least 1.")
     encoder, folder = encoder_of(model), as_path(output, "the output")
@@ -125,25 +121,12 @@ def tune_decoder(
         if len(emissions.failures) == len(entries):
             first = next(iter(emissions.failures.values()))
             raise ManifestError(f"None of the {len(entries)} recordings can be used. The first: {first}")
-        device = next(encoder.model.parameters()).device
+        texts_of = _texts_of(encoder, emissions, loaded)
 
         def measured(values: Mapping[str, Any], texts: Sequence[str | None]) -> Trial:
-            found = zip(references, texts, strict=True)
-            pairs = [(reference, normalize_text(text, normalize)) for reference, text in found if text is not None]
-            total = sum(error_counts(*zip(*pairs, strict=True)), ErrorCounts())
-            if not total.length:
-                raise ManifestError("The transcripts have no words, so that there is no error rate.")
-            return Trial(values, total.errors, total.length)
+            return _trial(values, references, [each and normalize_text(each, normalize) for each in texts])
 
-        def decoded(values: Mapping[str, Any]) -> list[str | None]:
-            return emissions.texts(encoder.transcript_decoder(replace(loaded, **values)), device)
-
-        texts_of: Callable[[Mapping[str, Any]], list[str | None]] = decoded
-        if loaded.rescoring_lm is not None:
-            plain = replace(loaded, rescoring_lm=None, rescoring_lm_weight=None, rescoring_word_score=None)
-            search = encoder.transcript_decoder(replace(plain, n_best=beam_search(loaded).n_best))
-            texts_of = rescored_texts(emissions.transcripts(search, device), loaded)
-        greedy = measured({}, emissions.texts(encoder.transcript_decoder(DecoderOptions()), device))
+        greedy = measured({}, emissions.texts(encoder.transcript_decoder(DecoderOptions()), _device(encoder)))
         found = _search(
             folder / "trials.jsonl",
             trial_values(names, trials, seed=seed),
@@ -158,6 +141,43 @@ def tune_decoder(
         if find_spec("matplotlib") is not None:
             plot_trials(found, greedy, folder / "wer.png")
     return TunedDecoder(options=tuned, path=path, best=best, greedy=greedy, trials=found, failures=emissions.failures)
+
+
+def _searched(decoder: DecoderOptions, *, silence: bool) -> list[str]:
+    """Return the names of the numbers that are searched."""
+    if decoder.rescoring_lm is not None:
+        searched = {"rescoring_lm_weight": True, "rescoring_word_score": True}
+    else:
+        searched = {"lm_weight": decoder.lm is not None, "word_score": True, "silence_weight": silence}
+    names = [name for name, wanted in searched.items() if wanted and name not in decoder.given]
+    if not names:
+        raise ConfigurationError(f"There is nothing to search: {' and '.join(searched)} are given.")
+    return names
+
+
+def _device(encoder: SpeechEncoder) -> torch.device:
+    return next(encoder.model.parameters()).device
+
+
+def _texts_of(
+    encoder: SpeechEncoder, emissions: KeptEmissions, options: DecoderOptions
+) -> Callable[[Mapping[str, Any]], list[str | None]]:
+    """Return the function from values of the searched numbers to the text of each recording."""
+    device = _device(encoder)
+    if options.rescoring_lm is None:
+        return lambda values: emissions.texts(encoder.transcript_decoder(replace(options, **values)), device)
+    plain = replace(options, rescoring_lm=None, rescoring_lm_weight=None, rescoring_word_score=None)
+    search = encoder.transcript_decoder(replace(plain, n_best=beam_search(options).n_best))
+    return rescored_texts(emissions.transcripts(search, device), options)
+
+
+def _trial(values: Mapping[str, Any], references: Sequence[str], texts: Sequence[str | None]) -> Trial:
+    """Count the word errors of texts; None for an unusable recording."""
+    pairs = [(reference, text) for reference, text in zip(references, texts, strict=True) if text is not None]
+    total = sum(error_counts(*zip(*pairs, strict=True)), ErrorCounts())
+    if not total.length:
+        raise ManifestError("The transcripts have no words, so that there is no error rate.")
+    return Trial(values, total.errors, total.length)
 
 
 class _KnownScores:
