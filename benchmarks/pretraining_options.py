@@ -9,8 +9,8 @@ have them, and hears the same batches; where nothing else is said it predicts cl
 A step of each is timed beside one of the plain recipe, and each gets as many steps as take the time of the process that
 the plain recipe has; the learning rate falls to 0 with them. After equal parts of a run the layers at a third, at two
 thirds and at the top are probed, by the mean of their frames: keywords by logistic regression on other speakers, voices
-by the equal error rate of all pairs. OUT receives a folder a run, and options.md. Started again, the script goes on
-where it was.
+by the equal error rate of all pairs. OUT receives a folder a run, options.md and options.png. Started again, the
+script goes on where it was.
 """
 
 import argparse
@@ -196,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not is_done(folder := folder_of(options.out, name), steps[name]):
             carry_out(bench, bench.runs[name], steps[name]["steps"], folder)
         write(options.out, bench.runs)
+        plot(options.out, bench.runs)
 
 
 def prepared(options: argparse.Namespace) -> Bench:
@@ -357,11 +358,44 @@ def write(out: Path, names: Sequence[str] | Mapping[str, Any]) -> None:
     print("\n".join(lines), flush=True)
 
 
+def plot(out: Path, names: Sequence[str] | Mapping[str, Any]) -> None:
+    """Plot masked accuracy and probes of the runs that are done, by the share of the processor's time spent."""
+    from matplotlib import pyplot as plt
+
+    panels = {"masked accuracy": "masked_accuracy", "keywords": "probe_keywords_", "voices, EER": "probe_voices_"}
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
+    for number, name in enumerate(names):
+        folder = folder_of(out, name)
+        steps = json.loads(file.read_text())["steps"] if (file := folder / "steps.json").exists() else 0
+        if not steps or not is_done(folder, {"steps": steps}):
+            continue
+        reports = reports_of(folder)
+        for axis, (title, prefix) in zip(axes, panels.items(), strict=True):
+            best = min if title == "voices, EER" else max
+            # The last report holds the probes of the end, and the mean of few steps.
+            points = [
+                (report["step"] / steps, best(values))
+                for report in (reports[:-1] if title == "masked accuracy" else reports)
+                if (values := [value for key, value in report.items() if key.startswith(prefix)])
+            ]
+            axis.plot(
+                *zip(*points, strict=True), "-" if title == "masked accuracy" else "o-", color=f"C{number}", label=name
+            )
+            axis.set(title=title, xlabel="share of the processor's time", ylabel="share")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.savefig(out / "options.png", dpi=110)
+    plt.close(figure)
+
+
+def reports_of(folder: Path) -> list[dict[str, float]]:
+    """Return the reports of a run."""
+    file = folder / "metrics.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
 def probes_of(folder: Path) -> list[dict[str, float]]:
     """Return the reports of a run that hold probes."""
-    file = folder / "metrics.jsonl"
-    reports = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    return [report for report in reports if any(key.startswith("probe_") for key in report)]
+    return [report for report in reports_of(folder) if any(key.startswith("probe_") for key in report)]
 
 
 def is_done(folder: Path, steps: Mapping[str, float]) -> bool:
