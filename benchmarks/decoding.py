@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 import sonant
-from sonant.decoding.ctc import best_path, greedy_transcript
+from sonant.decoding.ctc import best_path, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.ngrams.files import load_ngram_model
 from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
@@ -163,7 +163,7 @@ def ours(emissions: Packed, arpa: Path, words: Sequence[str], beam: int) -> dict
 
     def greedy() -> None:
         for clip in emissions.unpack():
-            greedy_transcript(best_path(clip), VOCABULARY, frame_rate=FRAME_RATE, duration_seconds=1.0)
+            path_transcript(best_path(clip), VOCABULARY, frame_rate=FRAME_RATE, duration_seconds=1.0)
 
     decoders = {
         "beam": PrefixBeamDecoder(VOCABULARY, plain),

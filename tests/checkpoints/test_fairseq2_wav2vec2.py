@@ -172,7 +172,7 @@ def test_text_is_that_of_sentencepiece(tmp_path, weights, kind):
     for text in dict.fromkeys(TEXTS):
         numbers = np.array([n for number in [1, *theirs.encode(text), 2] for n in (number, number, 0)])
         path = ctc.BestPath(numbers, np.ones(len(numbers), np.float32))
-        got = ctc.greedy_transcript(path, vocabulary, frame_rate=50, duration_seconds=1)
+        got = ctc.path_transcript(path, vocabulary, frame_rate=50, duration_seconds=1)
         assert got.text == theirs.decode(theirs.encode(text)) == text
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.decoding.ctc import BestPath, best_path, collapse, greedy_transcript, join_paths
+from sonant.decoding.ctc import BestPath, best_path, collapse, join_paths, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript
 from sonant.errors import ConfigurationError
@@ -25,7 +25,7 @@ def path(text: str, probabilities: list[float] | None = None) -> BestPath:
 
 
 def text_of(frames: str) -> str:
-    return greedy_transcript(path(frames), LETTERS, frame_rate=RATE, duration_seconds=1).text
+    return path_transcript(path(frames), LETTERS, frame_rate=RATE, duration_seconds=1).text
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_saying_a_token_longer_changes_nothing(tokens: list[int], data: st.DataO
 
 
 def test_times_and_confidences() -> None:
-    transcript = greedy_transcript(
+    transcript = path_transcript(
         path("_AA_B||_C_", [0.9, 0.5, 0.7, 0.9, 0.6, 0.1, 0.1, 0.9, 0.8, 0.9]),
         LETTERS,
         frame_rate=RATE,
@@ -76,7 +76,7 @@ def test_times_and_confidences() -> None:
     assert first.confidence == pytest.approx((0.5 + 0.7 + 0.6) / 3)
     assert transcript.confidence == pytest.approx((0.5 + 0.7 + 0.6 + 0.8) / 4)
     assert transcript.duration_seconds == 0.21
-    silence = greedy_transcript(path("__", [0.5, 0.7]), LETTERS, frame_rate=RATE, duration_seconds=1)
+    silence = path_transcript(path("__", [0.5, 0.7]), LETTERS, frame_rate=RATE, duration_seconds=1)
     assert silence.words == ()
     assert silence.confidence == pytest.approx(0.6)
 
@@ -92,7 +92,7 @@ def test_pieces_make_the_path_of_the_whole() -> None:
 def spoken(tokens: list[int], vocabulary: CTCVocabulary) -> Transcript:
     """One frame a token."""
     frames = BestPath(np.array(tokens), np.ones(len(tokens), np.float32))
-    return greedy_transcript(frames, vocabulary, frame_rate=RATE, duration_seconds=1)
+    return path_transcript(frames, vocabulary, frame_rate=RATE, duration_seconds=1)
 
 
 def test_phonemes_are_words_of_their_own() -> None:

@@ -20,7 +20,7 @@ from transformers.models.parakeet.tokenization_parakeet import ParakeetTokenizer
 
 from sonant.checkpoints import Head
 from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
-from sonant.decoding.ctc import BestPath, best_path, greedy_transcript
+from sonant.decoding.ctc import BestPath, best_path, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript, Word
 from sonant.errors import ModelWarning
@@ -118,7 +118,7 @@ CASES = {
 def ours(folder: Path, path: BestPath, case: Case) -> Transcript:
     known = read_tokenizer(folder, case.size or len(case.tokens), case.config)
     vocabulary = CTCVocabulary.of(known["vocabulary"], blank=known["blank"], tokenizer=known["tokenizer"])
-    return greedy_transcript(path, vocabulary, frame_rate=RATE, duration_seconds=FRAMES / RATE)
+    return path_transcript(path, vocabulary, frame_rate=RATE, duration_seconds=FRAMES / RATE)
 
 
 def theirs(folder: Path, settings: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Greedy decoding of connectionist temporal classification (CTC): the best path, and its words with times."""
+"""Paths of connectionist temporal classification (CTC): the best one, and the words of any with times."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def collapse(tokens: NDArray[np.int64], *, blank: int) -> list[TokenSpan]:
     return [TokenSpan(int(tokens[start]), start, end) for start, end in runs if tokens[start] != blank]
 
 
-def greedy_transcript(
+def path_transcript(
     path: BestPath, vocabulary: CTCVocabulary, *, frame_rate: float, duration_seconds: float
 ) -> Transcript:
     """Convert a path to words with times and confidences; special tokens are dropped."""
@@ -89,7 +89,7 @@ def spelled_text(tokens: Sequence[int], vocabulary: CTCVocabulary) -> str:
     path = np.full(2 * len(tokens), vocabulary.blank, np.int64)  # a blank between each two
     path[::2] = tokens
     whole = BestPath(path, np.ones(len(path), np.float32))
-    return greedy_transcript(whole, vocabulary, frame_rate=1.0, duration_seconds=0.0).text
+    return path_transcript(whole, vocabulary, frame_rate=1.0, duration_seconds=0.0).text
 
 
 class _Piece(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.decoding.ctc import BestPath, TokenSpan, collapse, greedy_transcript
+from sonant.decoding.ctc import BestPath, TokenSpan, collapse, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Word, join_words
 from sonant.decoding.spacing import is_word_boundary
@@ -83,7 +83,7 @@ def hypothesis(
     units = path.tokens[begins].tolist()
     if units and units[-1] in vocabulary.delimiters:
         units.pop()
-    written = greedy_transcript(path, vocabulary, frame_rate=frame_rate, duration_seconds=len(path.tokens) / frame_rate)
+    written = path_transcript(path, vocabulary, frame_rate=frame_rate, duration_seconds=len(path.tokens) / frame_rate)
     words = written.words if lexicon is None else _words(path, vocabulary, lexicon, frame_rate)
     text = written.text if lexicon is None else join_words(words)
     return Hypothesis(text, words, written.confidence, tuple(units), score, emission_score, lm_score)

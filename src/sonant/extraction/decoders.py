@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from sonant.decoding.ctc import best_path, greedy_transcript
+from sonant.decoding.ctc import best_path, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.hypotheses import Hypothesis
 from sonant.decoding.language_model import LanguageModel
@@ -56,9 +56,7 @@ class GreedyTranscripts(TranscriptDecoder):
 
     def __call__(self, recordings: Sequence[Recording]) -> list[Transcript]:
         return [
-            greedy_transcript(
-                best_path(emission), self.vocabulary, frame_rate=self.frame_rate, duration_seconds=seconds
-            )
+            path_transcript(best_path(emission), self.vocabulary, frame_rate=self.frame_rate, duration_seconds=seconds)
             for emission, seconds in recordings
         ]
 

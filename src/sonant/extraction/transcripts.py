@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sonant.decoding.ctc import BestPath, best_path, greedy_transcript, join_paths
+from sonant.decoding.ctc import BestPath, best_path, join_paths, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript, join_words
 from sonant.extraction.adapter_sink import AdapterSink
@@ -54,7 +54,7 @@ class TranscriptSink:
         self._paths.append(best_path(require_finite(logits, "CTC")))
 
     def finish(self) -> Transcript:
-        return greedy_transcript(
+        return path_transcript(
             join_paths(self._paths), self._vocabulary, frame_rate=self._frame_rate, duration_seconds=self._seconds()
         )
 

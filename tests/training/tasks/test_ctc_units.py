@@ -12,7 +12,7 @@ import torch
 import sonant
 from sonant.checkpoints import Checkpoint, Head, load_checkpoint, save_pretrained
 from sonant.data.subwords import Subwords
-from sonant.decoding.ctc import BestPath, greedy_transcript
+from sonant.decoding.ctc import BestPath, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript
 from sonant.errors import ConfigurationError, ManifestError
@@ -126,7 +126,7 @@ def test_what_would_be_read_as_something_else_is_refused(
 def decoded(numbers: list[int], vocabulary: CTCVocabulary) -> Transcript:
     """Decode tokens, each of two frames and followed by a blank."""
     path = np.array([number for token in numbers for number in (token, token, vocabulary.blank)])
-    return greedy_transcript(
+    return path_transcript(
         BestPath(path, np.ones(len(path), np.float32)), vocabulary, frame_rate=1.0, duration_seconds=0.0
     )
 

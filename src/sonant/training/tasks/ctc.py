@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from sonant.checkpoints import Checkpoint, Head
 from sonant.checkpoints.tokenizer_files import LEXICON, SUBWORDS
 from sonant.data import ctc_frames
-from sonant.decoding.ctc import best_path, greedy_transcript
+from sonant.decoding.ctc import best_path, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
 from sonant.extraction.text_units import UNKNOWN, Continued, TextUnits
@@ -61,7 +61,7 @@ class CTCTask(TranscriptTask):
         return self.spelling.notes(classes)
 
     def text_of(self, output: Tensor, vocabulary: CTCVocabulary) -> str:
-        return greedy_transcript(best_path(output), vocabulary, frame_rate=1.0, duration_seconds=0.0).text
+        return path_transcript(best_path(output), vocabulary, frame_rate=1.0, duration_seconds=0.0).text
 
 
 def ctc_loss(log_probabilities: Packed, targets: Packed, *, blank: int) -> Tensor:
