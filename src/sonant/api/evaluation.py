@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias, Unpack
 
-from sonant import audio
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import load
 from sonant.api.options import EvaluationOptions, without_decoding
@@ -258,7 +257,7 @@ def _seconds(entry: ManifestEntry) -> float | None:
     if entry.duration is not None:
         return entry.duration
     try:
-        return audio.duration(entry.audio, segment=entry.segment)
+        return entry.seconds()
     except (AudioError, MissingExtra):  # texts can be compared without the recordings
         return None
 

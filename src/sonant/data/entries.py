@@ -8,12 +8,15 @@ from math import isfinite, isnan
 from pathlib import Path
 from typing import Any, TypedDict
 
+from sonant import audio
 from sonant.audio import Segment
+from sonant.data.mixtures import Mixture
 from sonant.data.rows import ManifestRow
 from sonant.errors import ManifestError
 
 PATHS = ("path", "audio_filepath", "file_name")  # ours, NeMo's, Hugging Face's for audio folders
 PARTS = frozenset(("start", "end", "offset", "channel"))  # of a recording
+MIX = "mix"  # parts that are added up
 EMBEDDED = "audio"  # Hugging Face's column of recordings in a table: bytes and path
 NEARLY = ("file", "filename", "filepath", "audio", "audio_path", "audio_file", "wav", "wav_path", "paths")
 TOLERANCE_SECONDS = 0.1  # between a duration, and an end minus a start
@@ -31,12 +34,13 @@ class ManifestEntry:
     """One recording of a manifest, or a segment or one channel of it.
 
     Attributes:
-        path: of the audio file; of a recording in a table, its name there.
+        path: of the audio file; of a recording in a table and of a mixture, its name there.
         duration: seconds of the recording or segment, if known.
         fields: all other columns: text, speaker, label, ...
         segment: None: the whole recording.
         channel: number of the channel, counted from 0; None: their mean.
         data: bytes of the audio file, of a recording in a table.
+        mixture: of several recordings, in place of one.
     """
 
     path: Path
@@ -45,11 +49,24 @@ class ManifestEntry:
     segment: Segment | None = None
     channel: int | None = None
     data: bytes | None = field(default=None, repr=False)
+    mixture: Mixture | None = field(default=None, repr=False)
 
     @property
-    def audio(self) -> Path | bytes:
+    def audio(self) -> Path | bytes | Mixture:
         """The recording, for `sonant.audio`."""
-        return self.path if self.data is None else self.data
+        return self.mixture or (self.path if self.data is None else self.data)
+
+    def seconds(self) -> float:
+        """Return the duration of the recording or segment from headers. Raises AudioError, MissingExtra."""
+        if self.mixture is None or self.segment is not None:
+            return audio.duration(self.audio, segment=self.segment)
+        return self.mixture.seconds()
+
+    def has_files(self) -> bool:
+        """Return True if the file, or all of a mixture, are there."""
+        if self.mixture is not None:
+            return all(part.path.is_file() for part in self.mixture.parts)
+        return self.data is not None or self.path.is_file()
 
     @property
     def part(self) -> PartOfRecording:
@@ -64,7 +81,8 @@ class ManifestEntry:
     @property
     def identity(self) -> str:
         """Resolved path, channel and segment; equal for entries of the same samples."""
-        return part_name(str(self.path.resolve()), self.segment, self.channel)
+        name = str(self.path.resolve()) + ("" if self.mixture is None else f", mixture {self.mixture.digest}")
+        return part_name(name, self.segment, self.channel)
 
 
 def part_name(path: str, segment: Segment | None, channel: int | None) -> str:
@@ -80,6 +98,8 @@ def entry_of(row: ManifestRow, folder: Path) -> ManifestEntry:
         ManifestError: the row names no recording or several, or a value is invalid.
     """
     fields = {name: None if _is_nan(value) else value for name, value in row.fields.items()}
+    if isinstance(fields.get(MIX), list):
+        return _mixture(row, fields, folder)
     given, data = _recording(row, fields)
     path = folder / given
     _refuse_other_encodings(row, given, path, fields, has_file=data is None)
@@ -88,6 +108,19 @@ def entry_of(row: ManifestRow, folder: Path) -> ManifestEntry:
         return ManifestEntry(path, seconds, fields, data=data)
     segment, duration = _segment(row, fields, seconds)
     return ManifestEntry(path, duration, fields, segment, _channel(row, fields.pop("channel", None)), data)
+
+
+def _mixture(row: ManifestRow, fields: dict[str, Any], folder: Path) -> ManifestEntry:
+    """Make the entry of a row with the parts of a mixture."""
+    if others := fields.keys() & {*PATHS, *PARTS, EMBEDDED}:
+        raise ManifestError(
+            f"{row.where}: 'mix' names the parts of a mixture, and {', '.join(map(repr, sorted(others)))} a recording "
+            "or a part of one. Keep one of the two."
+        )
+    seconds = _seconds(row, "duration", fields.pop("duration", None))
+    mixture = Mixture.of(fields.pop(MIX), folder, seconds, row.where)
+    name = str(fields.get("id") or re.sub(r"\W+", "_", Path(row.where).name))
+    return ManifestEntry(folder / name, seconds, fields, mixture=mixture)
 
 
 def _is_nan(value: Any) -> bool:

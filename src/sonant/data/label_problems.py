@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from sonant import audio
 from sonant.data.entries import ManifestEntry
 from sonant.errors import AudioError, ManifestError, MissingExtra
 
@@ -149,10 +148,10 @@ def shared_with(
 
 def _look(entry: ManifestEntry) -> _Row:
     """Add the duration where the manifest has none; for a segment look whether it is there."""
-    if entry.duration is not None and entry.segment is None and (entry.data is not None or entry.path.is_file()):
+    if entry.duration is not None and entry.segment is None and entry.has_files():
         return _Row(entry, entry.identity)
     try:
-        seconds = audio.duration(entry.audio, segment=entry.segment)
+        seconds = entry.seconds()
     except (AudioError, MissingExtra) as error:
         return _Row(entry, entry.identity, error)
     return _Row(replace(entry, duration=seconds), entry.identity)

@@ -14,7 +14,7 @@ from typing import Any
 from sonant import audio
 from sonant.audio.channels import ChannelSelection
 from sonant.data.audio_folder import read_audio_folder
-from sonant.data.entries import EMBEDDED, ManifestEntry, entry_of
+from sonant.data.entries import EMBEDDED, MIX, ManifestEntry, entry_of
 from sonant.data.files import atomic
 from sonant.data.manifest import FOREIGN_LISTS, MANIFEST, list_in, read_manifest
 from sonant.data.progress import Progress
@@ -125,6 +125,8 @@ def _written(path: Path, entries: Sequence[ManifestEntry]) -> MadeManifest:
 def _described(entry: ManifestEntry) -> ManifestEntry | Exception:
     """Return an entry with duration, rate and number of channels, or the error of one that cannot be read."""
     try:
+        if entry.mixture is not None:
+            return replace(entry, duration=round(entry.seconds(), 6))
         info = audio.info(entry.audio, segment=entry.segment)
         ChannelSelection(entry.channel, info.channels, entry.name)
     except (AudioError, MissingExtra) as error:
@@ -156,9 +158,10 @@ def write_manifest(path: str | Path, entries: Sequence[ManifestEntry]) -> None:
 
 
 def _row(entry: ManifestEntry, folder: Path) -> dict[str, Any]:
-    there = Path(os.path.abspath(entry.path))  # noqa: PTH100
-    path = there.relative_to(folder) if there.is_relative_to(folder) else there
+    path = _relative(entry.path, folder)
     row: dict[str, Any] = {"path": str(path)}
+    if entry.mixture is not None:
+        row = {"id": entry.path.name, MIX: [part.row(_relative(part.path, folder)) for part in entry.mixture.parts]}
     if entry.duration is not None:
         row["duration"] = entry.duration
     if entry.segment is not None:
@@ -169,6 +172,11 @@ def _row(entry: ManifestEntry, folder: Path) -> dict[str, Any]:
     if entry.data is not None:
         row[EMBEDDED] = {"bytes": entry.data, "path": str(path)}
     return row | {name: value for name, value in entry.fields.items() if name not in row}
+
+
+def _relative(path: Path, folder: Path) -> Path:
+    there = Path(os.path.abspath(path))  # noqa: PTH100
+    return there.relative_to(folder) if there.is_relative_to(folder) else there
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -200,8 +200,13 @@ def _entry(recording: ManifestEntry, result: Samples | AudioError) -> dict[str, 
     return about | {"samples": len(result), "crc32": crc32(result.tobytes())}
 
 
-def _state_of(recording: ManifestEntry) -> list[int] | None:
-    """Return size and modification time of a file, size and checksum of bytes in a table; None if it is missing."""
+def _state_of(recording: ManifestEntry) -> list[Any] | None:
+    """Return size and modification time of a file, or of those of a mixture; None if it is missing.
+
+    Of bytes in a table they are the size and a checksum.
+    """
+    if recording.mixture is not None:
+        return recording.mixture.state if recording.has_files() else None
     if recording.data is not None:
         return [len(recording.data), crc32(recording.data)]
     try:

@@ -207,12 +207,19 @@ def _manifest(path: Path, make: Make) -> list[Entry]:
 
 def _listed(recording: ManifestEntry, folder: Path, make: Make, audio: Path | Unusable, stamp: Stamp) -> Entry:
     """Make the entry of a row, from what is at its path."""
+    given = recording.audio
     entry = make(
-        audio if recording.data is None else recording.data,
+        audio if isinstance(given, Path) else given,
         label=_name(recording.path, folder),
         known_seconds=recording.duration,
-        stamp=stamp if recording.data is None else stamp_of_bytes(recording.data),
+        stamp=_stamp(recording, stamp),
         segment=recording.segment,
         text=text if isinstance(text := recording.fields.get("text"), str) else None,
     )
     return replace(entry, channel=channel_of(recording, entry.channel))
+
+
+def _stamp(recording: ManifestEntry, of_path: Stamp) -> Stamp:
+    if recording.mixture is not None:
+        return {"source_mixture": digest(str([recording.mixture.digest, recording.mixture.state]))}
+    return of_path if recording.data is None else stamp_of_bytes(recording.data)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant import audio
 from sonant.data import ManifestEntry
 from sonant.errors import AudioError
 
@@ -59,7 +58,7 @@ def read_headers(recordings: Sequence[ManifestEntry], sampling_rate: int, *, see
         num_read += 1
         entry = recordings[number]
         try:
-            found = audio.duration(entry.audio, segment=entry.segment)
+            found = entry.seconds()
         except AudioError as error:
             unreadable[entry.name] = str(error)
             seconds[number] = 0.0
