@@ -1,0 +1,70 @@
+"""Libri2Mix (Cosentino et al. 2020, arXiv 2005.11262): mixtures of two speakers of LibriSpeech."""
+
+from pathlib import Path
+
+from sonant.data.corpora.listing import CorpusSets, Listing, existing, lines_of
+from sonant.errors import ManifestError
+
+SEPARATION_LAYOUT = (
+    "Libri2Mix at 16 kHz, min: wav16k/min with train-100, dev and test, each with mix_clean, s1 and s2 (in Libri2Mix "
+    "or the folder itself)"
+)
+DIARIZATION_LAYOUT = (
+    "Kaldi folders of Libri2Mix, as SUPERB's script prepare_diarization.py makes them: train, dev and test, each with "
+    "wav.scp and rttm"
+)
+PARTS = {"train": "train-100", "dev": "dev", "test": "test"}
+
+
+def separation(folder: Path) -> CorpusSets:
+    """Read mixtures with the paths of their `sources`. Raises ManifestError."""
+    root = folder / "Libri2Mix" if (folder / "Libri2Mix").is_dir() else folder
+    names = [f"wav16k/min/{part}" for part in PARTS.values()]
+    listing = Listing(folder)
+    for part, where in zip(PARTS, existing(root, *names, layout=SEPARATION_LAYOUT), strict=True):
+        mixtures, *sources = existing(where, "mix_clean", "s1", "s2", layout=SEPARATION_LAYOUT)
+        for path in sorted(mixtures.glob("*.wav")):
+            apart = [each / path.name for each in sources]
+            if missing := [each for each in apart if not each.is_file()]:
+                listing.problem("sources of mixtures are missing", ", ".join(map(listing.name, missing)))
+            else:
+                listing.add(part, path, sources=[str(each) for each in apart])
+        heard = {path.name for path in mixtures.glob("*.wav")}
+        listing.unlabeled(path for each in sources for path in sorted(each.glob("*.wav")) if path.name not in heard)
+    return listing.finish()
+
+
+def diarization(folder: Path) -> CorpusSets:
+    """Read mixtures with `segments`, a list of [start, end, speaker] in seconds. Raises ManifestError."""
+    listing = Listing(folder)
+    for part, where in zip(PARTS, existing(folder, "train", "dev", "test", layout=DIARIZATION_LAYOUT), strict=True):
+        scp, rttm = existing(where, "wav.scp", "rttm", layout=DIARIZATION_LAYOUT)
+        segments = _segments(rttm)
+        for number, words in enumerate(lines_of(scp), 1):
+            if len(words) != 2:
+                raise ManifestError(f"{scp}:{number}: expected a name and the path of a file, got {words!r:.80}.")
+            name, path = words
+            if name in segments:
+                listing.add(part, folder / path, id=name, segments=segments.pop(name))
+            else:
+                listing.unlabeled([folder / path])
+        for name in segments:
+            listing.problem(f"recordings of {part}/rttm are not in wav.scp", name)
+    return listing.finish()
+
+
+def _segments(path: Path) -> dict[str, list[tuple[float, float, str]]]:
+    """Read the turns of each recording of an RTTM file."""
+    found: dict[str, list[tuple[float, float, str]]] = {}
+    for number, words in enumerate(lines_of(path), 1):
+        if words[0] != "SPEAKER":
+            continue
+        try:
+            name, start, seconds, speaker = words[1], float(words[3]), float(words[4]), words[7]
+        except (IndexError, ValueError) as error:
+            raise ManifestError(
+                f"{path}:{number}: expected SPEAKER, a name, a channel, start and duration in seconds, <NA> <NA>, and "
+                f"a speaker, got {' '.join(words)!r:.80}."
+            ) from error
+        found.setdefault(name, []).append((start, round(start + seconds, 6), speaker))
+    return found
