@@ -97,6 +97,16 @@ def test_classes_are_checked_by_the_column_that_is_named() -> None:
         check_labels([row(0, emotion="sad")], [row(1, emotion="angry")], needs=needs)
 
 
+def test_a_value_that_is_no_label_is_listed_with_its_reason() -> None:
+    def number(value: object) -> str:
+        if not isinstance(value, float):
+            raise ManifestError(f"{value!r} is no number.")
+        return str(value)
+
+    with pytest.raises(ManifestError, match=r"1 of 2 rows of train have a 'age' that is no label.*'old' is no number"):
+        check_labels([row(0, age=3.5), row(1, age="old")], needs=LabelNeeds(column="age", normalize=number))
+
+
 def test_nothing_left_is_an_error() -> None:
     with pytest.raises(ManifestError, match="No row of train can be used"):
         check_labels([row(9)], needs=NEEDS, on_error="skip")

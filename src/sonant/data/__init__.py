@@ -1,7 +1,7 @@
 """Corpora: manifests, decoded waveforms and frame labels on disk, and samplers of batches."""
 
 from sonant.data.entries import ManifestEntry
-from sonant.data.label_problems import CheckedLabels, LabelNeeds, LabelProblem, check_labels, ctc_frames
+from sonant.data.label_problems import CheckedLabels, LabelNeeds, LabelProblem, check_labels, ctc_frames, plain_label
 from sonant.data.labels import LabelStore
 from sonant.data.manifest import read_manifest
 from sonant.data.manifest_writer import MadeManifest, make_manifest, write_manifest
@@ -27,6 +27,7 @@ __all__ = [
     "check_labels",
     "ctc_frames",
     "make_manifest",
+    "plain_label",
     "read_manifest",
     "split_entries",
     "write_manifest",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sonant.data.entries import ManifestEntry
 from sonant.errors import AudioError, ManifestError, MissingExtra
@@ -15,13 +15,19 @@ MOST_UNITS = 12  # in a message
 Severity = Literal["error", "warning"]
 
 
+def plain_label(value: object) -> str:
+    """Return a value as text, without spaces around it; "" for a list or an object of values."""
+    return "" if isinstance(value, list | dict) else str(value).strip()
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelNeeds:
     """Needs of a task that rows of a corpus have to meet.
 
     Attributes:
         column: of the label.
-        normalize: maps the label of a row to what is learned; "" if there is nothing to learn.
+        normalize: maps the value of a row to the label that is learned; "" if there is nothing to learn. Raises
+            ManifestError for a value that is no label.
         outside: returns the units of a normalized label that the vocabulary or the classes lack; None: not checked.
         min_frames: least number of frames for a normalized label; for CTC, `ctc_frames` of its units.
         num_frames: number of frames that the model computes from this many seconds; None: not checked.
@@ -29,16 +35,26 @@ class LabelNeeds:
     """
 
     column: str = "text"
-    normalize: Callable[[str], str] = str.strip
+    normalize: Callable[[Any], str] = plain_label
     outside: Callable[[str], Iterable[str]] | None = None
     min_frames: Callable[[str], int] = lambda _: 1
     num_frames: Callable[[float], int] | None = None
     speaker: str = "speaker"
 
     def label(self, entry: ManifestEntry) -> str:
-        """Return the normalized label of a row; "" if it has none, or a list or an object of values."""
+        """Return the normalized label of a row; "" if it has none, or a value that is no label."""
+        return self._read(entry)[0]
+
+    def invalid(self, entry: ManifestEntry) -> str:
+        """Return why the value of a row is no label; "" if it is one or missing."""
+        return self._read(entry)[1]
+
+    def _read(self, entry: ManifestEntry) -> tuple[str, str]:
         value = entry.fields.get(self.column)
-        return "" if value is None or isinstance(value, list | dict) else self.normalize(str(value))
+        try:
+            return "" if value is None else self.normalize(value), ""
+        except ManifestError as error:
+            return "", str(error)
 
 
 def ctc_frames(units: Sequence[object]) -> int:
@@ -100,8 +116,9 @@ def check_labels(
 ) -> CheckedLabels:
     """Find the problems of a corpus with labels; nothing is decoded.
 
-    Errors, whose rows cannot be used: no readable audio; listed twice; an `id` of two recordings; no label; units
-    outside of the vocabulary; more units than frames. Warnings: the same recordings or speakers in both parts.
+    Errors, whose rows cannot be used: no readable audio; listed twice; an `id` of two recordings; no or an invalid
+    label; units outside of the vocabulary; more units than frames. Warnings: the same recordings or speakers in both
+    parts.
 
     Args:
         on_error: "skip" leaves out the rows with errors; of rows that are double all but the first.
@@ -172,6 +189,8 @@ def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[Labe
             found["twice"][number] = entry.name
         elif name not in (None, "") and name in ids:
             found["id"][number] = f"{name!r}: {entry.name}"
+        elif reason := "" if label else needs.invalid(entry):
+            found["invalid"][number] = f"{entry.name}: {reason}"
         elif not label:
             there = [
                 f"{name!r} (no text, but {value!r:.60})" if isinstance(value, list | dict) else repr(name)
@@ -192,6 +211,7 @@ def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[Labe
         "twice": "list a recording a second time: keep one row of each",
         "id": "have an id that another recording has too: ids must be unique",
         "empty": f"have no {needs.column!r}: add it, name another column, or take them out",
+        "invalid": f"have a {needs.column!r} that is no label: correct it",
         "outside": f"have {needs.column!r} outside of the vocabulary, {common}: correct it, or use another vocabulary",
         "short": f"are too short for their {needs.column!r}, which may be that of another recording",
     }

@@ -9,6 +9,7 @@ import torch
 from sonant.data import WaveformStore, read_manifest
 from sonant.models import WavLMConfig, build
 from sonant.training.tasks.batches import Augmentation, LabeledBatches, LabeledBatching
+from sonant.training.tasks.targets import LabeledSegments
 from tests.shapes import TINY
 from tests.training.tasks.tones import write_tones
 
@@ -23,9 +24,9 @@ def waveforms(tmp_path_factory: pytest.TempPathFactory) -> WaveformStore:
 
 
 def batches(waveforms: WaveformStore, **more: Any) -> LabeledBatches:
-    units = [[number] * (1 + number % 3) for number in range(len(waveforms))]
-    settings = {"batching": BATCHING, "recordings": range(1, len(waveforms))} | more
-    return LabeledBatches(waveforms, units, BACKBONE, **settings)
+    units = [torch.tensor([number] * (1 + number % 3)) for number in range(len(waveforms))]
+    settings = {"targets": units, "batching": BATCHING, "recordings": range(1, len(waveforms))} | more
+    return LabeledBatches(waveforms, backbone=BACKBONE, **settings)
 
 
 def test_each_recording_comes_once_an_epoch_with_its_label(waveforms: WaveformStore) -> None:
@@ -48,6 +49,16 @@ def test_ranks_share_the_batches_of_one(waveforms: WaveformStore) -> None:
     for number in range(8):
         ours, theirs = alone[number], ranks[number % 2][number // 2]
         assert torch.equal(ours.speech.values, theirs.speech.values)
+
+
+def test_segments_become_targets_of_frames_at_the_speed_of_the_recording(waveforms: WaveformStore) -> None:
+    halves = [LabeledSegments([(0.0, length / 32_000, 0), (0.1, 9.0, 1)], 2) for length in waveforms.lengths.tolist()]
+    for speed in (1.0, 0.8):
+        batch = batches(waveforms, targets=halves, augmentation=Augmentation(speeds=(speed,)))[0]
+        for clip, target in zip(batch.speech, batch.targets, strict=True):
+            assert len(target) == BACKBONE.num_frames(len(clip))
+            assert target[:, 0].sum() == pytest.approx(len(clip) / 320 / 2, abs=1)
+            assert (~target[:, 1]).sum() == round(0.1 / speed * 50)
 
 
 def test_speed_changes_length_and_pitch(waveforms: WaveformStore) -> None:

@@ -29,7 +29,7 @@ def test_logits_of_a_set_are_not_held_together() -> None:
 
     def predictions() -> Iterator[Prediction]:
         for _ in range(4):
-            prediction = Prediction(torch.zeros(3, 4), [3], None)
+            prediction = Prediction(torch.zeros(3, 4), torch.tensor([3]), None)
             outputs.append(ref(prediction.output))
             yield prediction
             del prediction

@@ -18,6 +18,7 @@ from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.pretraining.batches import NumberedBatches, moved
 from sonant.training.tasks.feature_cache import CachedStates
+from sonant.training.tasks.targets import Target, target_of
 
 PERCENT = 100  # speeds are rounded to it, as ratios of sampling rates
 
@@ -28,7 +29,7 @@ class LabeledBatch:
 
     Attributes:
         speech: waveforms (total_samples,); None if their states are known.
-        targets: units of the labels, int64 (total_units,).
+        targets: of the labels, by default units, int64 (total_units,).
         num_samples: of the waveforms.
         mask: bool (total_frames,), frames to hide; None for none.
         masked_channels: bool (batch, dim), channels to set to zero; None for none.
@@ -125,7 +126,7 @@ class LabeledBatches(NumberedBatches):
 
     Args:
         waveforms: of all recordings.
-        units: of the label of each recording.
+        targets: of each recording.
         backbone: gives sampling rate, stride, receptive field and width.
         recordings: numbers of those to use.
         min_frames: least frames of each recording, whatever its speed; one for all of them by default.
@@ -136,7 +137,7 @@ class LabeledBatches(NumberedBatches):
     def __init__(
         self,
         waveforms: WaveformStore,
-        units: Sequence[Sequence[int]],
+        targets: Sequence[Target],
         backbone: Backbone,
         *,
         batching: LabeledBatching,
@@ -158,18 +159,21 @@ class LabeledBatches(NumberedBatches):
             seed=seed,
         )
         super().__init__(sampler, seed=seed, rank=rank, world=world)
-        self.waveforms, self.units, self.augmentation, self.dim = waveforms, units, augmentation, backbone.dim
-        self.states = states
+        self.waveforms, self.targets, self.augmentation, self.dim = waveforms, targets, augmentation, backbone.dim
+        self.frame_rate, self.states = backbone.frame_rate, states
         self.min_frames = [1] * len(waveforms) if min_frames is None else min_frames
 
     def __getitem__(self, step: int) -> LabeledBatch:
         layout, rng = self.drawn(step)
-        targets = Packed.pack(torch.tensor(self.units[member], dtype=torch.int64) for member, _ in layout)
+        members = [member for member, _ in layout]
         if self.states is not None:
-            states = Packed.pack(torch.from_numpy(self.states[member]) for member, _ in layout)
+            states = Packed.pack(torch.from_numpy(self.states[member]) for member in members)
+            targets = self._targets(members, states.sizes, [1.0] * len(members))
             return LabeledBatch(None, targets, sum(length for _, length in layout), states=states)
-        clips = [self._clip(member, rng) for member, _ in layout]
+        clips = [self._clip(member, rng) for member in members]
         frames = [self.sampler.num_frames(len(clip)) for clip in clips]
+        speeds = [int(self.waveforms.lengths[member]) / len(clip) for member, clip in zip(members, clips, strict=True)]
+        targets = self._targets(members, frames, speeds)
         mask, channels = self.augmentation.draw_masks(frames, self.dim, rng)
         return LabeledBatch(
             Packed.pack(map(torch.from_numpy, clips)),
@@ -177,6 +181,13 @@ class LabeledBatches(NumberedBatches):
             sum(map(len, clips)),
             mask,
             channels,
+        )
+
+    def _targets(self, members: Sequence[int], frames: Sequence[int], speeds: Sequence[float]) -> Packed:
+        """Return the targets of recordings of so many frames, at these speeds."""
+        return Packed.pack(
+            target_of(self.targets[member], count, self.frame_rate / speed)
+            for member, count, speed in zip(members, frames, speeds, strict=True)
         )
 
     def _clip(self, member: int, rng: np.random.Generator) -> NDArray[np.float32]:

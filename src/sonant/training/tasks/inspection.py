@@ -31,6 +31,7 @@ from sonant.training.tasks.objective import TaskObjective
 from sonant.training.tasks.run import starting_checkpoint, task_objective
 from sonant.training.tasks.sets import FREE, LabeledRows, check_contents, read_labels
 from sonant.training.tasks.settings import TaskRun, check
+from sonant.training.tasks.targets import target_of
 
 MEASURED_SECONDS = 16.0  # most audio in the measured batch
 REPETITIONS = 3
@@ -140,20 +141,21 @@ def _measured(run: TaskRun, objective: TaskObjective, rows: LabeledRows, layout:
     """Measure the seconds of a batch and its update, and the seconds of computing states for a second of audio."""
     device, rate = torch.device(run.device), objective.backbone.sampling_rate
     clips: list[NDArray[np.float32]] = []
-    units: list[torch.Tensor] = []
+    targets: list[torch.Tensor] = []
+    numbers = {name: number for number, name in enumerate(rows.classes)}
     for member, _ in layout:
         entry: ManifestEntry = rows.sets["train"][member]
         clip = audio.read(entry.audio, sampling_rate=rate, **entry.part)
         if clips and sum(map(len, clips)) + len(clip) > MEASURED_SECONDS * rate:
             break
         clips.append(clip)
-        names = rows.task.units(rows.needs.label(entry))
-        units.append(torch.tensor([rows.classes.index(unit) for unit in names], dtype=torch.int64))
+        target = rows.task.target(rows.needs.label(entry), numbers)
+        targets.append(target_of(target, objective.backbone.num_frames(len(clip)), objective.backbone.frame_rate))
     speech = Packed.pack(map(torch.from_numpy, clips))
     masks = run.augmentation.draw_masks(
         [objective.backbone.num_frames(each) for each in speech.sizes], objective.backbone.dim, np.random.default_rng(0)
     )
-    batch = LabeledBatch(speech, Packed.pack(units), len(speech.values), *masks).to(device)
+    batch = LabeledBatch(speech, Packed.pack(targets), len(speech.values), *masks).to(device)
     updates, states = Updates(objective, run.training), 0.0
     updates.prepare(run.training.steps - 1)
 

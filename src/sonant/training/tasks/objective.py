@@ -151,8 +151,8 @@ def predict(
         batch = batches[number].to(device)
         with autocast(device, precision):
             outputs = objective.task.predicted(objective.outputs(batch))
-        for member, output, units in zip(members, outputs, batch.targets, strict=True):
-            yield Prediction(output.cpu(), units.tolist(), speakers[member])
+        for member, output, target in zip(members, outputs, batch.targets, strict=True):
+            yield Prediction(output.cpu(), target.cpu(), speakers[member])
 
 
 def _leave_out_backbone(objective: TaskObjective, state: dict[str, Tensor], prefix: str, _: Any) -> None:

@@ -1,15 +1,18 @@
 """Labeled recordings of a manifest: decoded, with the units of their labels."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+import torch
 
 from sonant.data import ManifestEntry, WaveformStore
 from sonant.data.lock import output_lock
 from sonant.errors import ManifestError, SonantWarning, some_of, warn
 from sonant.models import Backbone
+from sonant.training.tasks.targets import Target
 from sonant.training.tasks.task import Task
 
 
@@ -93,12 +96,13 @@ class LabeledRecordings:
         """Duration of the recordings that are used."""
         return float(self.waveforms.lengths[self.used].sum()) / self.sampling_rate / 3600
 
-    def units(self, task: Task, numbers: Mapping[str, int]) -> list[Sequence[int]]:
-        """Return the units of each label as numbers of classes; labels of recordings that are not used have none."""
-        units: list[Sequence[int]] = [()] * len(self.labels)
+    def targets(self, task: Task, classes: Sequence[str]) -> list[Target]:
+        """Return the target of each recording; those of recordings that are not used are empty."""
+        numbers = {name: number for number, name in enumerate(classes)}
+        targets: list[Target] = [torch.zeros(0)] * len(self.labels)
         for number in self.used:
-            units[number] = [numbers[unit] for unit in task.units(self.labels[number])]
-        return units
+            targets[number] = task.target(self.labels[number], numbers)
+        return targets
 
 
 def _speaker(entry: ManifestEntry) -> str | None:

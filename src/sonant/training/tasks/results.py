@@ -14,12 +14,12 @@ class Prediction:
     Attributes:
         output: on the CPU, float32 (classes,), or (frames, classes) of a head over frames; int64 (tokens,) of one that
             writes text.
-        units: units of the label, as numbers of classes.
+        target: of its label, as `Task.target` makes it.
         speaker: of the manifest; None if it does not say.
     """
 
     output: Tensor
-    units: list[int]
+    target: Tensor
     speaker: str | None
 
 

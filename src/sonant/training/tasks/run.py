@@ -161,7 +161,7 @@ def _batches(
     """Return batches of recordings; `more` goes to `LabeledBatches`."""
     return LabeledBatches(
         recordings.waveforms,
-        recordings.units(objective.task, {name: number for number, name in enumerate(objective.classes)}),
+        recordings.targets(objective.task, objective.classes),
         objective.backbone,
         batching=run.batching,
         recordings=recordings.used,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sonant.checkpoints import Checkpoint
-from sonant.data import LabelNeeds, ManifestEntry, check_labels, read_manifest
+from sonant.data import LabelNeeds, ManifestEntry, check_labels
 from sonant.data.settings import json_values, read_settings, write_or_check_settings
 from sonant.data.waveforms import corpus_hash
 from sonant.errors import ConfigurationError, SonantWarning, some_of, warn
@@ -55,7 +55,7 @@ class LabeledRows(NamedTuple):
         needs: of the labels.
         task: as fitted to the labels.
         classes: of the labels.
-        sets: rows by set, "train" and "dev".
+        sets: rows by set, "train" and "dev", or pieces of them.
         report: problems of the other rows.
     """
 
@@ -90,7 +90,7 @@ def read_labels(
         normalize=run.task.normalized,
         num_frames=lambda seconds: backbone.num_frames(round(seconds * backbone.sampling_rate)),
     )
-    data, dev = read_manifest(run.data), read_manifest(run.dev) if run.dev else []
+    data, dev = run.task.recordings(run.data), run.task.recordings(run.dev) if run.dev else []
     labels = [label for entry in data if (label := needs.label(entry))]
     task = run.task.fitted(labels, checkpoint=checkpoint, model=run.model, folder=folder, resumed=resumed)
     classes = task.classes(labels) if labels else ()
@@ -101,7 +101,11 @@ def read_labels(
         outside=lambda label: [unit for unit in task.units(label) if unit not in known],
     )
     checked = check_labels(data, dev, needs=needs, on_error=on_error)
-    sets = {"train": list(checked.train)} | ({"dev": list(checked.dev)} if run.dev else {})
+    whole = {"train": checked.train} | ({"dev": checked.dev} if run.dev else {})
+    sets = {
+        name: [piece for entry in entries for piece in task.pieces(entry, run.batching.max_seconds)]
+        for name, entries in whole.items()
+    }
     return LabeledRows(needs, task, classes, sets, checked.report)
 
 

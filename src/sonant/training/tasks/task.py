@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
+import torch
 from torch import Tensor
 
 from sonant.checkpoints import Checkpoint
+from sonant.data import ManifestEntry, plain_label, read_manifest
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import LayerMix
 from sonant.training.tasks.results import Prediction, TaskResult
+from sonant.training.tasks.targets import Target
 from sonant.training.validation import Criterion
 
 
@@ -30,7 +33,7 @@ class TaskHead(Protocol):
 class Task(ABC):
     """Settings of a task, which make its head, its loss and metrics, and read its labels.
 
-    A label is the text in one field of the manifest; its units are the classes that it names: one, or several
+    A label is the text of one field of the manifest; its units are the classes that it names: one, or several
     (characters). The training adds the backbone, batches, and everything else.
 
     Attributes:
@@ -46,9 +49,20 @@ class Task(ABC):
         """True if transformers has a class for the head, where it has one for the model."""
         return True
 
-    def normalized(self, label: str) -> str:
-        """Return a label as it is learned; "" if there is nothing to learn."""
-        return label.strip()
+    def recordings(self, manifest: str) -> list[ManifestEntry]:
+        """Read the manifest of a set, with the labels of files beside it. Raises ManifestError."""
+        return read_manifest(manifest)
+
+    def normalized(self, value: Any) -> str:
+        """Return the value of a row as the label that is learned; "" if there is nothing to learn.
+
+        A label is text, JSON where it has structure. Raises ManifestError for a value that is none.
+        """
+        return plain_label(value)
+
+    def pieces(self, entry: ManifestEntry, max_seconds: float) -> list[ManifestEntry]:  # noqa: ARG002
+        """Divide a recording that is longer than this, with its label, where parts of it have labels of their own."""
+        return [entry]
 
     def fitted(
         self,
@@ -81,6 +95,14 @@ class Task(ABC):
         """Return the classes that a normalized label names, in order."""
         return [label]
 
+    def target(self, label: str, numbers: Mapping[str, int]) -> Target:
+        """Return what is learned of a recording: by default the units of its label, int64 (units,).
+
+        Args:
+            numbers: of the classes, by their names.
+        """
+        return torch.tensor([numbers[unit] for unit in self.units(label)], dtype=torch.int64)
+
     def min_frames(self, label: str) -> int:  # noqa: ARG002
         """Return the least frames that a recording with this label must have."""
         return 1
@@ -91,7 +113,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, outputs: Any, targets: Packed, classes: Sequence[str], *, training: bool) -> Loss:
-        """Compute loss and metrics from the head's outputs and units, int64 (total_units,).
+        """Compute loss and metrics from the head's outputs and the targets, by default int64 (total_units,).
 
         Metrics that would make a training step slow are left out while `training`.
         """

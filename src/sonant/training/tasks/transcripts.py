@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from sonant.checkpoints import Checkpoint
 from sonant.checkpoints.tokenizer_files import LEXICON, SUBWORDS
+from sonant.data import plain_label
 from sonant.data.subwords import Subwords
 from sonant.data.text_normalization import Normalization, normalize_text
 from sonant.decoding.ctc import spelled_text
@@ -99,8 +99,8 @@ class TranscriptTask(Task):
         given = {SUBWORDS: self.subwords, LEXICON: self.lexicon}
         return {name: Path(path).expanduser() for name, path in given.items() if path}
 
-    def normalized(self, label: str) -> str:
-        return normalize_text(label, self.normalize)
+    def normalized(self, value: Any) -> str:
+        return normalize_text(plain_label(value), self.normalize)
 
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
         return self.spelling.tokens([label for label in labels if not self._digits(label)])
@@ -118,7 +118,7 @@ class TranscriptTask(Task):
         def pairs() -> Iterator[tuple[Tensor, Tensor]]:
             for each in predictions:  # the outputs for all recordings together may not fit the memory
                 speakers.append(each.speaker)
-                yield each.output, torch.tensor(each.units)
+                yield each.output, each.target
 
         rates = {}
         for name, counts in self.counts(pairs(), classes).items():

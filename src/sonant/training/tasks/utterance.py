@@ -75,7 +75,7 @@ class UtteranceTask(Task):
     def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:
         predictions = list(predictions)
         logits = torch.stack([each.output for each in predictions]).double().numpy()  # (recordings, classes)
-        labels = np.array([each.units[0] for each in predictions])
+        labels = np.array([int(each.target[0]) for each in predictions])
         scores = score_labels(
             logits.argmax(1), labels, classes, groups=groups_of([each.speaker for each in predictions])
         )
