@@ -55,7 +55,7 @@ def task_overview(names: list[str]) -> str:
         [
             *rows,
             "",
-            "`utterance`, `ctc`, `seq2seq` and `translation` are ours in every setting but label smoothing.",
+            "`utterance`, `ctc`, `phones`, `seq2seq` and `translation` are ours, but for what `--sources` tells.",
         ]
     )
 

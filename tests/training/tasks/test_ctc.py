@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 import sonant
+from sonant.checkpoints import load_checkpoint
 from sonant.data import read_manifest
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning
 from sonant.evaluation.edits import edit_distance
@@ -19,6 +20,7 @@ from sonant.layers.packed import Packed
 from sonant.models import Wav2Vec2Config, WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.training.tasks import CTCTask, TaskRun, train_task
+from sonant.training.tasks.lora import LoRA
 from tests.shapes import SMALL
 from tests.training.tasks.tones import write_model
 
@@ -55,7 +57,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def short_run(words: Path, output: Path, **changes: Any) -> TaskRun:
+def short_run(words: Path, output: Path, *, recipe: str = "ctc", **changes: Any) -> TaskRun:
     settings = {
         "model": str(words / "model"),
         "data": str(words / "train"),
@@ -65,7 +67,7 @@ def short_run(words: Path, output: Path, **changes: Any) -> TaskRun:
         "training": {"steps": 2, "validate_every": 2},
         "trackers": [],
     }
-    return task_run("ctc", [settings, changes])
+    return task_run(recipe, [settings, changes])
 
 
 def test_the_loss_is_the_sum_over_all_paths() -> None:
@@ -127,9 +129,28 @@ def test_the_vocabulary_is_that_of_the_transcripts() -> None:
     assert task.min_frames("aab a") == 6
 
 
-def test_a_mix_of_states_is_refused(words: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="a CTC head reads one state"):
-        train_task(short_run(words, tmp_path, layer="weighted"))
+def test_phones_are_read_from_a_mix_of_the_states_of_a_frozen_model(words: Path, tmp_path: Path) -> None:
+    pairs = [
+        f"{word} {' '.join(word)}\n" for length in (1, 2, 3) for word in map("".join, product("abcd", repeat=length))
+    ]
+    (tmp_path / "lexicon.txt").write_text("".join(pairs))
+    run = short_run(words, tmp_path, task={"lexicon": str(tmp_path / "lexicon.txt")}, label="text", recipe="phones")
+    folder = train_task(replace(run, training=replace(run.training, steps=8, validate_every=8)))
+    head = load_checkpoint(folder).heads["ctc"]
+    assert not torch.equal(head.tensors["layer_weights"], torch.zeros(SMALL["num_layers"] + 1))
+    dev = read_manifest(words / "dev")
+    found = sonant.transcribe([entry.path for entry in dev], model=folder)
+    spelled = [" ".join(str(entry.fields["text"]).replace(" ", "").strip()).split() for entry in dev]
+    errors = sum(edit_distance(text, each.text.split()) for text, each in zip(spelled, found, strict=True))
+    rates = json.loads((run.folder / "result.json").read_text())
+    assert rates["per"]["value"] == pytest.approx(errors / sum(map(len, spelled)))
+    again = sonant.load(folder)
+    again.save_pretrained(tmp_path / "again")
+    assert sonant.transcribe(dev[0].path, model=tmp_path / "again").text == found[0].text
+    with pytest.raises(ConfigurationError, match=r"reads \d states.*layer=weighted"):
+        train_task(short_run(words, tmp_path / "more", model=str(folder), task={"vocabulary": "checkpoint"}))
+    with pytest.raises(ConfigurationError, match="neither transformers nor peft"):
+        train_task(replace(run, lora=LoRA(rank=2, save="apart")))
 
 
 def test_transcripts_longer_than_their_frames_stop_a_run_or_are_left_out(words: Path, tmp_path: Path) -> None:

@@ -46,10 +46,9 @@ class CTCTask(TranscriptTask):
         return ctc_frames(self.units(label))
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> CTCHead:
-        _require_one_state(mix)
         linear = nn.Linear(dim, len(classes))
         nn.init.constant_(linear.bias[classes.index(UNKNOWN)], NEVER)
-        return CTCHead(linear)
+        return CTCHead(linear, mix)
 
     def loss(self, outputs: Packed, targets: Packed, classes: Sequence[str], *, training: bool) -> Loss:
         log_probabilities = outputs.with_values(outputs.values.float().log_softmax(-1))
@@ -95,8 +94,14 @@ class _ContinuedCTCTask(CTCTask):
         return self.units_of_head
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> CTCHead:  # noqa: ARG002
-        _require_one_state(mix)
-        return CTCHead.from_tensors({name: tensor.clone() for name, tensor in self.start.tensors.items()})
+        head = CTCHead.from_tensors({name: tensor.clone() for name, tensor in self.start.tensors.items()})
+        if head.mix.num_states != mix.num_states:
+            raise ConfigurationError(
+                f"The head of the model reads {head.mix.num_states} states, and with this layer it would read "
+                f"{mix.num_states}. Set layer={'last' if head.mix.num_states == 1 else 'weighted'} to train it "
+                "further, or leave task.vocabulary=checkpoint out for a new head."
+            )
+        return head
 
 
 def _continued(task: CTCTask, checkpoint: Checkpoint, model: str) -> CTCTask:
@@ -115,10 +120,3 @@ def _continued(task: CTCTask, checkpoint: Checkpoint, model: str) -> CTCTask:
     units = Continued(start, model, lexicon=lexicon, subwords=subwords, setting="task.subwords")
     settings = {each.name: getattr(task, each.name) for each in fields(CTCTask)} | given
     return _ContinuedCTCTask(**settings, units_of_head=units, start=start)
-
-
-def _require_one_state(mix: LayerMix) -> None:
-    if mix.num_states > 1:
-        raise ConfigurationError(
-            "layer=weighted was given; a CTC head reads one state. Set layer=last, or the number of layers to keep."
-        )

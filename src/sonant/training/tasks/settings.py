@@ -134,9 +134,11 @@ def check(run: TaskRun) -> None:
             f"training.patience={run.training.patience} was given without a development set to evaluate. Name one: "
             "dev=dev.jsonl; or set training.patience=0."
         )
-    if run.lora.save == "apart" and not run.task.is_for_transformers:
+    is_mixed = run.task.kind == "ctc" and run.layer == "weighted"
+    if run.lora.save == "apart" and (is_mixed or not run.task.is_for_transformers):
         raise ConfigurationError(
-            f"lora.save=apart was given with {run.task}, for whose head neither transformers nor peft has a class. "
+            f"lora.save=apart was given with layer={run.layer} and {run.task}, for whose head neither transformers nor "
+            "peft has a class. "
             "Merge the adapters into the weights (lora.save=merged)."
         )
     check_numbers(run)
