@@ -50,7 +50,7 @@ ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis", "e
 OPTIONAL = {
     "alembic", "argon2", "av", "faiss", "fastapi", "httpx2", "jinja2", "kaldi_native_fbank", "markupsafe",
     "matplotlib", "mlflow", "multipart", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "orjson",
-    "pandas", "panphon", "prometheus_client", "psycopg", "pyarrow", "pydantic", "python_multipart", "ray",
+    "pandas", "panphon", "pesq", "prometheus_client", "psycopg", "pyarrow", "pydantic", "python_multipart", "ray",
     "sentencepiece", "sklearn", "sqlalchemy", "starlette", "tensorboard", "tokenizers", "torch.utils.tensorboard",
     "torchaudio", "transformers", "triton", "uvicorn", "wandb",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Evaluation metrics: error rates of recognition, linear probes, speaker verification and its calibration, diarization.
+"""Evaluation metrics: recognition, linear probes, speaker verification and its calibration, diarization, separation.
 
 Functions of arrays, independent of models.
 """
@@ -20,6 +20,8 @@ from sonant.evaluation.probes import (
     linear_probe,
     probe_layers,
 )
+from sonant.evaluation.separation import SourceScores, sdr, separation_scores, si_sdr, si_sdr_improvement
+from sonant.evaluation.speech_quality import pesq, stoi
 from sonant.evaluation.vectors import Standardizer, cosine_scores, speaker_eer, speaker_pairs
 from sonant.evaluation.verification import DetectionCurve, detection_curve, eer, min_dcf, speaker_bootstrap
 
@@ -33,6 +35,7 @@ __all__ = [
     "LinearProbe",
     "PairedComparison",
     "ProbeResult",
+    "SourceScores",
     "Split",
     "Standardizer",
     "align",
@@ -54,9 +57,15 @@ __all__ = [
     "likelihood_ratio",
     "linear_probe",
     "min_dcf",
+    "pesq",
     "phone_feature_errors",
     "probe_layers",
+    "sdr",
+    "separation_scores",
+    "si_sdr",
+    "si_sdr_improvement",
     "speaker_bootstrap",
     "speaker_eer",
     "speaker_pairs",
+    "stoi",
 ]

@@ -5,6 +5,7 @@ from sonant.tasks.codes_to_text import TranscribedCodes, TranscribedCodesBatches
 from sonant.tasks.ctc import CTCHead
 from sonant.tasks.frame_classification import FrameClassificationHead
 from sonant.tasks.layer_mix import LayerMix
+from sonant.tasks.mask import MaskedMixture, MaskHead, MaskNetwork
 from sonant.tasks.pooled import PooledHead
 from sonant.tasks.seq2seq import EncodedSpeech, Seq2SeqHead
 from sonant.tasks.sequence_classification import SequenceClassificationHead
@@ -17,6 +18,9 @@ __all__ = [
     "EncodedSpeech",
     "FrameClassificationHead",
     "LayerMix",
+    "MaskHead",
+    "MaskNetwork",
+    "MaskedMixture",
     "PooledHead",
     "Seq2SeqHead",
     "SequenceClassificationHead",
