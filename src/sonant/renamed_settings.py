@@ -55,6 +55,7 @@ ADDED: dict[str, dict[str, Any]] = {
         "adapter": "",
         "cache": "",
         "cache_dtype": "float32",
+        "single_state": None,
         "lora": {
             "type": "LoRA",
             "rank": 0,

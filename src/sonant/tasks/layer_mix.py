@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 
+NO_WEIGHT = -1e4  # whose softmax beside 0 is 0 in float32
+
 
 class LayerMix(nn.Module):
     """A sum of states, weighted by the softmax of `weights` (states,); None for a single state.
@@ -19,6 +21,15 @@ class LayerMix(nn.Module):
     def __init__(self, weights: Tensor | None = None) -> None:
         super().__init__()
         self.weights = None if weights is None else nn.Parameter(weights)
+
+    @classmethod
+    def of_one(cls, num_states: int, number: int) -> Self:
+        """Make a sum in which one state has the weight 1, and which is not trained. Raises ConfigurationError."""
+        if not 0 <= number < num_states:
+            raise ConfigurationError(f"State {number} was asked for; the model has states 0 to {num_states - 1}.")
+        weights = torch.full((num_states,), NO_WEIGHT)
+        weights[number] = 0.0
+        return cls(weights).requires_grad_(requires_grad=False)
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:

@@ -19,7 +19,7 @@ from sonant.layers.packed import Packed
 from sonant.models import Backbone, BackboneConfig, Wav2Vec2Config, WavLMConfig, build
 from sonant.recipes.tasks import task_run
 from sonant.tasks import LayerMix
-from sonant.training.tasks import TaskRun, UtteranceTask, train_task
+from sonant.training.tasks import TaskRun, UtteranceTask, measure_task, train_task
 from sonant.training.tasks import run as execution
 from sonant.training.tasks.inspection import inspect_task
 from tests.codes import discrete_bert, vq_wav2vec
@@ -301,3 +301,27 @@ def test_wrong_settings_say_what_is_expected(change: dict[str, Any], match: str,
 def test_unknown_tasks_are_refused() -> None:
     with pytest.raises(UnknownName, match="utterance"):
         sonant.train("utterances", model="sonant/wavlm-tiny")
+
+
+def test_another_set_is_measured_as_the_development_set_is(run: TaskRun, tones: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no finished run"):
+        measure_task(run, run.dev)
+    train_task(run)
+    on_dev = json.loads((run.folder / "result.json").read_text())
+    assert measure_task(run, run.dev) == on_dev
+    with pytest.warns(SonantWarning, match="recordings of train too"):
+        assert measure_task(run, run.data)["recordings"] > on_dev["recordings"]
+    assert measure_task(replace(run, batching=replace(run.batching, max_seconds=0.1)), run.dev) == on_dev
+
+
+def test_a_single_state_of_the_weighted_ones_is_read_alone(run: TaskRun, tmp_path: Path) -> None:
+    last = replace(run, name="last", layer="last")
+    single = replace(run, name="single", single_state=SMALL["num_layers"], cache=str(tmp_path / "states"))
+    heads = [load_checkpoint(train_task(each)).heads["sequence_classification"].tensors for each in (last, single)]
+    assert torch.equal(heads[1].pop("layer_weights").softmax(0), torch.eye(SMALL["num_layers"] + 1)[-1])
+    assert heads[0].keys() == heads[1].keys()
+    assert all(torch.allclose(heads[0][name], heads[1][name], atol=1e-5) for name in heads[0])
+    with pytest.raises(ConfigurationError, match="states 0 to"):
+        train_task(replace(run, name="none", single_state=SMALL["num_layers"] + 1))
+    with pytest.raises(ConfigurationError, match="layer=weighted"):
+        train_task(replace(last, name="none", single_state=0))

@@ -4,7 +4,7 @@ from sonant.training.tasks.batches import Augmentation, LabeledBatching
 from sonant.training.tasks.ctc import CTCTask
 from sonant.training.tasks.dropout import DropoutRates
 from sonant.training.tasks.results import Prediction, TaskResult
-from sonant.training.tasks.run import train_task
+from sonant.training.tasks.run import measure_task, train_task
 from sonant.training.tasks.seq2seq import Seq2SeqTask, TranslationTask
 from sonant.training.tasks.settings import TaskRun
 from sonant.training.tasks.task import Task
@@ -22,5 +22,6 @@ __all__ = [
     "TaskRun",
     "TranslationTask",
     "UtteranceTask",
+    "measure_task",
     "train_task",
 ]

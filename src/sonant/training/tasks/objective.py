@@ -36,6 +36,7 @@ class TaskObjective(Objective):
         task: settings of the task.
         classes: of the head's outputs.
         weighted: read a sum of all states with learned weights; False: the last state alone.
+        single_state: number of the only state with a weight, which is not learned; None: all have weights.
         frozen: part that is not trained; it has no effect with adapters, which are trained in place of all weights.
         adapter: train the adapter of the model's language, and no other weights of the model.
         lora: adapters, which are added to the model in place.
@@ -53,6 +54,7 @@ class TaskObjective(Objective):
         classes: Sequence[str],
         *,
         weighted: bool,
+        single_state: int | None = None,
         frozen: Frozen,
         adapter: bool,
         masks: bool,
@@ -78,9 +80,10 @@ class TaskObjective(Objective):
         self._is_still = frozen == "backbone" and not lora.rank and not adapter
         self.trained_parts: tuple[str, ...] = PARTS if lora.rank else ()
         layers = backbone.num_layers
-        self.head: nn.Module = task.head(  # type: ignore[assignment]  # a protocol cannot say that it is a module
-            backbone.dim, classes, LayerMix(torch.zeros(layers + 1)) if weighted else LayerMix()
-        )
+        mix = LayerMix(torch.zeros(layers + 1)) if weighted else LayerMix()
+        if single_state is not None:
+            mix = LayerMix.of_one(layers + 1, single_state)
+        self.head: nn.Module = task.head(backbone.dim, classes, mix)  # type: ignore[assignment]  # of a protocol
         self.read_states: tuple[int | str, ...] = (*range(layers), "last") if weighted else ("last",)
         if lora.rank:
             backbone.requires_grad_(requires_grad=False)

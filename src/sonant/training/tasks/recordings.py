@@ -64,7 +64,7 @@ class LabeledRecordings:
             frames, needed = backbone.num_frames(length), task.min_frames(labels[number])
             if frames < needed:
                 problems.append((path, f"it is {seconds:.2f} s long and has {frames} frames; its label takes {needed}"))
-            elif length > round(max_seconds * backbone.sampling_rate):
+            elif length > max_seconds * backbone.sampling_rate:
                 problems.append((path, f"it is {seconds:.1f} s long, and batching.max_seconds={max_seconds:g}"))
             else:
                 used.append(number)

@@ -1,9 +1,11 @@
 """Execution of trainings on labels."""
 
+import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +21,22 @@ from sonant.checkpoints.languages import starting_in
 from sonant.checkpoints.lora_writer import check_base, save_lora
 from sonant.checkpoints.training_facts import MeasuredValue, TrainingFacts
 from sonant.data.settings import json_values
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.models.catalog import CATALOG
+from sonant.models.identity import fingerprint
 from sonant.training.log import Monitoring
 from sonant.training.loop import train
 from sonant.training.precision import autocast, computes_bfloat16
 from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
-from sonant.training.tasks.batches import LabeledBatch, LabeledBatches
+from sonant.training.tasks.batches import LabeledBatch, LabeledBatches, LabeledBatching
 from sonant.training.tasks.feature_cache import CachedStates, FeatureCache, StateKind, StatesPlace
 from sonant.training.tasks.lora import adapters_in, merge_adapters
 from sonant.training.tasks.objective import TaskObjective, predict
 from sonant.training.tasks.recordings import LabeledRecordings
 from sonant.training.tasks.results import TaskResult
-from sonant.training.tasks.sets import LabeledSets, open_sets
+from sonant.training.tasks.sets import LabeledSets, open_sets, read_labels, read_set
 from sonant.training.tasks.settings import TaskRun, check
 from sonant.training.tasks.task import Task
 from sonant.training.validation import load_best
@@ -64,7 +67,9 @@ def train_task(run: TaskRun) -> Path:
             return finished
         torch.manual_seed(run.seed)
         objective = task_objective(run, backbone, sets.task, sets.classes)
-        states = _cached_states(run, sets, objective) if run.uses_cache else (None, None)
+        states: list[CachedStates | None] = [None, None]
+        if run.uses_cache:
+            states = [*_cached_states(run, sets.model, sets.both, objective), None]
         train(
             objective,
             _batches(
@@ -100,6 +105,7 @@ def task_objective(run: TaskRun, backbone: Backbone, task: Task, classes: Sequen
         task,
         classes,
         weighted=run.layer == "weighted",
+        single_state=run.single_state,
         frozen=run.frozen,
         adapter=bool(run.adapter),
         masks=run.augmentation.masks,
@@ -124,14 +130,16 @@ def _with_layers(checkpoint: Checkpoint, run: TaskRun) -> Checkpoint:
 
 
 def _cached_states(
-    run: TaskRun, sets: LabeledSets, objective: TaskObjective
-) -> tuple[CachedStates, CachedStates | None]:
-    """Compute the states of all recordings that the cache lacks, on rank 0, and return those of both sets."""
+    run: TaskRun, model: str, sets: Sequence[LabeledRecordings], objective: TaskObjective
+) -> list[CachedStates]:
+    """Compute the states of all recordings that the cache lacks, on rank 0, and return those of each set.
+
+    `model`: its fingerprint.
+    """
     backbone, device = objective.backbone, torch.device(run.device)
     precision = run.training.precision if computes_bfloat16(device) else "float32"
-    kind = StateKind(sets.model, objective.read_states, backbone.dim, precision, run.cache_dtype)
+    kind = StateKind(model, objective.read_states, backbone.dim, precision, run.cache_dtype)
     cache = FeatureCache(Path(run.cache).expanduser(), kind)
-    both = [each for each in (sets.train, sets.dev) if each is not None]
 
     def encode(clips: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         speech = Packed.pack(map(torch.from_numpy, clips)).to(device)
@@ -142,14 +150,49 @@ def _cached_states(
     def fill() -> list[dict[int, StatesPlace]]:
         backbone.to(device).eval()
         return cache.fill(
-            [(each.waveforms, each.used) for each in both],
+            [(each.waveforms, each.used) for each in sets],
             encode,
             num_frames=backbone.num_frames,
             batch_samples=round(run.batching.batch_seconds * backbone.sampling_rate),
         )
 
-    train, *dev = map(cache.open, on_first(fill))
-    return train, dev[0] if dev else None
+    return list(map(cache.open, on_first(fill)))
+
+
+def measure_task(run: TaskRun, data: str) -> Mapping[str, Any]:
+    """Measure the finished model of a run on another set, such as a test set, as `result.json` does on `dev`.
+
+    Recordings of any length are measured. Use one process.
+
+    Args:
+        data: manifest of the set.
+
+    Raises:
+        ConfigurationError: the run has no `dev`, or is not finished.
+        ManifestError: recordings or labels cannot be used.
+    """
+    if not run.dev or not run.is_trained:
+        raise ConfigurationError(
+            f"{run.folder} has no finished run with a development set. Train one with dev=MANIFEST."
+        )
+    checkpoint = starting_checkpoint(run, fresh_or_loaded(run.model, seed=run.seed))
+    backbone = make_backbone(checkpoint)
+    on_test = replace(run, dev=data)
+    rows = read_labels(on_test, checkpoint, backbone, run.folder, on_error=run.on_error, resumed=True)
+    if rows.report:
+        warn(rows.report, SonantWarning)
+    test = read_set(on_test, rows, rows.sets["dev"], backbone, name="test", max_seconds=inf)
+    seconds = math.ceil(int(test.waveforms.lengths.max()) / backbone.sampling_rate)
+    batching = LabeledBatching(batch_seconds=max(run.batching.batch_seconds, seconds), max_seconds=seconds)
+    on_test = replace(on_test, batching=batching)
+    objective = task_objective(run, backbone, rows.task, rows.classes)
+    load_best(run.folder, objective)
+    states = _cached_states(on_test, fingerprint(backbone), [test], objective)[0] if run.uses_cache else None
+    objective.to(run.device)
+    found = predict(
+        objective, _batches(on_test, test, objective, states=states), test.speakers, precision=run.training.precision
+    )
+    return rows.task.result(found, rows.classes).measures
 
 
 def _batches(

@@ -47,6 +47,11 @@ class LabeledSets(NamedTuple):
     train: LabeledRecordings
     dev: LabeledRecordings | None
 
+    @property
+    def both(self) -> list[LabeledRecordings]:
+        """The sets that there are."""
+        return [self.train] if self.dev is None else [self.train, self.dev]
+
 
 class LabeledRows(NamedTuple):
     """Rows of the manifests of a run that can be used.
@@ -116,31 +121,24 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     rows = read_labels(run, checkpoint, backbone, run.folder, on_error=run.on_error, resumed=begun)
     if rows.report:
         warn(rows.report, SonantWarning)
-    task, classes, needs, both = rows.task, rows.classes, rows.needs, rows.sets
+    task, classes, both = rows.task, rows.classes, rows.sets
     before = read_settings(run.folder / "run.json") if begun else {}
     known_folders = before.get(WAVEFORMS, {})
     keys = {
         name: known_folders.get(name) or corpus_hash(entries, backbone.sampling_rate) for name, entries in both.items()
     }
-    folders = {name: _waveform_folder(run, name, key) for name, key in keys.items()}
 
-    def read(entries: Sequence[ManifestEntry], name: str) -> LabeledRecordings:
-        return LabeledRecordings.read(
-            entries,
-            list(map(needs.label, entries)),
-            folders[name],
-            task,
-            name=name,
-            backbone=backbone,
-            max_seconds=run.batching.max_seconds,
+    def read(name: str) -> LabeledRecordings:
+        return read_set(
+            run, rows, both[name], backbone, name=name, key=keys[name], max_seconds=run.batching.max_seconds
         )
 
     sets = LabeledSets(
         fingerprint(backbone),
         task,
         classes,
-        read(both["train"], "train"),
-        read(both["dev"], "dev") if run.dev else None,
+        read("train"),
+        read("dev") if run.dev else None,
     )
     speed = max(run.augmentation.speeds)
     if too_fast := sets.train.too_fast(task, backbone, speed):
@@ -163,6 +161,35 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     settings = json_values(run) | {"processes": world(), "made_of": made_of, WAVEFORMS: keys}
     write_or_check_settings(run.folder / "run.json", settings, has_results=begun, may_differ=FREE)
     return sets
+
+
+def read_set(
+    run: TaskRun,
+    rows: LabeledRows,
+    entries: Sequence[ManifestEntry],
+    backbone: Backbone,
+    *,
+    name: str,
+    max_seconds: float,
+    key: str = "",
+) -> LabeledRecordings:
+    """Decode a set of a run.
+
+    Args:
+        rows: labels of the run.
+        name: of the set.
+        max_seconds: longer recordings are left out.
+        key: of the folder of decoded recordings; "": by the recordings.
+    """
+    return LabeledRecordings.read(
+        entries,
+        list(map(rows.needs.label, entries)),
+        _waveform_folder(run, name, key or corpus_hash(entries, backbone.sampling_rate)),
+        rows.task,
+        name=name,
+        backbone=backbone,
+        max_seconds=max_seconds,
+    )
 
 
 def check_contents(run: TaskRun, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

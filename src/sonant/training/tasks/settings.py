@@ -37,6 +37,8 @@ class TaskRun:
             with the weights that are best on it. Without one it ends with the last weights.
         layer: state that the head reads. "weighted" reads a sum of all of them with learned weights, "last" the output
             of the model; a number removes the layers above it, and reads the output of what is left.
+        single_state: with layer=weighted, the number of the only state with a weight, from 0 to the number of layers,
+            which is the output of the model; None: all weights are learned. The cache holds the same states for each.
         frozen: part that is not trained: the whole "backbone", its "extractor", or "nothing". It has no effect with
             adapters.
         lora: adapters, trained in place of all weights of the model.
@@ -59,6 +61,7 @@ class TaskRun:
     data: str = ""
     dev: str = ""
     layer: int | Literal["last", "weighted"] = "weighted"
+    single_state: int | None = None
     frozen: Frozen = "backbone"
     lora: LoRA = LoRA()
     adapter: str = ""
@@ -128,6 +131,11 @@ def check(run: TaskRun) -> None:
             "The cache is not used: `augmentation` changes the recordings or their frames at each step, and so their "
             "states. Leave the augmentation out to compute states once.",
             SonantWarning,
+        )
+    if run.single_state is not None and run.layer != "weighted":
+        raise ConfigurationError(
+            f"single_state={run.single_state} was given with layer={run.layer}; it names one of the states of "
+            "layer=weighted. Set that, or leave single_state out."
         )
     if run.training.patience and not run.dev:
         raise ConfigurationError(
