@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import torch
 
-from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.decoding.ctc_vocabulary import BYTE_TOKENS, CTCVocabulary
 from sonant.errors import ConfigurationError, NonFiniteStates
 from sonant.layers.packed import Packed
 
@@ -83,8 +83,7 @@ class SearchUnits:
         """Return the units of a word that is spelled as it is written, in any case; empty if it cannot be spelled."""
         vocabulary = self.vocabulary
         if vocabulary.bytes:
-            by_text = {text: unit for unit, text in enumerate(self.texts) if text}
-            return [by_text.get(bytes([byte]), self.blank) for byte in word.encode()]
+            return self.numbers(BYTE_TOKENS[byte] for byte in word.encode())
         single = [word] if vocabulary.initial else list(word)
         for names in (single, [name.upper() for name in single], [name.lower() for name in single]):
             if found := self.numbers(names):
@@ -94,7 +93,7 @@ class SearchUnits:
     def can_spell(self, text: str) -> bool:
         """Return whether there are units for all characters of a text, or for all of its phones."""
         if self.vocabulary.bytes:
-            return True
+            return all(BYTE_TOKENS[byte] in self._named for byte in text.encode())
         if len(self.vocabulary.initial) >= len(self.written):
             return all(self.numbers([phone]) for phone in text.split())
         return set(text) <= self._characters | ({" "} if self.separates_words else set())
