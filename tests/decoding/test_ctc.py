@@ -76,9 +76,15 @@ def test_times_and_confidences() -> None:
     assert first.confidence == pytest.approx((0.5 + 0.7 + 0.6) / 3)
     assert transcript.confidence == pytest.approx((0.5 + 0.7 + 0.6 + 0.8) / 4)
     assert transcript.duration_seconds == 0.21
-    silence = path_transcript(path("__", [0.5, 0.7]), LETTERS, frame_rate=RATE, duration_seconds=1)
+
+
+@pytest.mark.parametrize(("frames", "confidence"), [("__", 0.6), ("_|?", 0.7), ("", 0.0)])
+def test_confidence_of_an_empty_text_is_that_of_all_frames(frames: str, confidence: float) -> None:
+    silence = path_transcript(
+        path(frames, [0.5, 0.7, 0.9][: len(frames)]), LETTERS, frame_rate=RATE, duration_seconds=1
+    )
     assert silence.words == ()
-    assert silence.confidence == pytest.approx(0.6)
+    assert silence.confidence == pytest.approx(confidence)
 
 
 def test_pieces_make_the_path_of_the_whole() -> None:

@@ -112,6 +112,7 @@ def tune_decoder(
         "label": label,
         "normalize": normalize,
         "recordings": [entry.name for entry in entries],
+        "audio": KeptEmissions.digest(entries),
         "transcripts": sha256("\n".join(references).encode()).hexdigest(),
     }
     folder.mkdir(parents=True, exist_ok=True)

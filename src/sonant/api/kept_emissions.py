@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import file_digest, sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,18 @@ class KeptEmissions:
         shape = sum(count or 0 for count in found["frames"]), len(encoder.ctc_vocabulary.tokens)
         values = np.memmap(stored, np.float32, "r", shape=shape) if shape[0] else np.zeros(shape)
         return cls(values, found["frames"], found["failures"])
+
+    @staticmethod
+    def digest(entries: Sequence[ManifestEntry]) -> str:
+        """Return the SHA-256 of the contents of recordings; one that cannot be read counts as empty."""
+        digest = sha256()
+        for entry in {entry.path: entry for entry in entries}.values():
+            try:
+                with BytesIO(entry.data) if entry.data is not None else entry.path.open("rb") as file:
+                    digest.update(file_digest(file, "sha256").digest())
+            except OSError:
+                digest.update(b"unreadable")
+        return f"sha256:{digest.hexdigest()}"
 
     def texts(self, decoder: TranscriptDecoder, device: torch.device) -> list[str | None]:
         """Return the text of each recording; None for an unusable one."""

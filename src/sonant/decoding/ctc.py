@@ -74,14 +74,19 @@ def path_transcript(
     spans = [span for span in collapse(path.tokens, blank=vocabulary.blank) if span.token not in vocabulary.special]
     words = [_word(before, group, path, vocabulary, frame_rate) for before, group in _words(spans, vocabulary)]
     words = clean_up_spaces(words) if vocabulary.clean_up_spaces else words
-    in_word = ~np.isin(path.tokens, list(vocabulary.outside_words))
-    probabilities = path.probabilities[in_word] if in_word.any() else path.probabilities
     return Transcript(
         text=join_words(words),
         words=tuple(words),
         duration_seconds=duration_seconds,
-        confidence=float(probabilities.mean()) if len(probabilities) else 0.0,
+        confidence=confidence_of(path, vocabulary, end=len(path.tokens) if words else 0),
     )
+
+
+def confidence_of(path: BestPath, vocabulary: CTCVocabulary, *, end: int) -> float:
+    """Return the confidence of the text of a path, as `Transcript` defines it; all words are before the frame `end`."""
+    in_word = ~np.isin(path.tokens[:end], list(vocabulary.outside_words))
+    probabilities = path.probabilities[:end][in_word] if in_word.any() else path.probabilities
+    return float(probabilities.mean()) if len(probabilities) else 0.0
 
 
 def spelled_text(tokens: Sequence[int], vocabulary: CTCVocabulary) -> str:

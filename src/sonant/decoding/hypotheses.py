@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.decoding.ctc import BestPath, TokenSpan, collapse, path_transcript
+from sonant.decoding.ctc import BestPath, TokenSpan, collapse, confidence_of, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Word, join_words
 from sonant.decoding.spacing import is_word_boundary
@@ -58,6 +58,12 @@ class LexiconEnds(NamedTuple):
     entries: NDArray[np.int64]
     last: int
 
+    @property
+    def end(self) -> int:
+        """The frame before which the last word ends."""
+        ends = np.flatnonzero(self.entries >= 0)
+        return len(self.entries) if self.last >= 0 else int(ends[-1]) if len(ends) else 0
+
 
 def hypothesis(
     path: BestPath,
@@ -86,7 +92,8 @@ def hypothesis(
     written = path_transcript(path, vocabulary, frame_rate=frame_rate, duration_seconds=len(path.tokens) / frame_rate)
     words = written.words if lexicon is None else _words(path, vocabulary, lexicon, frame_rate)
     text = written.text if lexicon is None else join_words(words)
-    return Hypothesis(text, words, written.confidence, tuple(units), score, emission_score, lm_score)
+    confidence = written.confidence if lexicon is None else confidence_of(path, vocabulary, end=lexicon.end)
+    return Hypothesis(text, words, confidence, tuple(units), score, emission_score, lm_score)
 
 
 def _words(path: BestPath, vocabulary: CTCVocabulary, lexicon: LexiconEnds, frame_rate: float) -> tuple[Word, ...]:

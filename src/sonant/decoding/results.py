@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class Transcript:
         text: the words, each preceded by its `before`.
         words: the words in order.
         duration_seconds: duration of the recording.
-        confidence: mean probability over the frames whose token is part of a word, 0 to 1; else over all frames.
+        confidence: mean probability, from 0 to 1, over the frames whose token is part of a word. Of an empty text, over
+            all frames: how probable it is that nothing is said. 0 without frames.
         alternatives: of a beam search: as many texts as were asked for, best first, with this one as the first.
     """
 
@@ -85,13 +86,18 @@ class Transcript:
     alternatives: tuple[Hypothesis, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return the transcript as JSON values, without what only a beam search or a language model gives."""
+        """Return the transcript as JSON values; alternatives of a beam search are texts with scores, without words."""
 
-        def present(items: list[tuple[str, Any]]) -> dict[str, Any]:
-            return {name: value for name, value in items if value is not None and name != "units"}
+        def present(values: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in values.items() if value is not None}
 
-        values = asdict(self, dict_factory=present)
-        return values if self.alternatives else {name: values[name] for name in values if name != "alternatives"}
+        found = vars(self) | {"words": tuple(present(vars(word)) for word in self.words)}
+        del found["alternatives"]
+        if self.alternatives:
+            found["alternatives"] = tuple(
+                present({"text": each.text, "confidence": each.confidence, **each.scores}) for each in self.alternatives
+            )
+        return found
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,12 @@ class TransformerLanguageModel:
         moved.model = copy.deepcopy(self.model).to(device)
         return moved
 
+    def named(self, words: Sequence[str]) -> Self:
+        """Return this model with other names of its words, by number."""
+        other = copy.copy(self)
+        other.words = words
+        return other
+
     def start(self, count: int) -> TransformerState:
         """Return the state of `count` hypotheses at the beginning of a text, which share a cache from now on."""
         return TransformerState([_History(KeyValueStore(self.model), None, self.model.config.begin, 0.0)] * count)

@@ -25,7 +25,7 @@ from sonant.decoding.results import Transcript
 from sonant.decoding.word_scores import word_scores
 from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions
-from sonant.extraction.language_models import read_language_model, read_text_scorer
+from sonant.extraction.language_models import in_case_of, read_language_model, read_text_scorer
 from sonant.layers.packed import Packed
 
 Recording: TypeAlias = tuple[Tensor, float]  # its emission (frames, tokens), and its duration in seconds
@@ -174,6 +174,7 @@ def loaded(options: DecoderOptions, vocabulary: CTCVocabulary, name: str) -> Dec
         rescoring_lm = read_text_scorer(rescoring_lm)
     if isinstance(lm, str | os.PathLike):
         lm = read_language_model(lm, words=None if lexicon is None else lexicon.words)
+        lm = in_case_of(lm, SearchUnits(vocabulary), with_lexicon=lexicon is not None)
         if _is_of_words(lm, vocabulary):
             _check_words(lm, vocabulary, name, str(options.lm))
     return replace(options, lm=lm, lexicon=lexicon, rescoring_lm=rescoring_lm)

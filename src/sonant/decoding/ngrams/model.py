@@ -53,6 +53,10 @@ class NgramModel:
         """The number of each word."""
         return {word: number for number, word in enumerate(self.words)}
 
+    def named(self, words: Sequence[str]) -> Self:
+        """Return this model with other names of its words."""
+        return replace(self, words=words)
+
     def start(self, count: int) -> Tensor:
         """Return the state of `count` hypotheses at the beginning of a sentence."""
         return torch.full((count,), self.begin, dtype=torch.int64, device=self.device)
