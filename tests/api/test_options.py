@@ -15,7 +15,8 @@ import torch
 
 import sonant
 from sonant.api import SpeechEncoder
-from sonant.api.options import BULK, INFERENCE, BulkOptions, InferenceOptions
+from sonant.api.option_values import BULK, INFERENCE
+from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.checkpoints import load_checkpoint
 from sonant.errors import ConfigurationError, SonantError, SonantWarning, UnknownName
 from sonant.models import WavLMConfig, build

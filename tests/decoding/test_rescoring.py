@@ -7,10 +7,10 @@ import torch
 
 from sonant.data.text_tokenizers import SPECIALS, UnitTokenizer
 from sonant.decoding.hypotheses import Hypothesis
-from sonant.decoding.perplexity import score_sentences, total
+from sonant.decoding.perplexity import perplexity_per_token, score_sentences, total
 from sonant.decoding.rescoring import Rescoring, rescore
 from sonant.decoding.results import Word
-from sonant.decoding.text_scores import TextScorer, perplexity_per_token
+from sonant.decoding.text_scores import TextScorer
 from sonant.decoding.transformer_model import TransformerLanguageModel
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed

@@ -9,8 +9,10 @@ from sonant.checkpoints import Head
 from sonant.data.subwords import Subwords
 from sonant.decoding.alignment.spelled_text import SpelledText
 from sonant.errors import UnalignableText
+from sonant.extraction.continued_units import Continued
+from sonant.extraction.piece_units import Pieces
 from sonant.extraction.text_spelling import TextSpeller
-from sonant.extraction.text_units import Bytes, Characters, Continued, Phones, Pieces, TextUnits
+from sonant.extraction.text_units import Bytes, Characters, Phones, TextUnits
 from tests.heads import LETTERS
 
 

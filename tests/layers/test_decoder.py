@@ -4,14 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonant.layers.decoder import (
-    Attention,
-    DecoderLayer,
-    DecoderState,
-    KeyValueCache,
-    TransformerDecoder,
-    attend_across,
-)
+from sonant.layers.decoder import DecoderLayer, DecoderState, TransformerDecoder
+from sonant.layers.decoder_attention import Attention, KeyValueCache, attend_across
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import FeedForward
 

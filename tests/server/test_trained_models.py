@@ -13,7 +13,8 @@ import sonant
 from sonant.checkpoints import Head, load_backbone, load_checkpoint, save_pretrained
 from sonant.cli import main
 from sonant.data.subwords import Subwords
-from sonant.extraction.text_units import Bytes, Phones, Pieces
+from sonant.extraction.piece_units import Pieces
+from sonant.extraction.text_units import Bytes, Phones
 from sonant.models import WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.server.settings import ServerSettings

@@ -10,14 +10,13 @@ from typing import Any, Unpack, overload
 
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
 from sonant.api.bulk import BulkWriting, Output, Source
+from sonant.api.option_values import BULK, completed
 from sonant.api.options import (
-    BULK,
     AnyAlignment,
     BulkOptions,
     InferenceOptions,
     PlainAlignment,
     SkippingAlignment,
-    completed,
 )
 from sonant.checkpoints import Head
 from sonant.checkpoints.tokenizer_files import LEXICON, SUBWORDS
@@ -26,13 +25,13 @@ from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.errors import ConfigurationError
 from sonant.extraction.alignment_formats import Level, alignment_text
 from sonant.extraction.alignments import alignment
+from sonant.extraction.continued_units import Continued
 from sonant.extraction.destination import ALIGNMENTS, AlignmentFormat
 from sonant.extraction.heads import HeadPipeline, able, some
 from sonant.extraction.inputs import Entry
 from sonant.extraction.summary import Summary
 from sonant.extraction.text_formats import Render
 from sonant.extraction.text_spelling import TextSpeller
-from sonant.extraction.text_units import Continued
 from sonant.extraction.vocabularies import vocabulary_of
 
 File = str | PathLike[str]

@@ -7,16 +7,8 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from sonant.api.options import (
-    BULK,
-    BulkOptions,
-    BulkTranscription,
-    Clusters,
-    Layers,
-    completed,
-    of_request,
-    without_decoding,
-)
+from sonant.api.option_values import BULK, completed, of_request, without_decoding
+from sonant.api.options import BulkOptions, BulkTranscription, Clusters, Layers
 from sonant.api.recognition import Recognition
 from sonant.api.unit_request import unit_request
 from sonant.errors import ConfigurationError

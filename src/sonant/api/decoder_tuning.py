@@ -22,9 +22,9 @@ from sonant.data.lock import output_lock
 from sonant.data.progress import Progress
 from sonant.data.settings import write_or_check_settings
 from sonant.data.text_normalization import Normalization, normalize_text
+from sonant.decoding.perplexity import TextScore
 from sonant.decoding.rescoring import Rescoring, rescore
 from sonant.decoding.results import Transcript
-from sonant.decoding.text_scores import TextScore
 from sonant.errors import ConfigurationError, ManifestError, UnknownName
 from sonant.evaluation.decoder_trials import Trial, best_trial, plot_trials, trial_values
 from sonant.evaluation.error_rates import ErrorCounts, error_counts

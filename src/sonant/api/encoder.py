@@ -10,8 +10,8 @@ from torch import Tensor
 
 from sonant.api.alignment import TextAlignment
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, Container, ManyAnswers, OneAnswer
+from sonant.api.option_values import INFERENCE, check_one_channel, completed, of_request
 from sonant.api.options import (
-    INFERENCE,
     AnyUnit,
     AnyVector,
     Clusters,
@@ -22,9 +22,6 @@ from sonant.api.options import (
     PlainVector,
     SkippingUnit,
     SkippingVector,
-    check_one_channel,
-    completed,
-    of_request,
 )
 from sonant.api.running import answers_of, tell
 from sonant.api.similarity import cosines, num_vectors, vectors_of

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias, Unpack
+from typing import Any, Unpack
 
 from sonant.api.encoder import SpeechEncoder
-from sonant.api.loading import load
-from sonant.api.options import EvaluationOptions, without_decoding
+from sonant.api.evaluated_texts import Failures, System, SystemTexts, is_file, texts_of
+from sonant.api.option_values import without_decoding
+from sonant.api.options import EvaluationOptions
 from sonant.data import ManifestEntry, read_manifest
 from sonant.data.entries import part_name
 from sonant.data.files import as_path, atomic
-from sonant.data.hypotheses import is_hypotheses, match_hypotheses, read_hypotheses
 from sonant.data.text_normalization import Normalization, normalize_text
-from sonant.decoding.hypotheses import Hypothesis
 from sonant.errors import (
     AudioError,
     ConfigurationError,
     ManifestError,
     MissingExtra,
-    SonantWarning,
     UnknownName,
-    some_of,
-    warn,
 )
 from sonant.evaluation.recognition import Metric, RecognitionReport, Utterance, evaluate_recognition, recognition_page
 from sonant.evaluation.recognition.clips import audio_clips
 from sonant.extraction.names import as_json, readable_name
 
-System: TypeAlias = str | PathLike[str] | SpeechEncoder
 PAGE, RESULTS, ERRORS = "index.html", "results.json", "errors.jsonl"
 TRANSCRIPTS = ("transcripts.jsonl", "transcripts_against.jsonl")
-Failures = dict[int, Exception]  # by row of the manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +106,12 @@ def evaluate_asr(
         for row, entry in enumerate(entries)
         if _text(entry.fields.get(label)) is None
     }
-    texts: dict[str, list[str | None]] = {}
-    alternatives: dict[str, list[Sequence[Hypothesis]]] = {}
+    found: list[SystemTexts] = []
     for number, system in enumerate(systems):
-        name, found, others = _texts_of(system, entries, references, failures, options)
-        name = name if name not in texts else f"{name} (2)"
-        texts[name], alternatives[name] = found, others
-        if folder is not None and not _is_file(system):
-            _write_transcripts(folder / TRANSCRIPTS[number], entries, found, others)
+        texts = texts_of(system, entries, references, failures, **options)
+        found.append(texts._replace(name=f"{texts.name} (2)") if number and texts.name == found[0].name else texts)
+        if folder is not None and not is_file(system):
+            _write(folder / TRANSCRIPTS[number], texts.as_hypotheses(entries))
     usable = [row for row in range(len(entries)) if row not in failures]
     if not usable:
         raise ManifestError(f"None of the {len(entries)} recordings can be used. The first: {failures[0]}")
@@ -128,17 +120,8 @@ def evaluate_asr(
         return normalize_text(text or "", normalize)
 
     report = evaluate_recognition(
-        [
-            Utterance(
-                name=_name(entries[row], Path(data)),
-                reference=references[row],
-                seconds=_seconds(entries[row]),
-                speaker=_text(entries[row].fields.get(speaker)) or None,
-                fields={name: value for name in by if (value := _text(entries[row].fields.get(name)))},
-            )
-            for row in usable
-        ],
-        {name: [normalized(found[row]) for row in usable] for name, found in texts.items()},
+        [_utterance(entries[row], references[row], Path(data), speaker, by) for row in usable],
+        {each.name: [normalized(each.texts[row]) for row in usable] for each in found},
         metrics=metrics,
         resamples=resamples,
         settings={"data": str(data), "label": label, "normalize": normalize, "resamples": resamples}
@@ -148,12 +131,22 @@ def evaluate_asr(
     if folder is None:
         return RecognitionEvaluation(report=report, failures=messages)
     clips = _clips(report.worst(worst), [entries[row] for row in usable]) if embed_audio else {}
-    shown = {name: [found[row] for row in usable] for name, found in alternatives.items()}
+    shown = {each.name: [each.alternatives[row] for row in usable] for each in found}
     page = recognition_page(report, worst=worst, clips=clips, alternatives=shown, normalize=normalized)
     _write(folder / PAGE, page)
     _write(folder / RESULTS, json.dumps(report.to_json() | {"failures": messages}, indent=1) + "\n")
     _write_errors(folder / ERRORS, entries, failures)
     return RecognitionEvaluation(report=report, failures=messages, page=folder / PAGE)
+
+
+def _utterance(entry: ManifestEntry, reference: str, data: Path, speaker: str, by: Sequence[str]) -> Utterance:
+    return Utterance(
+        name=_name(entry, data),
+        reference=reference,
+        seconds=_seconds(entry),
+        speaker=_text(entry.fields.get(speaker)) or None,
+        fields={name: value for name in by if (value := _text(entry.fields.get(name)))},
+    )
 
 
 def _clips(numbers: Sequence[int], entries: Sequence[ManifestEntry]) -> dict[int, str]:
@@ -178,56 +171,11 @@ def _check_output(folder: Path, data: str | PathLike[str], systems: Sequence[Sys
     if folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"The output {str(folder)!r} is a file; expected a folder.")
     written = [PAGE, RESULTS, ERRORS]
-    written += [name for name, system in zip(TRANSCRIPTS, systems, strict=False) if not _is_file(system)]
-    read = [Path(data), *(Path(each) for each in systems if not isinstance(each, SpeechEncoder) and _is_file(each))]
+    written += [name for name, system in zip(TRANSCRIPTS, systems, strict=False) if not is_file(system)]
+    read = [Path(data), *(Path(each) for each in systems if not isinstance(each, SpeechEncoder) and is_file(each))]
     for path in (folder / name for name in written):
         if path.exists() and any(each.exists() and each.samefile(path) for each in read):
             raise ConfigurationError(f"{path} is read, and would be written too. Name another output.")
-
-
-def _is_file(system: System) -> bool:
-    """Return True for a file of hypotheses."""
-    return not isinstance(system, SpeechEncoder) and is_hypotheses(as_path(system, "the model"))
-
-
-def _check_phones(encoder: SpeechEncoder, references: Sequence[str]) -> None:
-    """Raise ConfigurationError if a model writes phones, and less than half of the references are phones of it."""
-    given = [symbol for reference in references for symbol in reference.split()]
-    strange = [symbol for symbol in given if symbol not in encoder.phones]
-    if encoder.phones and 2 * len(strange) > len(given):
-        raise ConfigurationError(
-            f"{encoder.name} writes phones ({some_of(sorted(encoder.phones), 8)}), and {len(strange)} of the "
-            f"{len(given)} symbols of the references are none of them ({some_of(list(dict.fromkeys(strange)), 4)}). "
-            "Error rates of such a comparison mean nothing. Name a field with the phones, spaces between them: "
-            "label=FIELD."
-        )
-
-
-def _texts_of(
-    system: System,
-    entries: Sequence[ManifestEntry],
-    references: Sequence[str],
-    failures: Failures,
-    options: EvaluationOptions,
-) -> tuple[str, list[str | None], list[Sequence[Hypothesis]]]:
-    """Return the name of a system, its text for each row, and alternatives of it; add rows without to `failures`."""
-    if not isinstance(system, SpeechEncoder) and _is_file(system):
-        path = Path(system)
-        hypotheses = read_hypotheses(path)
-        matched = match_hypotheses(entries, hypotheses)
-        if unused := len(hypotheses) - sum(each is not None for each in matched):
-            warn(f"{unused} of the {len(hypotheses)} texts in {path} are of no row of the manifest.", SonantWarning)
-        for row, found in enumerate(matched):
-            if found is None:
-                failures.setdefault(row, ManifestError(f"{entries[row].name} has no text in {path}."))
-        name = path.name if path.suffix else f"{path.parent.name}/{path.name}"  # every file of Kaldi is called text
-        return name, [None if found is None else found.text for found in matched], [()] * len(entries)
-    encoder = system if isinstance(system, SpeechEncoder) else load(system)
-    _check_phones(encoder, references)
-    fail: Callable[[int, Exception], Any] = failures.setdefault
-    transcripts = encoder.transcribe(list(entries), on_error="skip", on_failure=fail, **options)
-    texts = [None if each is None else each.text for each in transcripts]
-    return encoder.name, texts, [() if each is None else each.alternatives for each in transcripts]
 
 
 def _check_fields(entries: Sequence[ManifestEntry], label: str, by: Sequence[str]) -> None:
@@ -260,25 +208,6 @@ def _seconds(entry: ManifestEntry) -> float | None:
         return entry.seconds()
     except (AudioError, MissingExtra):  # texts can be compared without the recordings
         return None
-
-
-def _write_transcripts(
-    path: Path,
-    entries: Sequence[ManifestEntry],
-    texts: Sequence[str | None],
-    alternatives: Sequence[Sequence[Hypothesis]],
-) -> None:
-    """Write the texts of a model as a file of hypotheses, with the alternatives of a beam search."""
-    lines = []
-    for entry, text, others in zip(entries, texts, alternatives, strict=True):
-        if text is not None:
-            row: dict[str, Any] = {} if entry.fields.get("id") is None else {"id": str(entry.fields["id"])}
-            row["path"] = str(entry.path)
-            row |= {} if entry.segment is None else {"offset": entry.segment.start}
-            row |= {} if entry.channel is None else {"channel": entry.channel}
-            scored = [{"text": each.text} | each.scores for each in others]
-            lines.append(as_json({**row, "text": text} | ({"alternatives": scored} if scored else {})) + "\n")
-    _write(path, "".join(lines))
 
 
 def _write(path: Path, text: str) -> None:

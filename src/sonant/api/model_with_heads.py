@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from sonant.api.audio_inputs import AudioInput, AudioInputs
-from sonant.api.options import INFERENCE, ComputingOptions, InferenceOptions, Layers, completed, of_request
+from sonant.api.option_values import INFERENCE, completed, of_request
+from sonant.api.options import ComputingOptions, InferenceOptions, Layers
 from sonant.api.running import answers_of
 from sonant.checkpoints import Head, save_pretrained
 from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers

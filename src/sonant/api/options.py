@@ -1,18 +1,14 @@
-"""Options that the public functions on recordings share, and their defaults."""
+"""Options that the public functions on recordings share."""
 
-from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
+from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Required, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Required, TypedDict
 
 from sonant.audio import Channel
-from sonant.audio.channels import check_channel
 from sonant.data.text_normalization import Normalization
-from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.decoder_options import DecoderOptions
 from sonant.extraction.engine import OnError
 from sonant.extraction.pooling import Pool
-from sonant.extraction.request import WINDOW_SECONDS, Layer
+from sonant.extraction.request import Layer
 from sonant.extraction.summary import WorkEstimate
 from sonant.inference import Precision
 from sonant.models.devices import Device
@@ -258,75 +254,3 @@ class ComparisonOptions(ComputingOptions, total=False):
     layer: Layer | None
     pool: Pool | None
     task: Task
-
-
-COMPUTING: ComputingOptions = {
-    "batch_seconds": None,
-    "window_seconds": WINDOW_SECONDS,
-    "overlap_seconds": None,
-    "precision": None,
-    "progress": False,
-    "device": None,
-}
-INFERENCE: InferenceOptions = {
-    **COMPUTING,
-    "sampling_rate": None,
-    "channel": None,
-    "on_error": "raise",
-    "on_failure": None,
-}
-BULK: BulkOptions = {
-    **COMPUTING,
-    "progress": None,
-    "channel": None,
-    "on_error": "skip",
-    "on_start": None,
-    "on_failure": None,
-    "stdin": None,
-}
-
-Options = TypeVar("Options", InferenceOptions, BulkOptions)
-
-
-def completed(options: Options, defaults: Options, verb: Callable[..., Any]) -> Options:
-    """Return options of the method `verb`, completed by defaults.
-
-    Raises:
-        UnknownName: no such option or value of on_error.
-        ConfigurationError: an invalid channel.
-    """
-    for name in options:
-        if name not in defaults:
-            parameters = signature(verb).parameters.values()
-            own: list[str] = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-            if "transcri" in verb.__name__:
-                own += DecodingOptions.__annotations__
-            raise UnknownName("option", name, [*own, *defaults])
-    complete: Any = {**defaults, **options}
-    if complete["on_error"] not in ("raise", "skip"):
-        raise UnknownName("way to treat unusable recordings", complete["on_error"], ["raise", "skip"])
-    check_channel(complete["channel"])
-    return complete
-
-
-def without_decoding(options: Mapping[str, Any]) -> tuple[DecoderOptions, dict[str, Any]]:
-    """Return the options of decoding, and the others.
-
-    Raises ConfigurationError: a value that does not fit.
-    """
-    names = DecodingOptions.__annotations__
-    own = {name: value for name, value in options.items() if name in names}
-    return DecoderOptions(**own), {name: value for name, value in options.items() if name not in names}
-
-
-def check_one_channel(channel: Channel | None) -> None:
-    """Raise ConfigurationError for channel="all", which has no meaning in a comparison of two recordings."""
-    if channel == "all":
-        raise ConfigurationError(
-            'channel="all" was given, and one voice is compared with one: name a channel by its number, or "mix".'
-        )
-
-
-def of_request(options: Mapping[str, object]) -> dict[str, Any]:
-    """Return the options that are fields of `EncodeRequest`."""
-    return {name: options[name] for name in ("batch_seconds", "window_seconds", "overlap_seconds")}

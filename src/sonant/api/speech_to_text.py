@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
+from sonant.api.option_values import without_decoding
 from sonant.api.options import (
     AnyTranscription,
     InferenceOptions,
@@ -15,7 +16,6 @@ from sonant.api.options import (
     PlainTranscription,
     SkippingOptions,
     SkippingTranscription,
-    without_decoding,
 )
 from sonant.api.voice_comparison import VoiceComparison
 from sonant.decoding.ctc_vocabulary import CTCVocabulary

@@ -11,14 +11,8 @@ import numpy as np
 
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
 from sonant.api.model_with_heads import ModelWithHeads
-from sonant.api.options import (
-    INFERENCE,
-    InferenceOptions,
-    PlainOptions,
-    SkippingOptions,
-    check_one_channel,
-    completed,
-)
+from sonant.api.option_values import INFERENCE, check_one_channel, completed
+from sonant.api.options import InferenceOptions, PlainOptions, SkippingOptions
 from sonant.api.recordings import paired
 from sonant.api.running import tell
 from sonant.decoding.results import Verification

@@ -106,8 +106,7 @@ def score(
     """
     from sonant.cli.json_output import print_json
     from sonant.data.sentences import read_sentences
-    from sonant.decoding.perplexity import SentenceScore, score_sentences, total
-    from sonant.decoding.text_scores import perplexity_per_token
+    from sonant.decoding.perplexity import SentenceScore, perplexity_per_token, score_sentences, total
     from sonant.extraction.language_models import read_language_model, read_text_scorer
 
     if not texts:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sonant.layers.decoder import DecoderState, KeyValueCache
+from sonant.layers.decoder import DecoderState
+from sonant.layers.decoder_attention import KeyValueCache
 from sonant.models.transformer_lm import TransformerLM
 
 FIRST_SLOTS = 256

@@ -36,6 +36,17 @@ class SentenceScore:
 
 
 @dataclass(frozen=True)
+class TextScore(SentenceScore):
+    """The log-probability of one text by tokens; its unknown words are tokens that stand for what the model lacks.
+
+    Attributes:
+        num_tokens: with the end.
+    """
+
+    num_tokens: int
+
+
+@dataclass(frozen=True)
 class CorpusScore:
     """Sums over sentences, and the perplexity: the exponential of the mean negative log-probability of a word.
 
@@ -82,6 +93,11 @@ def total(scores: Iterable[SentenceScore]) -> CorpusScore:
         math.fsum(score.log_probability for score in found),
         math.fsum(score.unknown_log_probability for score in found),
     )
+
+
+def perplexity_per_token(scores: Sequence[TextScore]) -> float:
+    """Return the perplexity by tokens of the model, ends included."""
+    return math.exp(-math.fsum(score.log_probability for score in scores) / sum(score.num_tokens for score in scores))
 
 
 def score_sentences(lm: LanguageModel[Any], lines: Iterable[str]) -> Iterator[SentenceScore]:

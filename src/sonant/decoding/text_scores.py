@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sonant.data.text_normalization import Normalization, normalize_text
 from sonant.data.text_tokenizers import UNKNOWN, ByteLevelTokenizer, TextTokenizer
-from sonant.decoding.perplexity import SentenceScore
+from sonant.decoding.perplexity import TextScore
 from sonant.layers.packed import Packed
 from sonant.models.transformer_lm import TransformerLM
-
-
-@dataclass(frozen=True)
-class TextScore(SentenceScore):
-    """Score of one text; its unknown words are tokens that stand for what the model has no token for.
-
-    Attributes:
-        num_tokens: with the end.
-    """
-
-    num_tokens: int
 
 
 class TextScorer:
@@ -75,8 +62,3 @@ def _text_score(text: str, tokens: Sequence[int], scores: Tensor, unknown: int |
         unknown_log_probability=float(scores[places].sum()),
         num_tokens=len(scores),
     )
-
-
-def perplexity_per_token(scores: Sequence[TextScore]) -> float:
-    """Return the perplexity by tokens of the model, ends included."""
-    return math.exp(-math.fsum(score.log_probability for score in scores) / sum(score.num_tokens for score in scores))

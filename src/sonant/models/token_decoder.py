@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.decoder import Attention, DecoderLayer, DecoderState, TransformerDecoder
+from sonant.layers.decoder import DecoderLayer, DecoderState, TransformerDecoder
+from sonant.layers.decoder_attention import Attention
 from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed, steps_at
 from sonant.layers.token_positions import FIRST_ROW, SinusoidalPositions

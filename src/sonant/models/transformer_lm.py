@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.decoder import Attention, DecoderLayer, TransformerDecoder
+from sonant.layers.decoder import DecoderLayer, TransformerDecoder
+from sonant.layers.decoder_attention import Attention
 from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed, steps_at
 from sonant.models.encoders import FeedForwardSettings, feed_forward

@@ -15,7 +15,8 @@ from sonant.data import ctc_frames
 from sonant.decoding.ctc import best_path, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
-from sonant.extraction.text_units import UNKNOWN, Continued, TextUnits
+from sonant.extraction.continued_units import Continued
+from sonant.extraction.text_units import UNKNOWN, TextUnits
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import CTCHead, LayerMix

@@ -20,7 +20,8 @@ from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
 from sonant.evaluation.bootstrap import bootstrap_interval
 from sonant.evaluation.edits import edit_distance
-from sonant.extraction.text_units import Bytes, Characters, Phones, Pieces, TextUnits
+from sonant.extraction.piece_units import Pieces
+from sonant.extraction.text_units import Bytes, Characters, Phones, TextUnits
 from sonant.training.tasks.results import Prediction, TaskResult, groups_of
 from sonant.training.tasks.task import Task
 from sonant.training.validation import Criterion
