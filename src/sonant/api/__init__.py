@@ -3,8 +3,9 @@
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.evaluation import evaluate_asr
 from sonant.api.loading import load
-from sonant.api.once import align, classify, diarize, transcribe, units, verify
+from sonant.api.once import align, classify, diarize, search, transcribe, units, verify
 from sonant.api.options import BulkOptions, InferenceOptions
+from sonant.api.spoken_search import SpokenMatch
 from sonant.api.voices import Voices
 from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.known_voices import Enrollment, Identification, Person, VoiceMatch
@@ -20,6 +21,7 @@ __all__ = [
     "Person",
     "SpeakerTurn",
     "SpeechEncoder",
+    "SpokenMatch",
     "Transcript",
     "Verification",
     "VoiceMatch",
@@ -31,6 +33,7 @@ __all__ = [
     "evaluate_asr",
     "fingerprint",
     "load",
+    "search",
     "transcribe",
     "units",
     "verify",

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sonant.api.alignment import TextAlignment
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, Container, ManyAnswers, OneAnswer
 from sonant.api.option_values import INFERENCE, check_one_channel, completed, of_request
 from sonant.api.options import (
@@ -25,6 +24,7 @@ from sonant.api.options import (
 )
 from sonant.api.running import answers_of, tell
 from sonant.api.similarity import cosines, num_vectors, vectors_of
+from sonant.api.spoken_search import SpokenSearch
 from sonant.api.unit_request import unit_request
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.pooling import Pool
@@ -45,7 +45,7 @@ Torch = Literal["torch"]
 To = Literal["numpy", "torch"]
 
 
-class SpeechEncoder(TextAlignment):
+class SpeechEncoder(SpokenSearch):
     """A loaded model, which computes vectors, units, transcripts, alignments and speaker turns of recordings."""
 
     @overload

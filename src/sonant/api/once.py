@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sonant.api.alignment import Texts
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs
+from sonant.api.bulk import Source
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import encoder_of, load
 from sonant.api.options import (
@@ -26,6 +27,7 @@ from sonant.api.options import (
     PlainTranscription,
     PlainUnit,
 )
+from sonant.api.spoken_search import SpokenMatch
 from sonant.api.voices import Voices
 from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification
@@ -188,3 +190,22 @@ def diarize(
     """
     encoder: Any = encoder_of(model)
     return encoder.diarize(audio, num_speakers=num_speakers, threshold=threshold, voices=voices, **options)
+
+
+@overload
+def search(queries: AudioInput, source: Source, *, model: Model, **how: Any) -> list[SpokenMatch]: ...
+@overload
+def search(queries: AudioInputs, source: Source, *, model: Model, **how: Any) -> list[list[SpokenMatch]]: ...
+def search(
+    queries: Given, source: Source, *, model: Model, **options: Any
+) -> list[SpokenMatch] | list[list[SpokenMatch]]:
+    """Find the places of recordings that sound like a recorded query, or like each in a list.
+
+    Args:
+        queries, source: as in `SpeechEncoder.search`.
+        model: a loaded model, or an argument of `load`: "microsoft/wavlm-base-plus".
+        **options: those of `SpeechEncoder.search`.
+    """
+    encoder: Any = encoder_of(model)
+    found: list[SpokenMatch] | list[list[SpokenMatch]] = encoder.search(queries, source, **options)
+    return found

@@ -42,6 +42,7 @@ VERBS: dict[str, Verb] = {
     "voices calibrate": Verb("sonant.cli.voices:calibrate", "calibrate comparisons on recordings of known speakers"),
     "align": Verb("sonant.cli.align:align", "find when each word of a text is said"),
     "classify": Verb("sonant.cli.classify:classify", "say of whole recordings what a head was trained for"),
+    "search": Verb("sonant.cli.search:search", "find where a recorded word or phrase is said"),
     "manifest": Verb("sonant.cli.manifest:manifest", "list a folder of recordings, with durations and labels"),
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "pretrain curves": Verb("sonant.cli.curves:curves", "plot the metrics of runs of pretraining"),

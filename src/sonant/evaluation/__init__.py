@@ -1,4 +1,4 @@
-"""Evaluation metrics: recognition, linear probes, speaker verification and its calibration, diarization, separation.
+"""Evaluation metrics of recognition, probes, speakers, diarization, separation, and detection of spoken terms.
 
 Functions of arrays, independent of models.
 """
@@ -22,6 +22,7 @@ from sonant.evaluation.probes import (
 )
 from sonant.evaluation.separation import SourceScores, sdr, separation_scores, si_sdr, si_sdr_improvement
 from sonant.evaluation.speech_quality import pesq, stoi
+from sonant.evaluation.term_detection import max_term_weighted_value, normalized_scores
 from sonant.evaluation.vectors import Standardizer, cosine_scores, speaker_eer, speaker_pairs
 from sonant.evaluation.verification import DetectionCurve, detection_curve, eer, min_dcf, speaker_bootstrap
 
@@ -56,7 +57,9 @@ __all__ = [
     "folds_of",
     "likelihood_ratio",
     "linear_probe",
+    "max_term_weighted_value",
     "min_dcf",
+    "normalized_scores",
     "pesq",
     "phone_feature_errors",
     "probe_layers",
