@@ -37,3 +37,13 @@ def test_an_unknown_problem_is_named() -> None:
 def test_age_comes_in_years() -> None:
     found = ClassLabels.of_age_and_gender(3, ["female", "male"]).scores(torch.tensor([0.25, 0.0, 0.0]))
     assert found == {"age_years": 25.0, "female": 0.5, "male": 0.5}
+
+
+def test_each_group_of_labels_has_a_softmax_of_its_own() -> None:
+    names = ["action: bring", "action: go", "place: none"]
+    labels = ClassLabels.of(3, names, "multi_label_classification", groups={"action": 2, "place": 1})
+    scores = labels.scores(torch.tensor([0.0, 1000.0, -5.0]))
+    assert scores == {"action: bring": 0.0, "action: go": 1.0, "place: none": 1.0}
+    assert labels.chosen(scores) == {"action": "go", "place": "none"}
+    with pytest.raises(CheckpointError, match="which has 3 outputs"):
+        ClassLabels.of(3, names, None, groups={"action": 2})

@@ -90,7 +90,7 @@ def _unquoted(value: Any) -> Any:
     return value
 
 
-NOTES = ("temperature", "training")  # metadata of heads for which transformers has no setting
+NOTES = ("temperature", "groups", "training")  # metadata of heads for which transformers has no setting
 NOTED = "sonant_head"  # the setting that holds them, which transformers ignores
 
 

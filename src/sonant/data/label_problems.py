@@ -25,7 +25,7 @@ class LabelNeeds:
     """Needs of a task that rows of a corpus have to meet.
 
     Attributes:
-        column: of the label.
+        column: of the label, or several columns, whose values by name are one label.
         normalize: maps the value of a row to the label that is learned; "" if there is nothing to learn. Raises
             ManifestError for a value that is no label.
         outside: returns the units of a normalized label that the vocabulary or the classes lack; None: not checked.
@@ -34,7 +34,7 @@ class LabelNeeds:
         speaker: column of the speaker.
     """
 
-    column: str = "text"
+    column: str | tuple[str, ...] = "text"
     normalize: Callable[[Any], str] = plain_label
     outside: Callable[[str], Iterable[str]] | None = None
     min_frames: Callable[[str], int] = lambda _: 1
@@ -50,7 +50,12 @@ class LabelNeeds:
         return self._read(entry)[1]
 
     def _read(self, entry: ManifestEntry) -> tuple[str, str]:
-        value = entry.fields.get(self.column)
+        value: Any
+        if isinstance(self.column, str):
+            value = entry.fields.get(self.column)
+        else:
+            values = {name: entry.fields.get(name) for name in self.column}
+            value = None if all(each in (None, "") for each in values.values()) else values
         try:
             return "" if value is None else self.normalize(value), ""
         except ManifestError as error:
@@ -182,7 +187,7 @@ def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[Labe
     ids: set[object] = set()
     for number, (entry, identity, error) in enumerate(rows):
         label, name = needs.label(entry), entry.fields.get("id")
-        unknown = [] if needs.outside is None else list(dict.fromkeys(needs.outside(label)))
+        unknown = list(dict.fromkeys(needs.outside(label))) if label and needs.outside is not None else []
         if error is not None:
             found["audio"][number] = str(error)
         elif identity in seen:
@@ -206,14 +211,15 @@ def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[Labe
         seen.add(identity)
         ids.add(name)
     common = ", ".join(f"{unit!r} in {count}" for unit, count in outside.most_common(MOST_UNITS))
+    named = repr(needs.column) if isinstance(needs.column, str) else " and ".join(map(repr, needs.column))
     messages = {
         "audio": "have no audio that can be read: correct their paths",
         "twice": "list a recording a second time: keep one row of each",
         "id": "have an id that another recording has too: ids must be unique",
-        "empty": f"have no {needs.column!r}: add it, name another column, or take them out",
-        "invalid": f"have a {needs.column!r} that is no label: correct it",
-        "outside": f"have {needs.column!r} outside of the vocabulary, {common}: correct it, or use another vocabulary",
-        "short": f"are too short for their {needs.column!r}, which may be that of another recording",
+        "empty": f"have no {named}: add it, name another column, or take them out",
+        "invalid": f"have a {named} that is no label: correct it",
+        "outside": f"have {named} outside of the vocabulary, {common}: correct it, or use another vocabulary",
+        "short": f"are too short for their {named}, which may be that of another recording",
     }
     for kind, message in messages.items():
         if kind in found:

@@ -97,4 +97,7 @@ def _labels(kind: str, head: Head) -> ClassLabels:
     labels = head.metadata.get("labels")
     if kind == "age_gender":
         return ClassLabels.of_age_and_gender(outputs, labels or ())
-    return ClassLabels.of(outputs, labels, head.metadata.get("problem_type"), head.metadata.get("temperature", 1.0))
+    known = head.metadata
+    return ClassLabels.of(
+        outputs, labels, known.get("problem_type"), known.get("temperature", 1.0), known.get("groups")
+    )

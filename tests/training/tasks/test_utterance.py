@@ -325,3 +325,33 @@ def test_a_single_state_of_the_weighted_ones_is_read_alone(run: TaskRun, tmp_pat
         train_task(replace(run, name="none", single_state=SMALL["num_layers"] + 1))
     with pytest.raises(ConfigurationError, match="layer=weighted"):
         train_task(replace(last, name="none", single_state=0))
+
+
+def test_several_labels_of_a_recording_are_learned_together(tones: Path, tmp_path: Path) -> None:
+    for part in ("train", "dev"):
+        rows = [json.loads(line) for line in (tones / part / "manifest.jsonl").read_text().splitlines()]
+        for row in rows:
+            row["path"] = str(tones / part / row["path"])
+            row["side"] = "lower" if row["pitch"] in ("low", "middle") else "upper"
+        (tmp_path / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sets = {part: str(tmp_path / f"{part}.jsonl") for part in ("train", "dev")}
+    training = SHORT | {"steps": 16, "validate_every": 16, "save_every": 16, "lr": 0.02}
+    changes = {"data": sets["train"], "dev": sets["dev"], "label": ["side", "pitch"], "training": training}
+    run = short_run(tones, tmp_path, **changes)
+    folder = train_task(run)
+    encoder = sonant.load(folder)
+    assert encoder.labels is not None
+    assert encoder.labels.groups == {"side": 2, "pitch": 4}
+    right = {"side": [], "pitch": []}
+    for entry in read_manifest(sets["dev"]):
+        scores = encoder.classify(entry.path)
+        assert sum(score for name, score in scores.items() if name.startswith("side: ")) == pytest.approx(1)
+        for name, label in encoder.labels.chosen(scores).items():
+            right[name].append(label == entry.fields[name])
+    result = json.loads((run.folder / "result.json").read_text())
+    assert result["accuracy"]["value"] == np.mean(np.all([right["side"], right["pitch"]], axis=0))
+    assert result["accuracy_side"]["value"] == np.mean(right["side"]) > 0.7
+    with pytest.raises(ManifestError, match=r"have a 'side' and 'nothing' that is no label.*no 'nothing'"):
+        train_task(replace(run, name="other", label=("side", "nothing")))
+    with pytest.raises(ConfigurationError, match=r"label=\[text,slots\] was given; the label of a CTCTask"):
+        train_task(task_run("ctc", [{**changes, "model": run.model, "label": ["text", "slots"], "name": "ctc"}]))

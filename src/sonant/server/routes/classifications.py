@@ -93,6 +93,7 @@ class ClassificationCall(ApiCall):
                 "index": index,
                 **({"channel": channel} if self.channel == "all" else {}),
                 "label": ranked[0][0] if labels.is_exclusive else None,
+                **({"labels": labels.chosen(scores)} if labels.groups else {}),
                 "scores": [{"label": label, "score": score} for label, score in ranked[:shown]],
             }
             pieces += [b","] if number else []
@@ -119,6 +120,9 @@ class Classification(BaseModel):
     channel: int | None = Field(None, description="Of `all`: which channel of the recording, counted from 0.")
     label: str | None = Field(
         description="The most probable label; null where several may apply at once, and of a regression."
+    )
+    labels: dict[str, str] | None = Field(
+        None, description="Of a model with one label in each of several fields: the most probable ones, by field."
     )
     scores: list[LabelScore] = Field(description="By falling probability; of a regression, in the order of the model.")
 

@@ -90,14 +90,15 @@ def read_labels(
     Raises:
         ManifestError: there are rows that cannot be used, or none that can.
     """
+    given = run.task if isinstance(run.label, str) else run.task.with_columns(run.label)
     needs = LabelNeeds(
         column=run.label,
-        normalize=run.task.normalized,
+        normalize=given.normalized,
         num_frames=lambda seconds: backbone.num_frames(round(seconds * backbone.sampling_rate)),
     )
-    data, dev = run.task.recordings(run.data), run.task.recordings(run.dev) if run.dev else []
+    data, dev = given.recordings(run.data), given.recordings(run.dev) if run.dev else []
     labels = [label for entry in data if (label := needs.label(entry))]
-    task = run.task.fitted(labels, checkpoint=checkpoint, model=run.model, folder=folder, resumed=resumed)
+    task = given.fitted(labels, checkpoint=checkpoint, model=run.model, folder=folder, resumed=resumed)
     classes = task.classes(labels) if labels else ()
     known = set(classes)
     needs = replace(

@@ -27,7 +27,8 @@ class TaskRun:
     Attributes:
         name: of its folder under `output`.
         task: settings of the task, whose type determines head, loss and metrics.
-        label: field of the manifests with the label of a recording.
+        label: field of the manifests with the label of a recording; or several, for tasks whose label is the values of
+            all of them.
         on_error: rows of the manifests that have errors, such as no label, are listed, and stop the run ("raise") or
             are left out ("skip"); see `sonant.data.check_labels`.
         model: model to start from: hub id, folder or file; or a Conformer on log-mel energies with random weights:
@@ -55,7 +56,7 @@ class TaskRun:
 
     name: str
     task: Task
-    label: str
+    label: str | tuple[str, ...]
     on_error: Literal["raise", "skip"] = "raise"
     model: str = ""
     data: str = ""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sonant.checkpoints import Checkpoint
 from sonant.data import ManifestEntry, plain_label, read_manifest
+from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import LayerMix
@@ -52,6 +53,13 @@ class Task(ABC):
     def recordings(self, manifest: str) -> list[ManifestEntry]:
         """Read the manifest of a set, with the labels of files beside it. Raises ManifestError."""
         return read_manifest(manifest)
+
+    def with_columns(self, columns: tuple[str, ...]) -> "Task":
+        """Return the task whose labels are the values of several fields, by name. Raises ConfigurationError."""
+        raise ConfigurationError(
+            f"label=[{','.join(columns)}] was given; the label of a {type(self).__name__} is that of one field: label="
+            f"{columns[0] if columns else 'FIELD'}."
+        )
 
     def normalized(self, value: Any) -> str:
         """Return the value of a row as the label that is learned; "" if there is nothing to learn.
