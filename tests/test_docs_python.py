@@ -223,6 +223,13 @@ PAGES = {
         }
     ),
     "training.md": Page(files={"calls/train.csv": labeled_list, "calls/dev.csv": labeled_list}, instead={"2_000": "2"}),
+    "search_by_voice.md": Page(
+        files={
+            "harbor.wav": partial(speech, name="en-allison-busy"),
+            "lighthouse.wav": partial(speech, name="en-allison-queue"),
+            "talks/grace.wav": partial(speech, name="en-allison-welcome"),
+        }
+    ),
     "transformer_lm.md": Page(
         files={"text/train.txt": texts, "text/dev.txt": texts, "openai-community/gpt2": write_gpt2},
         names=lambda: {"hypotheses": [[Hypothesis("LET US", (), 1.0, (), -2.0, -2.0)]]},
