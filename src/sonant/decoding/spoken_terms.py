@@ -45,7 +45,7 @@ class Match(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Endings:
+class PathEndings:
     """The best path that ends at each frame of recordings.
 
     Attributes:
@@ -72,7 +72,7 @@ def frame_distances(queries: Packed, recordings: Packed, *, relative: bool = Fal
     return distances
 
 
-def endings(queries: Packed, recordings: Packed, *, relative: bool = False) -> Endings:
+def endings(queries: Packed, recordings: Packed, *, relative: bool = False) -> PathEndings:
     """Find the best path that ends at each frame of packed recordings, for each of some queries.
 
     Args:
@@ -96,7 +96,7 @@ def endings(queries: Packed, recordings: Packed, *, relative: bool = False) -> E
     barred = [torch.where(place < step, torch.inf, 0.0).to(costs.device) for step in (1, 2)]
     totals = costs[firsts]
     starts = torch.arange(frames, device=costs.device).expand(len(queries), frames)
-    found = Endings(torch.empty_like(totals), torch.empty_like(totals, dtype=torch.int64))
+    found = PathEndings(torch.empty_like(totals), torch.empty_like(totals, dtype=torch.int64))
     for row in range(lengths[0]):
         if row:
             active = sum(length > row for length in lengths)
