@@ -18,7 +18,8 @@ from torch import Tensor
 from sonant.api.alignment import TextAlignment
 from sonant.api.audio_inputs import AudioInput, AudioInputs
 from sonant.api.bulk import Source
-from sonant.api.options import BULK, INFERENCE, BulkOptions, InferenceOptions, completed
+from sonant.api.option_values import BULK, INFERENCE, completed
+from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.api.recordings import listed
 from sonant.api.running import answers_of
 from sonant.decoding.spoken_terms import LEAST_FRAMES, Match, matches
