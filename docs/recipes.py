@@ -55,7 +55,7 @@ def task_overview(names: list[str]) -> str:
         [
             *rows,
             "",
-            "`utterance`, `ctc`, `phones`, `seq2seq` and `translation` are ours, but for what `--sources` tells.",
+            "`utterance`, `ctc`, `phones`, `slots`, `seq2seq`, `translation` are ours, but for what `--sources` tells.",
         ]
     )
 

@@ -9,7 +9,7 @@ from sonant.api.spoken_search import SpokenMatch
 from sonant.api.voices import Voices
 from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.known_voices import Enrollment, Identification, Person, VoiceMatch
-from sonant.decoding.results import SpeakerTurn, Transcript, Verification, Word
+from sonant.decoding.results import SpeakerTurn, SpokenSlot, Transcript, Verification, Word
 from sonant.models.identity import fingerprint
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "SpeakerTurn",
     "SpeechEncoder",
     "SpokenMatch",
+    "SpokenSlot",
     "Transcript",
     "Verification",
     "VoiceMatch",

@@ -91,10 +91,15 @@ def confidence_of(path: BestPath, vocabulary: CTCVocabulary, *, end: int) -> flo
 
 def spelled_text(tokens: Sequence[int], vocabulary: CTCVocabulary) -> str:
     """Return the text that tokens spell, none of which are collapsed."""
+    return spelled(tokens, vocabulary).text
+
+
+def spelled(tokens: Sequence[int], vocabulary: CTCVocabulary) -> Transcript:
+    """Return the transcript that tokens spell, none of which are collapsed; its times mean nothing."""
     path = np.full(2 * len(tokens), vocabulary.blank, np.int64)  # a blank between each two
     path[::2] = tokens
     whole = BestPath(path, np.ones(len(path), np.float32))
-    return path_transcript(whole, vocabulary, frame_rate=1.0, duration_seconds=0.0).text
+    return path_transcript(whole, vocabulary, frame_rate=1.0, duration_seconds=0.0)
 
 
 class _Piece(NamedTuple):
@@ -131,14 +136,15 @@ def _words(spans: Sequence[TokenSpan], vocabulary: CTCVocabulary) -> list[tuple[
         if token in vocabulary.delimiters:
             delimited = True
             continue
-        if delimited or token in vocabulary.initial:
+        is_mark = token in vocabulary.marks
+        if delimited or is_mark or token in vocabulary.initial:
             before = "" if not words else vocabulary.space if delimited else " "
             words.append((before, [piece]))
         elif is_word_boundary(last[-1:], text[:1]):
             words.append(("", [piece]))
         else:
             words[-1][1].append(piece)
-        delimited, last = False, text or last
+        delimited, last = is_mark, text or last
     return words
 
 

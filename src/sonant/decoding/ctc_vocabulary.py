@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonant.data.slots import is_mark
 from sonant.errors import ConfigurationError
 
 DELIMITER = "|"
@@ -33,6 +34,8 @@ class CTCVocabulary:
         delimiters: numbers of the tokens that separate words.
         special: numbers of the tokens that are never part of a text, such as `<s>`.
         initial: numbers of the tokens that begin a word: sentencepiece's "▁to"; for phonemes every token.
+        marks: numbers of the tokens that begin or end a slot, each of which is a word by itself: "B-city" and "E-city",
+            where the vocabulary has both.
         bytes: values of the tokens that are one byte of UTF-8 each, by number.
         space: text between two words.
         lower_case: whether texts are converted to lower case.
@@ -44,6 +47,7 @@ class CTCVocabulary:
     delimiters: frozenset[int] = field(default_factory=frozenset)
     special: frozenset[int] = field(default_factory=frozenset)
     initial: frozenset[int] = field(default_factory=frozenset)
+    marks: frozenset[int] = field(default_factory=frozenset)
     bytes: Mapping[int, int] = field(default_factory=dict)
     space: str = " "
     lower_case: bool = False
@@ -105,11 +109,19 @@ class CTCVocabulary:
             delimiters=frozenset(delimiters - {blank}),
             special=frozenset(special - {blank}),
             initial=frozenset(initial),
+            marks=frozenset() if phonemes or initial else _marks(tokens),
             bytes=byte_values,
             space=" " if phonemes else space,
             lower_case=bool(settings.get("do_lower_case", False)) and not phonemes,
             clean_up_spaces=bool(settings.get("clean_up_tokenization_spaces", False)),
         )
+
+
+def _marks(tokens: Sequence[str]) -> frozenset[int]:
+    """Return the numbers of the tokens that begin and end slots."""
+    known = set(tokens)
+    other = {"B": "E", "E": "B"}
+    return frozenset(n for n, token in enumerate(tokens) if is_mark(token) and other[token[0]] + token[1:] in known)
 
 
 def token_text(token: object) -> str | None:

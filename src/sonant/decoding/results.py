@@ -67,6 +67,22 @@ def join_words(words: Sequence[Word]) -> str:
 
 
 @dataclass(frozen=True)
+class SpokenSlot:
+    """A named part of a transcript, such as a city or a date.
+
+    Attributes:
+        name: of the slot.
+        text: its words.
+        start_seconds, end_seconds: begin of its first word, end of its last one.
+    """
+
+    name: str
+    text: str
+    start_seconds: float
+    end_seconds: float
+
+
+@dataclass(frozen=True)
 class Transcript:
     """The transcript of a recording.
 
@@ -76,7 +92,9 @@ class Transcript:
         duration_seconds: duration of the recording.
         confidence: mean probability, from 0 to 1, over the frames whose token is part of a word. Of an empty text, over
             all frames: how probable it is that nothing is said. 0 without frames.
-        alternatives: of a beam search: as many texts as were asked for, best first, with this one as the first.
+        alternatives: of a beam search: as many texts as were asked for, best first, with this one as the first; the
+            marks of slots stay in them.
+        slots: named parts of the text, of a model that was trained with slots.
     """
 
     text: str
@@ -84,6 +102,7 @@ class Transcript:
     duration_seconds: float
     confidence: float
     alternatives: tuple[Hypothesis, ...] = ()
+    slots: tuple[SpokenSlot, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the transcript as JSON values; alternatives of a beam search are texts with scores, without words."""
@@ -92,7 +111,9 @@ class Transcript:
             return {name: value for name, value in values.items() if value is not None}
 
         found = vars(self) | {"words": tuple(present(vars(word)) for word in self.words)}
-        del found["alternatives"]
+        del found["alternatives"], found["slots"]
+        if self.slots:
+            found["slots"] = tuple(map(vars, self.slots))
         if self.alternatives:
             found["alternatives"] = tuple(
                 present({"text": each.text, "confidence": each.confidence, **each.scores}) for each in self.alternatives

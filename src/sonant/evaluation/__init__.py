@@ -21,6 +21,7 @@ from sonant.evaluation.probes import (
     probe_layers,
 )
 from sonant.evaluation.separation import SourceScores, sdr, separation_scores, si_sdr, si_sdr_improvement
+from sonant.evaluation.slots import SlotCounts, slot_counts, slot_type_f1, slot_value_cer
 from sonant.evaluation.speech_quality import pesq, stoi
 from sonant.evaluation.term_detection import max_term_weighted_value, normalized_scores
 from sonant.evaluation.vectors import Standardizer, cosine_scores, speaker_eer, speaker_pairs
@@ -36,6 +37,7 @@ __all__ = [
     "LinearProbe",
     "PairedComparison",
     "ProbeResult",
+    "SlotCounts",
     "SourceScores",
     "Split",
     "Standardizer",
@@ -67,6 +69,9 @@ __all__ = [
     "separation_scores",
     "si_sdr",
     "si_sdr_improvement",
+    "slot_counts",
+    "slot_type_f1",
+    "slot_value_cer",
     "speaker_bootstrap",
     "speaker_eer",
     "speaker_pairs",

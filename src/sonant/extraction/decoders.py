@@ -22,6 +22,7 @@ from sonant.decoding.prefix_beam.decoder import units_of_model
 from sonant.decoding.prefix_beam.units import SearchUnits
 from sonant.decoding.rescoring import Rescoring, rescore
 from sonant.decoding.results import Transcript
+from sonant.decoding.slot_marks import with_slots
 from sonant.decoding.word_scores import word_scores
 from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions
@@ -56,7 +57,12 @@ class GreedyTranscripts(TranscriptDecoder):
 
     def __call__(self, recordings: Sequence[Recording]) -> list[Transcript]:
         return [
-            path_transcript(best_path(emission), self.vocabulary, frame_rate=self.frame_rate, duration_seconds=seconds)
+            with_slots(
+                path_transcript(
+                    best_path(emission), self.vocabulary, frame_rate=self.frame_rate, duration_seconds=seconds
+                ),
+                self.vocabulary,
+            )
             for emission, seconds in recordings
         ]
 
@@ -73,7 +79,7 @@ class BeamTranscripts(TranscriptDecoder):
     """
 
     def __init__(self, options: DecoderOptions, vocabulary: CTCVocabulary, frame_rate: float) -> None:
-        self._options, self._frame_rate = options, frame_rate
+        self._options, self._frame_rate, self._vocabulary = options, frame_rate, vocabulary
         lm: Any = options.lm
         lexicon: Any = options.lexicon
         self._search = PrefixBeamDecoder(
@@ -98,12 +104,15 @@ class BeamTranscripts(TranscriptDecoder):
             found = rescore(found, scorer, self._rescoring)
         found = self._scored([hypotheses[: self._n_best] for hypotheses in found], device)
         return [
-            Transcript(
-                text=hypotheses[0].text if hypotheses else "",
-                words=hypotheses[0].words if hypotheses else (),
-                duration_seconds=seconds,
-                confidence=hypotheses[0].confidence if hypotheses else 0.0,
-                alternatives=tuple(hypotheses),
+            with_slots(
+                Transcript(
+                    text=hypotheses[0].text if hypotheses else "",
+                    words=hypotheses[0].words if hypotheses else (),
+                    duration_seconds=seconds,
+                    confidence=hypotheses[0].confidence if hypotheses else 0.0,
+                    alternatives=tuple(hypotheses),
+                ),
+                self._vocabulary,
             )
             for hypotheses, (_, seconds) in zip(found, recordings, strict=True)
         ]

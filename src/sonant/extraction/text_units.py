@@ -57,14 +57,19 @@ class Characters(TextUnits):
     """Characters, with "|" between words."""
 
     def tokens(self, labels: Sequence[str]) -> tuple[str, ...]:
-        characters = {character for label in labels for character in label} - {" "}
-        return _distinct(self, (BLANK, UNKNOWN, DELIMITER), characters)
+        found = {piece for label in labels for word in label.split(" ") for piece in self.pieces(word)}
+        return _distinct(self, (BLANK, UNKNOWN, DELIMITER), found)
+
+    def pieces(self, word: str) -> list[str]:
+        """Return the tokens of one word: its characters."""
+        return list(word)
 
     def spell(self, label: str) -> list[str]:
-        return [DELIMITER if character == " " else character for character in label]
+        words = [self.pieces(word) for word in label.split(" ")]
+        return [piece for number, word in enumerate(words) for piece in ([DELIMITER] if number else []) + word]
 
     def characters(self, word: str) -> list[tuple[str, Sequence[str]]]:
-        return [(each, [UNSPELLED if each == DELIMITER else each]) for each in word]
+        return [(each, [UNSPELLED if each == DELIMITER else each]) for each in self.pieces(word)]
 
     def letters(self, tokens: Sequence[str]) -> frozenset[str]:
         return single_characters(tokens, DELIMITER)

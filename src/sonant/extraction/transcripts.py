@@ -12,6 +12,7 @@ from torch import Tensor
 from sonant.decoding.ctc import BestPath, best_path, join_paths, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript, join_words
+from sonant.decoding.slot_marks import with_slots
 from sonant.extraction.adapter_sink import AdapterSink
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions
 from sonant.extraction.decoders import GreedyTranscripts, TranscriptDecoder, decoder_of
@@ -54,9 +55,9 @@ class TranscriptSink:
         self._paths.append(best_path(require_finite(logits, "CTC")))
 
     def finish(self) -> Transcript:
-        return path_transcript(
-            join_paths(self._paths), self._vocabulary, frame_rate=self._frame_rate, duration_seconds=self._seconds()
-        )
+        path, seconds = join_paths(self._paths), self._seconds()
+        found = path_transcript(path, self._vocabulary, frame_rate=self._frame_rate, duration_seconds=seconds)
+        return with_slots(found, self._vocabulary)
 
     def so_far(self) -> Transcript:
         """Return the partial transcript: all words but the last, which may continue."""

@@ -25,7 +25,7 @@ PRETRAINING = {
     ).split()
 }
 AMOUNTS = ("10min", "1h", "10h", "100h", "960h")  # of labeled speech
-TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc", "phones", "seq2seq")} | {
+TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc", "phones", "slots", "seq2seq")} | {
     **dict.fromkeys(("translation", "seq2seq_log_mel"), "sonant.recipes.seq2seq"),
     **dict.fromkeys(
         (

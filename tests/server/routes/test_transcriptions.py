@@ -12,11 +12,11 @@ import pytest
 from openai.types.audio import TranscriptionVerbose
 
 import sonant
-from sonant.decoding.results import SpeakerTurn, Transcript, Word
+from sonant.decoding.results import SpeakerTurn, SpokenSlot, Transcript, Word
 from sonant.decoding.subtitles import segments, srt, vtt
 from sonant.server.errors import ApiError
 from sonant.server.routes.bodies import RequestBody
-from sonant.server.routes.transcript_formats import spoken
+from sonant.server.routes.transcript_formats import spoken, timed_slots
 from sonant.server.routes.transcriptions import TranscriptionCall
 from sonant.server.settings import Limits
 from tests.server.running import RunningServer
@@ -247,3 +247,11 @@ def test_another_language_than_the_model_was_loaded_with_is_refused(wanted: str 
         else:
             with pytest.raises(ApiError, match=f"'{wanted}', and this server has mms for 'eng'"):
                 call.check(model)
+
+
+def test_slots_are_in_json_and_verbose_json() -> None:
+    found = Transcript(
+        "to rome", (Word("rome", 0.5, 1.0, 0.9),), 2.0, 0.9, slots=(SpokenSlot("city", "rome", 0.5, 1.0),)
+    )
+    assert timed_slots(found) == {"slots": [{"name": "city", "text": "rome", "start": 0.5, "end": 1.0}]}
+    assert timed_slots(Transcript("", (), 2.0, 0.0)) == {}

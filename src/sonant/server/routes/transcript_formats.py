@@ -67,6 +67,15 @@ class ScoredText(BaseModel):
     lm_score: float | None = Field(description="Logarithm of its probability by the language model, if there is one.")
 
 
+class TimedSlot(BaseModel):
+    """A named part of the text."""
+
+    name: str
+    text: str
+    start: float
+    end: float
+
+
 class ChannelTranscription(BaseModel):
     """One channel of a transcript: `json` has its text, `verbose_json` all fields."""
 
@@ -78,6 +87,7 @@ class ChannelTranscription(BaseModel):
     segments: list[TimedSegment] | None = None
     words: list[TimedWord] | None = None
     alternatives: list[ScoredText] | None = None
+    slots: list[TimedSlot] | None = None
 
 
 class Transcription(BaseModel):
@@ -92,6 +102,9 @@ class Transcription(BaseModel):
     words: list[TimedWord] | None = None
     logprobs: list[LogProbability] | None = Field(None, description="With `include=logprobs`, of `json`.")
     alternatives: list[ScoredText] | None = Field(None, description="With `n_best`: the most likely texts, best first.")
+    slots: list[TimedSlot] | None = Field(
+        None, description="Named parts of the text, of a model that was trained with slots, if there are any."
+    )
     channels: list[ChannelTranscription] | None = Field(
         None, description="With `channel=all`, in place of what describes the whole."
     )
@@ -110,6 +123,15 @@ def verbose(transcript: Transcript, granularities: Collection[Granularity], lang
     if "word" in granularities:
         body["words"] = [_word(word) for word in transcript.words]
     return body
+
+
+def timed_slots(transcript: Transcript) -> dict[str, Any]:
+    """Make the field `slots`, if there are any."""
+    found = [
+        {"name": slot.name, "text": slot.text, "start": _time(slot.start_seconds), "end": _time(slot.end_seconds)}
+        for slot in transcript.slots
+    ]
+    return {"slots": found} if found else {}
 
 
 def scored(alternative: Hypothesis) -> dict[str, Any]:

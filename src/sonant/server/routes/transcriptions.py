@@ -35,6 +35,7 @@ from sonant.server.routes.transcript_formats import (
     scored,
     spoken,
     spoken_segment,
+    timed_slots,
     verbose,
 )
 from sonant.server.settings import Limits
@@ -222,13 +223,16 @@ class TranscriptionCall(StreamingCall):
     def _verbose(self, transcript: Transcript, model: ServedModel) -> dict[str, Any]:
         given = self.parameters
         wanted = given.timestamp_granularities or ["segment"]
-        return verbose(transcript, wanted, given.language or model.language) | self._alternatives(transcript)
+        return verbose(transcript, wanted, given.language or model.language) | self._more(transcript)
 
     def _plain(self, transcript: Transcript) -> dict[str, Any]:
-        return {"text": transcript.text, **self._alternatives(transcript)}
+        return {"text": transcript.text, **self._more(transcript)}
 
-    def _alternatives(self, transcript: Transcript) -> dict[str, Any]:
-        return {} if self.parameters.n_best is None else {"alternatives": list(map(scored, transcript.alternatives))}
+    def _more(self, transcript: Transcript) -> dict[str, Any]:
+        """Return slots and alternatives, where there are any or were asked for."""
+        n_best = self.parameters.n_best
+        ranked = {} if n_best is None else {"alternatives": list(map(scored, transcript.alternatives))}
+        return timed_slots(transcript) | ranked
 
     def _json(self, transcript: Transcript, job: AdmittedCall) -> dict[str, Any]:
         extra = {"logprobs": log_probabilities(transcript.words)} if self.parameters.include else {}

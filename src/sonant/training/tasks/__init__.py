@@ -7,6 +7,7 @@ from sonant.training.tasks.results import Prediction, TaskResult
 from sonant.training.tasks.run import measure_task, train_task
 from sonant.training.tasks.seq2seq import Seq2SeqTask, TranslationTask
 from sonant.training.tasks.settings import TaskRun
+from sonant.training.tasks.slots import SlotTask
 from sonant.training.tasks.task import Task
 from sonant.training.tasks.utterance import UtteranceTask
 
@@ -17,6 +18,7 @@ __all__ = [
     "LabeledBatching",
     "Prediction",
     "Seq2SeqTask",
+    "SlotTask",
     "Task",
     "TaskResult",
     "TaskRun",
