@@ -3,6 +3,7 @@
 Functions of arrays, independent of models.
 """
 
+from sonant.evaluation.bleu import bleu
 from sonant.evaluation.bootstrap import PairedComparison, bootstrap_interval, compare_paired
 from sonant.evaluation.calibration import LikelihoodRatio, calibrate_voices, likelihood_ratio
 from sonant.evaluation.diarization import DiarizationError, diarization_error
@@ -43,6 +44,7 @@ __all__ = [
     "Standardizer",
     "align",
     "align_texts",
+    "bleu",
     "bootstrap_interval",
     "calibrate_voices",
     "chosen_layer",

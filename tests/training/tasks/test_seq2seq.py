@@ -9,6 +9,7 @@ import torch
 
 import sonant
 from sonant.checkpoints.fresh import fresh_or_loaded
+from sonant.evaluation import bleu
 from sonant.layers.packed import Packed
 from sonant.models import W2vBERT2Config, WavLMConfig
 from sonant.models.fresh import FRESH
@@ -16,7 +17,7 @@ from sonant.models.token_decoder import TokenDecoderConfig
 from sonant.recipes.tasks import task_run
 from sonant.tasks import LayerMix
 from sonant.training import loop
-from sonant.training.tasks import Seq2SeqTask, TaskRun, TranslationTask, train_task
+from sonant.training.tasks import Prediction, Seq2SeqTask, TaskRun, TranslationTask, train_task
 from sonant.training.tasks.settings import check
 from tests.shapes import BLOCKS, SMALL
 from tests.training.tasks.test_ctc import write_words
@@ -94,6 +95,11 @@ def test_translations_are_measured_by_chrf() -> None:
     assert {"chrf", "text_loss", "text_accuracy"} == loss.metrics.keys()
     assert task.criterion.cost({"held_out_chrf": 40.0}) < task.criterion.cost({"held_out_chrf": 30.0})
     assert task.notes(CLASSES)["translates"]
+    found = [Prediction(torch.tensor(text), torch.tensor([5, 4]), None) for text in ([5, 4], [5])]
+    measures = task.result(iter(found), CLASSES).measures
+    texts = [task.text_of(each.output, task.text_vocabulary(CLASSES)) for each in found]
+    assert measures["bleu"]["value"] == bleu(texts, [texts[0]] * 2)
+    assert measures["recordings"] == 2
 
 
 def test_a_run_goes_on_where_it_stopped(words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

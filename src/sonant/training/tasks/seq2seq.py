@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,9 @@ from sonant.decoding import TokenSearch, beam_search
 from sonant.decoding.ctc import spelled_text
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
+from sonant.evaluation.bleu import bleu_counts, bleu_of
 from sonant.evaluation.chrf import chrf
+from sonant.evaluation.resampling import interval_of, resampled_totals
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.models.code_vocabulary import PAD, SPECIALS
@@ -20,6 +23,7 @@ from sonant.models.token_decoder import TokenDecoderConfig, with_end
 from sonant.tasks import EncodedSpeech, LayerMix, Seq2SeqHead
 from sonant.tasks.codes_to_text import next_token_loss
 from sonant.training.tasks.ctc import ctc_loss
+from sonant.training.tasks.results import Prediction, TaskResult, groups_of
 from sonant.training.tasks.transcripts import TranscriptTask
 from sonant.training.validation import Criterion
 
@@ -108,7 +112,8 @@ class Seq2SeqTask(TranscriptTask):
 class TranslationTask(Seq2SeqTask):
     """Translations: as transcripts, in another language.
 
-    The metric is the mean chrF of the recordings (Popović 2015), the F-score of character n-grams, in percent.
+    The metric is the mean chrF of the recordings (Popović 2015), the F-score of character n-grams, in percent. At the
+    end BLEU of the development set is measured too.
     """
 
     ctc_weight: float = 0.0
@@ -123,6 +128,18 @@ class TranslationTask(Seq2SeqTask):
         vocabulary = self.text_vocabulary(classes)
         texts = ((self.text_of(output, vocabulary), self.text_of(units, vocabulary)) for output, units in recordings)
         return {"chrf": [(chrf(text, reference), 1) for text, reference in texts]}
+
+    def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:
+        predictions, vocabulary = list(predictions), self.text_vocabulary(classes)
+        counts = [
+            bleu_counts(self.text_of(each.output, vocabulary), self.text_of(each.target, vocabulary))
+            for each in predictions
+        ]
+        groups = groups_of([each.speaker for each in predictions])
+        low, high = interval_of(bleu_of(resampled_totals(counts, groups)))
+        value = float(bleu_of(np.sum(counts, axis=0)))
+        measures = super().result(predictions, classes).measures
+        return TaskResult({**measures, "bleu": {"value": value, "low": low, "high": high}})
 
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
         return {**super().notes(classes), "translates": True}
