@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sonant.decoding.results import SpeakerTurn
 from sonant.errors import MeasurementError
-from sonant.evaluation import DiarizationError, diarization_error
+from sonant.evaluation import DiarizationError, diarization_error, jaccard_errors
 
 
 def turns(*spans: tuple[str, float, float]) -> list[SpeakerTurn]:
@@ -69,11 +69,39 @@ def test_a_turn_that_ends_before_it_begins_is_refused() -> None:
         diarization_error(turns(("a", 8, 3)), REFERENCE)
 
 
-def test_nothing_to_score() -> None:
-    with pytest.raises(MeasurementError, match="no speech that is scored"):
-        diarization_error([], REFERENCE)
-    with pytest.raises(MeasurementError, match="no speech that is scored"):
-        diarization_error(turns(("a", 0, 1)), REFERENCE, collar_seconds=1)
+def test_a_reference_without_speech_has_false_alarms_and_no_rate() -> None:
+    silent = diarization_error([], REFERENCE)
+    assert silent == DiarizationError(0, 20, 0, 0)
+    assert diarization_error([], []) == DiarizationError(0, 0, 0, 0)
+    assert jaccard_errors([], REFERENCE) == {}
+    for nothing in (silent, diarization_error(turns(("a", 0, 1)), REFERENCE, collar_seconds=1)):
+        with pytest.raises(MeasurementError, match="no speech that is scored"):
+            _ = nothing.rate
+    assert DiarizationError.total([silent, diarization_error(REFERENCE, [])]).rate == 2
+
+
+def test_overlaps_can_be_skipped() -> None:
+    reference = turns(("a", 0, 10), ("b", 6, 12))
+    found = turns(("x", 0, 12))
+    assert diarization_error(reference, found) == DiarizationError(4, 0, 2, 16)
+    assert diarization_error(reference, found, skip_overlap=True) == DiarizationError(0, 0, 2, 8)
+
+
+def test_only_regions_are_scored() -> None:
+    found = turns(("x", 0, 13), ("y", 13, 25))
+    assert diarization_error(REFERENCE, found, regions=[(0, 11), (10.5, 12), (24, 26)]) == DiarizationError(0, 1, 2, 12)
+    assert diarization_error(REFERENCE, found, regions=[]) == DiarizationError(0, 0, 0, 0)
+    with pytest.raises(MeasurementError, match="ends before it begins"):
+        diarization_error(REFERENCE, found, regions=[(3, 2)])
+
+
+def test_jaccard_errors_by_hand() -> None:
+    """Missed and false seconds over those of either, for the mapping with most seconds in common."""
+    found = turns(("x", 0, 8), ("y", 8, 16))
+    errors = jaccard_errors((*REFERENCE, *turns(("c", 30, 31))), found)
+    assert errors == pytest.approx({"a": 2 / 10, "b": (4 + 2) / 12, "c": 1})
+    assert jaccard_errors(REFERENCE, found, regions=[(0, 8)]) == {"a": 0}
+    assert jaccard_errors(REFERENCE, []) == {"a": 1, "b": 1}
 
 
 spans = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.integers(1, 10)), min_size=1, max_size=6)

@@ -6,7 +6,7 @@ Functions of arrays, independent of models.
 from sonant.evaluation.bleu import bleu
 from sonant.evaluation.bootstrap import PairedComparison, bootstrap_interval, compare_paired
 from sonant.evaluation.calibration import LikelihoodRatio, calibrate_voices, likelihood_ratio
-from sonant.evaluation.diarization import DiarizationError, diarization_error
+from sonant.evaluation.diarization import DiarizationError, diarization_error, jaccard_errors
 from sonant.evaluation.edits import AlignedPair, align, edit_distance
 from sonant.evaluation.error_rates import ErrorCounts, align_texts, error_counts, error_rate
 from sonant.evaluation.phone_features import FeatureErrors, phone_feature_errors
@@ -59,6 +59,7 @@ __all__ = [
     "error_rate",
     "fit_probe",
     "folds_of",
+    "jaccard_errors",
     "likelihood_ratio",
     "linear_probe",
     "max_term_weighted_value",
