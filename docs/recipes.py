@@ -51,11 +51,12 @@ def task_overview(names: list[str]) -> str:
         alone = max((part.frozen_steps for part in training.parts), default=0)
         minutes = run.batching.batch_seconds * training.grad_accumulation / 60
         rows.append(f"| [`{name}`](#{name}) | {training.steps:,} | {alone:,} | {minutes:.1f} min | {training.lr:g} |")
+    ours = ", ".join(f"`{name}`" for name in TASKS if name not in names)
     return "\n".join(
         [
             *rows,
             "",
-            "`utterance`, `ctc`, `phones`, `slots`, `seq2seq`, `translation` are ours, but for what `--sources` tells.",
+            f"{ours} are ours, but for what `--sources` tells.",
         ]
     )
 

@@ -51,6 +51,18 @@ def test_without_a_duration_it_ends_with_its_last_part(listed: Path) -> None:
     assert audio.duration(entry.audio) == entry.seconds() == 1.75
 
 
+def test_pieces_of_a_mixture_are_cut_from_its_parts(listed: Path) -> None:
+    mixture = read_manifest(listed)[0].mixture
+    assert mixture is not None
+    whole, seconds = expected(listed.parent), 0.3
+    for start in (0.0, 0.3, 0.6, 0.9, 1.2):
+        piece = mixture.cut(start, seconds)
+        samples = whole[round(start * RATE) :][: round(seconds * RATE)]
+        np.testing.assert_allclose(audio.read(piece), samples, atol=1e-6)
+    assert mixture.cut(0.0, 0.3).parts == ()  # silence
+    assert [part.start for part in mixture.cut(0.6, 0.3).parts] == pytest.approx([0.0, 0.15])
+
+
 def test_a_store_of_mixtures_knows_when_one_has_changed(listed: Path, tmp_path: Path) -> None:
     stored = WaveformStore.build(read_manifest(listed), tmp_path / "store", sample_type="float32")
     np.testing.assert_allclose(stored[0], expected(listed.parent), atol=1e-6)

@@ -30,7 +30,7 @@ class Head:
                                   attention.{weight,bias,context} (r; sonant alone has this pooling)
         speech_classification     classifier.{dense,output}.{weight,bias}
         age_gender                {age,gender}.{dense,output}.{weight,bias}
-        frame_classification      layer_weights (r), classifier.{weight,bias}
+        frame_classification      layer_weights (r), classifier.{weight,bias}, lstm.* (r; sonant alone has it)
         seq2seq                   layer_weights (r), adapter.*, writer.*, ctc.* (r), see `sonant.tasks.Seq2SeqHead`;
                                   for sonant alone
         xvector                   layer_weights (r), projector.*, time_delay.{i}.*, embedding.*, classifier.*, objective
@@ -46,13 +46,14 @@ class Head:
                                   this convolution but does not use it
 
     `metadata` is JSON data: `labels`, `problem_type` and `temperature` of a classifier, `pooling_mode` of one with a
-    hidden layer, `training` of one that `sonant train` made, `tdnn_kernel` and `tdnn_dilation`, `num_codebooks` of a
-    quantizer, `offset` of a wav2vec, `dictionaries` of a HuBERT. For a CTC head: `vocabulary` (tokens by number, "" for
-    none), `language` (if the tokenizer has several), `blank`, `tokenizer` (contents of tokenizer_config.json),
-    `tokenizer_files` (the original files, by name), `spelling_files` (others in base64, by name: a sentencepiece model,
-    a lexicon), and `unusable` (the reason for a missing vocabulary). A head of
-    sequence to sequence has `vocabulary`, `blank` and `tokenizer` too, its sizes `decoder`, `dim` and `num_convs`,
-    `search` (settings of its beam search), and `translates` if it was trained on translations.
+    hidden layer, `frames` (see `sonant.extraction.frame_decisions`), `num_speakers`, `max_at_once`, `threshold` and
+    `median_frames` of one of frames, `training` of one that `sonant train` made, `tdnn_kernel` and `tdnn_dilation`,
+    `num_codebooks` of a quantizer, `offset` of a wav2vec, `dictionaries` of a HuBERT. For a CTC head: `vocabulary`
+    (tokens by number, "" for none), `language` (if the tokenizer has several), `blank`, `tokenizer` (contents of
+    tokenizer_config.json), `tokenizer_files` (the original files, by name), `spelling_files` (others in base64, by
+    name: a sentencepiece model, a lexicon), and `unusable` (the reason for a missing vocabulary). A head of sequence to
+    sequence has `vocabulary`, `blank` and `tokenizer` too, its sizes `decoder`, `dim` and `num_convs`, `search`
+    (settings of its beam search), and `translates` if it was trained on translations.
     """
 
     tensors: dict[str, Tensor]

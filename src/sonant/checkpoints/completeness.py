@@ -21,6 +21,8 @@ HEAD_INPUTS = {  # tensors of heads that multiply the backbone's output, and the
     UNUSED: {},
 }
 
+LSTM_INPUT = "lstm.weight_ih_l0"  # of a frame classification head of sonant
+
 HEAD_CHAINS = {  # consecutive linear layers of a head
     "sequence_classification": (("projector.weight", "classifier.weight"),),
     "speech_classification": (("classifier.dense.weight", "classifier.output.weight"),),
@@ -94,7 +96,7 @@ def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneC
             wrong.append(f"{bias_name} is {tuple(bias.shape)}, expected {tuple(tensor.shape[:1])} as its weight has")
     behind = getattr(config, "adapter_dim", None) or config.dim  # after the adapter, if any
     widths = {behind} if kind == "ctc" else {config.dim, behind}
-    for ours, axis in HEAD_INPUTS[kind].items():
+    for ours, axis in ({LSTM_INPUT: -1} if LSTM_INPUT in tensors else HEAD_INPUTS[kind]).items():
         if ours in tensors and (not tensors[ours].ndim or tensors[ours].shape[axis] not in widths):
             name, shape = theirs([ours], rows)[0], tuple(tensors[ours].shape)
             expected = " or ".join(map(str, sorted(widths)))

@@ -90,7 +90,8 @@ def _unquoted(value: Any) -> Any:
     return value
 
 
-NOTES = ("temperature", "groups", "training")  # metadata of heads for which transformers has no setting
+# Metadata of heads for which transformers has no setting.
+NOTES = ("temperature", "groups", "training", "frames", "num_speakers", "max_at_once", "threshold", "median_frames")
 NOTED = "sonant_head"  # the setting that holds them, which transformers ignores
 
 

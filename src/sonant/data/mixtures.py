@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +16,7 @@ from sonant.audio import Segment
 from sonant.errors import ManifestError
 
 RATE = 16_000  # of mixtures, in hertz
+SHORTEST = 1e-3  # seconds of a part that is cut
 SPAN = "clip"  # of the recording, in seconds: [from, to]
 
 
@@ -69,12 +70,23 @@ class MixturePart:
         return {"path": str(path), "start": self.start, **span, "gain_db": self.gain_db, **self.fields}
 
     def seconds(self) -> float:
-        """Return the duration of the part; the recording is looked at. Raises AudioError, MissingExtra."""
-        return audio.duration(self.path, segment=self.segment)
+        """Return the duration of the part, by its clip or the recording's header. Raises AudioError, MissingExtra."""
+        clip = None if self.segment is None else self.segment.duration
+        return audio.duration(self.path, segment=self.segment) if clip is None else clip
+
+    def cut(self, start: float, seconds: float) -> "MixturePart | None":
+        """Return what of it is in a stretch of the mixture, whose beginning is its new one; None: nothing."""
+        at = self.start - start
+        begin = (0.0 if self.segment is None else self.segment.start) + max(0.0, -at)
+        length = min(self.seconds() - max(0.0, -at), seconds - max(0.0, at))
+        if length < SHORTEST:
+            return None
+        return replace(self, start=max(0.0, at), segment=Segment(begin, begin + length))
 
     def read(self) -> NDArray[np.float32]:
         """Return the amplified samples at `RATE`, (samples,)."""
-        return audio.read(self.path, sampling_rate=RATE, segment=self.segment) * np.float32(10 ** (self.gain_db / 20))
+        samples = audio.read(self.path, sampling_rate=RATE, min_samples=1, segment=self.segment)
+        return samples * np.float32(10 ** (self.gain_db / 20))
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class Mixture:
     """A sum of parts, which `sonant.audio` takes as a decoder in the form of torchcodec.
 
     Attributes:
-        parts: one or more; what lies behind the end of the mixture is cut off.
+        parts: what lies behind the end of the mixture is cut off.
         duration: in seconds; None: to the end of the last part.
     """
 
@@ -98,7 +110,7 @@ class Mixture:
 
     def seconds(self) -> float:
         """Return the duration; all recordings are looked at. Raises AudioError, MissingExtra."""
-        end = max(part.start + part.seconds() for part in self.parts)
+        end = max(part.start + audio.duration(part.path, segment=part.segment) for part in self.parts)
         return end if self.duration is None else self.duration
 
     def tracks(self) -> NDArray[np.float32]:
@@ -111,6 +123,11 @@ class Mixture:
         for track, start, each in zip(found, starts, heard, strict=True):
             track[start : start + len(each)] = each[: max(0, length - start)]
         return found
+
+    def cut(self, start: float, seconds: float) -> "Mixture":
+        """Return a part of the mixture, of which only what is in it is read. Raises AudioError, MissingExtra."""
+        cut = (part.cut(start, seconds) for part in self.parts)
+        return Mixture(tuple(part for part in cut if part is not None), seconds)
 
     def get_all_samples(self) -> MixedSamples:
         """Return the sum of the parts, which may exceed full scale."""

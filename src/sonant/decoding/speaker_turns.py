@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import inf
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonant.decoding.results import SpeakerTurn
+from sonant.errors import ManifestError
 
 THRESHOLD = 0.5
 MEDIAN_SECONDS = 0.22  # 11 frames of 20 ms, as in EEND
@@ -88,6 +91,34 @@ def rttm(turns: Iterable[SpeakerTurn], recording: str, *, channel: int = 0) -> s
         f"{'_'.join(turn.speaker.split())} <NA> <NA>\n"
         for turn in turns
     )
+
+
+def read_rttm(path: Path) -> dict[str, list[SpeakerTurn]]:
+    """Read the turns of a file in RTTM, by recording; lines of other types than SPEAKER are left out.
+
+    Raises:
+        ManifestError: the file is missing or no text, or a line has too few fields, or times that are none.
+    """
+    found: dict[str, list[SpeakerTurn]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path} cannot be read as RTTM: {error}.") from error
+    for number, line in enumerate(lines, start=1):
+        fields = line.split()
+        if not fields or fields[0] != "SPEAKER":
+            continue
+        try:
+            start, seconds, speaker = float(fields[3]), float(fields[4]), fields[7]
+            if not (0 <= start < inf and 0 <= seconds < inf):
+                raise ValueError("times are seconds, 0 or more")
+        except (IndexError, ValueError) as error:
+            raise ManifestError(
+                f"{path}:{number}: {line[:80]!r} is no line of RTTM ({error}); expected SPEAKER, recording, channel, "
+                "start, duration, <NA>, <NA>, speaker."
+            ) from error
+        found.setdefault(fields[1], []).append(SpeakerTurn(speaker, start, start + seconds))
+    return found
 
 
 def on_channel(turns: Iterable[SpeakerTurn], channel: int) -> list[SpeakerTurn]:

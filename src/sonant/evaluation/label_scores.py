@@ -40,6 +40,37 @@ def score_labels(
     }
 
 
+def score_counts(counts: Floats, classes: Sequence[str], groups: Sequence[str] | None = None) -> dict[str, Any]:
+    """Score predictions of several classes at once, such as of frames or of recordings with several labels.
+
+    Args:
+        counts: (recordings, 3 classes): correct, predicted and actual ones of each class.
+        groups: of each recording, as in `score_labels`.
+
+    Returns:
+        JSON values: `recordings`; `macro_f1` with `value`, `low` and `high`; and for each of `classes` its `precision`,
+        `recall` and `f1`, null where nothing was predicted, or there is none.
+    """
+    correct, predicted, actual = np.split(counts.sum(0), 3)
+
+    def share(part: float, whole: float) -> float | None:
+        return float(part / whole) if whole else None
+
+    totals = resampled_totals(counts, groups)
+    return {
+        "recordings": len(counts),
+        "macro_f1": {"value": float(macro_f1(counts.sum(0))), **interval_of(macro_f1(totals))._asdict()},
+        "classes": {
+            name: {
+                "precision": share(correct[number], predicted[number]),
+                "recall": share(correct[number], actual[number]),
+                "f1": share(2 * correct[number], predicted[number] + actual[number]),
+            }
+            for number, name in enumerate(classes)
+        },
+    }
+
+
 def macro_f1(counts: Floats) -> Floats:
     """Compute the mean F1 score of the classes that occur or were predicted: (...,).
 

@@ -4,6 +4,7 @@ from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_clustering import check_clustering
 from sonant.errors import ConfigurationError
+from sonant.extraction.frame_decisions import FrameDecisions
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, able, some, states_of
 from sonant.extraction.speaker_activity import SpeakerActivitySink
@@ -25,8 +26,9 @@ def diarization(
     """Return the diarization pipeline; its answer is a list of `SpeakerTurn`.
 
     A frame classification head is used if the model has one for at least `num_speakers`, and no voices are known, since
-    it gives no speaker embeddings. Otherwise embeddings of two
-    seconds are clustered: x-vectors, or means of the hidden state of the preset "speaker", content suppressed.
+    it gives no speaker embeddings; one for other classes than speakers gives segments named after these. Otherwise
+    embeddings of two seconds are clustered: x-vectors, or means of the hidden state of the preset "speaker", content
+    suppressed.
 
     Args:
         name: of the model, for messages.
@@ -40,11 +42,12 @@ def diarization(
     check_clustering(num_speakers, threshold)
     if "frame_classification" in heads.stored and threshold is None and known is None:
         head_on = heads.placing("frame_classification", FrameClassificationHead)
-        if num_speakers is None or num_speakers <= head_on(CPU).num_labels:
+        decisions = FrameDecisions.of(heads.stored["frame_classification"], frame_rate=model.frame_rate)
+        if num_speakers is None or (decisions.are_speakers and num_speakers <= decisions.num_activities):
             return HeadPipeline(
                 states_of(head_on(CPU).mix, model, name),
                 lambda _: SpeakerActivitySink(
-                    head_on, stride=model.stride, frame_rate=model.frame_rate, num_speakers=num_speakers
+                    head_on, decisions, stride=model.stride, frame_rate=model.frame_rate, num_speakers=num_speakers
                 ),
                 model.receptive_field,
             )

@@ -11,6 +11,7 @@ from sonant.audio import Window, keep
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_turns import matching_order, turns
 from sonant.extraction.finiteness import require_finite
+from sonant.extraction.frame_decisions import FrameDecisions
 from sonant.extraction.transcripts import one_clip
 from sonant.tasks import FrameClassificationHead
 
@@ -18,7 +19,7 @@ Activity = NDArray[np.float32]  # (frames, speakers), probabilities
 
 
 class SpeakerActivitySink:
-    """A sink that computes speaker turns with a frame classification head.
+    """A sink that computes speaker turns, or segments of classes, with a frame classification head.
 
     The order of speakers in a window is arbitrary. It is permuted for the best agreement with the frames that the
     previous window shares; a speaker who is silent in these gets a free place. A head for two speakers thus
@@ -26,19 +27,21 @@ class SpeakerActivitySink:
 
     Args:
         head_on: returns the head on a device.
+        decisions: meaning of its outputs.
         stride: samples per frame.
-        num_speakers: at most the number of the head's outputs; None: as many as are found.
+        num_speakers: at most as many as the head distinguishes; None: as many as are found.
     """
 
     def __init__(
         self,
         head_on: Callable[[torch.device], FrameClassificationHead],
+        decisions: FrameDecisions,
         *,
         stride: int,
         frame_rate: float,
         num_speakers: int | None = None,
     ) -> None:
-        self._head_on = head_on
+        self._head_on, self._decisions = head_on, decisions
         self._stride, self._frame_rate, self._num_speakers = stride, frame_rate, num_speakers
         self._kept: list[Activity] = []
         self._before: tuple[int, Activity] | None = None  # the last window: index of its first frame, activity
@@ -46,7 +49,7 @@ class SpeakerActivitySink:
     @torch.no_grad()
     def _activity(self, states: Tensor) -> Activity:
         logits = self._head_on(states.device)(one_clip(states)).values
-        found: Activity = require_finite(logits, "frame").sigmoid().cpu().numpy()
+        found: Activity = self._decisions.activity(require_finite(logits, "frame")).cpu().numpy()
         return found
 
     def append(self, frames: Tensor) -> None:
@@ -54,7 +57,7 @@ class SpeakerActivitySink:
 
     def append_window(self, states: Tensor, window: Window) -> None:
         first, now = window.start_sample // self._stride, self._activity(states)
-        if self._before is not None:
+        if self._before is not None and self._decisions.are_speakers:
             start, before = self._before
             shared = before[first - start :]
             now = now[:, matching_order(shared, now[: len(shared)])]
@@ -66,7 +69,14 @@ class SpeakerActivitySink:
         if self._num_speakers is not None:
             most = np.sort(np.argsort(-activity.sum(0), kind="stable")[: self._num_speakers])
             activity = activity[:, most]
-        return turns(activity, frame_rate=self._frame_rate)
+        return turns(
+            activity,
+            frame_rate=self._frame_rate,
+            threshold=self._decisions.threshold,
+            median_seconds=self._decisions.median_seconds,
+            min_turn_seconds=self._decisions.min_seconds,
+            names=self._decisions.names,
+        )
 
     def abandon(self) -> None:
         self._kept.clear()

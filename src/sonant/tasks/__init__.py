@@ -9,6 +9,7 @@ from sonant.tasks.mask import MaskedMixture, MaskHead, MaskNetwork
 from sonant.tasks.pooled import PooledHead
 from sonant.tasks.seq2seq import EncodedSpeech, Seq2SeqHead
 from sonant.tasks.sequence_classification import SequenceClassificationHead
+from sonant.tasks.speaker_activity import Powerset, frame_errors, permutation_free_bce
 from sonant.tasks.speech_classification import SpeechClassificationHead
 from sonant.tasks.xvector import XVectorHead
 
@@ -22,6 +23,7 @@ __all__ = [
     "MaskNetwork",
     "MaskedMixture",
     "PooledHead",
+    "Powerset",
     "Seq2SeqHead",
     "SequenceClassificationHead",
     "SpeechClassificationHead",
@@ -29,4 +31,6 @@ __all__ = [
     "TranscribedCodesBatches",
     "WriteText",
     "XVectorHead",
+    "frame_errors",
+    "permutation_free_bce",
 ]

@@ -1,45 +1,70 @@
-"""The head of speaker diarization: activity of each speaker in each frame."""
+"""Head of frame classification: speakers who talk, or other classes, in each frame."""
 
+import re
 from collections.abc import Mapping
 from typing import Self
 
 from torch import Tensor, nn
 
+from sonant.layers.lstm import PackedLSTM
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
 from sonant.tasks.linear import linear_of, tensors_of
 
+LSTM = "lstm."
+
 
 class FrameClassificationHead(nn.Module):
-    """A linear layer over a weighted sum of states; outputs are independent (sigmoid), since speakers may overlap.
+    """A linear layer over a weighted sum of states, or over an LSTM on it.
 
     Args:
-        classifier: dim to labels (speakers).
+        classifier: dim, or width of the LSTM, to outputs.
         mix: weighted sum of states.
+        lstm: over the frames of a clip; None: frames are classified by themselves.
 
-    Source: transformers `WavLMForAudioFrameClassification`.
+    Source: transformers `WavLMForAudioFrameClassification`, which has no LSTM; SUPERB (arXiv 2105.01051) for the LSTM.
     """
 
-    def __init__(self, classifier: nn.Linear, mix: LayerMix) -> None:
+    def __init__(self, classifier: nn.Linear, mix: LayerMix, lstm: PackedLSTM | None = None) -> None:
         super().__init__()
         self.mix = mix
         self.classifier = classifier
+        self.lstm = lstm
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Make the head from `classifier.{weight,bias}`, and `layer_weights` where states are mixed."""
-        return cls(linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
+        """Make the head from `classifier.{weight,bias}`, and, if there are, `layer_weights` and `lstm.*`."""
+        return cls(linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors), _lstm_of(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that `from_tensors` takes."""
-        return tensors_of(self.classifier, "classifier.") | self.mix.tensors()
+        found = tensors_of(self.classifier, "classifier.") | self.mix.tensors()
+        own = {} if self.lstm is None else dict(self.lstm.layers.named_parameters())
+        return found | {f"{LSTM}{name}": tensor for name, tensor in own.items()}
 
     @property
     def num_labels(self) -> int:
-        """The number of speakers that it can distinguish."""
+        """The number of outputs."""
         return self.classifier.out_features
 
     def forward(self, states: Packed) -> Packed:
         """Compute logits (total_frames, labels) of states (total_frames, states, dim)."""
         frames = self.mix(states)
+        if self.lstm is not None:
+            frames = self.lstm(frames)
         return frames.with_values(self.classifier(frames.values))
+
+
+def _lstm_of(tensors: Mapping[str, Tensor]) -> PackedLSTM | None:
+    """Make the LSTM of tensors named as PyTorch names them, in float32; None if there are none."""
+    own = {name.removeprefix(LSTM): tensor.float() for name, tensor in tensors.items() if name.startswith(LSTM)}
+    if not own:
+        return None
+    lstm = PackedLSTM(
+        own["weight_ih_l0"].shape[1],
+        own["weight_hh_l0"].shape[1],
+        num_layers=sum(re.fullmatch(r"weight_ih_l\d+", name) is not None for name in own),
+        bidirectional="weight_ih_l0_reverse" in own,
+    )
+    lstm.layers.load_state_dict(own)
+    return lstm

@@ -2,7 +2,9 @@
 
 from sonant.training.tasks.batches import Augmentation, LabeledBatching
 from sonant.training.tasks.ctc import CTCTask
+from sonant.training.tasks.diarization import DiarizationTask
 from sonant.training.tasks.dropout import DropoutRates
+from sonant.training.tasks.frames import FrameTask
 from sonant.training.tasks.results import Prediction, TaskResult
 from sonant.training.tasks.run import measure_task, train_task
 from sonant.training.tasks.seq2seq import Seq2SeqTask, TranslationTask
@@ -14,7 +16,9 @@ from sonant.training.tasks.utterance import UtteranceTask
 __all__ = [
     "Augmentation",
     "CTCTask",
+    "DiarizationTask",
     "DropoutRates",
+    "FrameTask",
     "LabeledBatching",
     "Prediction",
     "Seq2SeqTask",

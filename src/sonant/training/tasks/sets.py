@@ -11,7 +11,7 @@ from sonant.checkpoints import Checkpoint
 from sonant.data import LabelNeeds, ManifestEntry, check_labels
 from sonant.data.settings import json_values, read_settings, write_or_check_settings
 from sonant.data.waveforms import corpus_hash
-from sonant.errors import ConfigurationError, SonantWarning, some_of, warn
+from sonant.errors import ConfigurationError, ManifestError, SonantWarning, some_of, warn
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
 from sonant.training.ranks import world
@@ -96,23 +96,34 @@ def read_labels(
         normalize=given.normalized,
         num_frames=lambda seconds: backbone.num_frames(round(seconds * backbone.sampling_rate)),
     )
-    data, dev = given.recordings(run.data), given.recordings(run.dev) if run.dev else []
+    data, dev = (given.recordings(name, needs.column) if name else [] for name in (run.data, run.dev))
     labels = [label for entry in data if (label := needs.label(entry))]
     task = given.fitted(labels, checkpoint=checkpoint, model=run.model, folder=folder, resumed=resumed)
     classes = task.classes(labels) if labels else ()
-    known = set(classes)
+    known = frozenset(classes)
     needs = replace(
         needs,
         min_frames=task.min_frames,
-        outside=lambda label: [unit for unit in task.units(label) if unit not in known],
+        outside=lambda label: task.outside(label, known),
     )
     checked = check_labels(data, dev, needs=needs, on_error=on_error)
     whole = {"train": checked.train} | ({"dev": checked.dev} if run.dev else {})
-    sets = {
-        name: [piece for entry in entries for piece in task.pieces(entry, run.batching.max_seconds)]
-        for name, entries in whole.items()
-    }
+    sets = {name: _pieces(entries, task, needs, run.batching.max_seconds, name) for name, entries in whole.items()}
     return LabeledRows(needs, task, classes, sets, checked.report)
+
+
+def _pieces(
+    entries: Sequence[ManifestEntry], task: Task, needs: LabelNeeds, max_seconds: float, name: str
+) -> list[ManifestEntry]:
+    """Divide long recordings of a set where the task can, and leave out what it cannot learn, with a warning."""
+    pieces = [piece for entry in entries for piece in task.pieces(entry, needs.column, max_seconds)]
+    reasons = [task.unfit(needs.label(piece)) for piece in pieces]
+    if left_out := [f"{piece.name}: {reason}" for piece, reason in zip(pieces, reasons, strict=True) if reason]:
+        why = f"{len(left_out)} of the {len(pieces)} recordings of {name}, or pieces of them, cannot be learned"
+        if len(left_out) == len(pieces):
+            raise ManifestError(f"{why}, which leaves none. The first: {left_out[0]}.")
+        warn(f"{why}, and are left out. The first: {left_out[0]}.", SonantWarning)
+    return [piece for piece, reason in zip(pieces, reasons, strict=True) if not reason]
 
 
 def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: ExitStack) -> LabeledSets:

@@ -30,6 +30,9 @@ class TaskHead(Protocol):
         """Return the tensors to save."""
 
 
+Columns = str | tuple[str, ...]  # of a manifest
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
     """Settings of a task, which make its head, its loss and metrics, and read its labels.
@@ -50,8 +53,8 @@ class Task(ABC):
         """True if transformers has a class for the head, where it has one for the model."""
         return True
 
-    def recordings(self, manifest: str) -> list[ManifestEntry]:
-        """Read the manifest of a set, with the labels of files beside it. Raises ManifestError."""
+    def recordings(self, manifest: str, column: Columns) -> list[ManifestEntry]:  # noqa: ARG002
+        """Read the manifest of a set, with labels of files beside it in this column. Raises ManifestError."""
         return read_manifest(manifest)
 
     def with_columns(self, columns: tuple[str, ...]) -> "Task":
@@ -68,9 +71,13 @@ class Task(ABC):
         """
         return plain_label(value)
 
-    def pieces(self, entry: ManifestEntry, max_seconds: float) -> list[ManifestEntry]:  # noqa: ARG002
-        """Divide a recording that is longer than this, with its label, where parts of it have labels of their own."""
+    def pieces(self, entry: ManifestEntry, column: Columns, max_seconds: float) -> list[ManifestEntry]:  # noqa: ARG002
+        """Divide a recording that is longer than this, with the label in a column, where parts have labels too."""
         return [entry]
+
+    def unfit(self, label: str) -> str:  # noqa: ARG002
+        """Return why a piece with this label cannot be learned, and is left out; "" if it can."""
+        return ""
 
     def fitted(
         self,
@@ -102,6 +109,10 @@ class Task(ABC):
     def units(self, label: str) -> list[str]:
         """Return the classes that a normalized label names, in order."""
         return [label]
+
+    def outside(self, label: str, known: frozenset[str]) -> list[str]:
+        """Return the units of a normalized label that are not among the known classes."""
+        return [unit for unit in self.units(label) if unit not in known]
 
     def target(self, label: str, numbers: Mapping[str, int]) -> Target:
         """Return what is learned of a recording: by default the units of its label, int64 (units,).
