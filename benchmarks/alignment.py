@@ -1,6 +1,6 @@
-"""Errors of the boundaries of alignment on recordings whose true times are known; its time and memory for an hour.
+"""Errors of the boundaries of alignment on recordings whose true times are known.
 
-    python -m benchmarks.alignment --data DATA/keywords --model MODEL --out OUT [--recordings 40] [--hours 1]
+    python -m benchmarks.alignment --data DATA/keywords --model MODEL --out OUT [--recordings 40] [--peers]
     python -m benchmarks.alignment --data DATA/keywords --out OUT --corpus
 
 DATA/keywords holds manifests commands_*.jsonl and digits_*.jsonl of words spoken alone, with a label and a path. Each
@@ -11,36 +11,30 @@ a MODEL on by `sonant train ctc`; without it those of the test words are aligned
 - `sonant`: as by `encoder.align`;
 - `units`: a word lasts from the first to the last frame of its letters on the best path;
 - `to the next word`: the same, but a word lasts until the next one begins;
-- `torchaudio` and `ctc-segmentation`, where they are installed, on the same emissions.
+- with `--peers`, those of `alignment_peers.py`, on the same emissions.
 
 OUT receives spliced recordings and alignment.json: median and mean of the absolute errors in ms, and shares within 20,
-50 and 100 ms; scores of the right texts and of those of other recordings; processor time and peak memory of aligning
-the recordings' emissions, repeated to `--hours`, as one.
+50 and 100 ms; scores of the right texts and of those of other recordings.
 """
 
 import argparse
 import json
-import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import numpy as np
 import soundfile
-import torch
 
 import sonant
+from benchmarks.alignment_peers import Peer, Spans, installed
 from sonant import audio
 from sonant.decoding.alignment.forced_path import ForcedPath, forced_path
-from sonant.extraction.vocabularies import vocabulary_of
-from sonant.layers.packed import Packed
 
 RATE = 16_000
 TRIM_DECIBELS, TRIM_SAMPLES = 35.0, 80
-Spans = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -93,18 +87,10 @@ class Emissions:
     """Emissions of recordings by a CTC model of characters, and their words as units."""
 
     def __init__(self, encoder: sonant.SpeechEncoder) -> None:
-        self._encoder, self._head = encoder, encoder.heads["ctc"]
-        self._vocabulary = vocabulary_of(encoder._heads.stored["ctc"], encoder.name)  # noqa: SLF001
-        self._numbers = {token: number for number, token in enumerate(self._vocabulary.tokens)}
-        self.blank, self.rate = self._vocabulary.blank, encoder.frame_rate
-        self._separator = min(self._vocabulary.delimiters)
-
-    @torch.no_grad()
-    def of(self, path: Path) -> np.ndarray:
-        """Return log-probabilities (frames, tokens)."""
-        states = self._encoder.encode(path, to="torch")
-        emission: np.ndarray = self._head(Packed.pack([states[:, None]])).values.float().log_softmax(-1).numpy()
-        return emission
+        vocabulary = encoder.ctc_vocabulary
+        self.blank, self.rate, self.separator = vocabulary.blank, encoder.frame_rate, min(vocabulary.delimiters)
+        self.of: Callable[[Path], np.ndarray] = encoder.emissions
+        self._numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
 
     def words(self, text: str) -> list[list[int]]:
         """Return the units of each word, in the case of the vocabulary."""
@@ -114,7 +100,7 @@ class Emissions:
     def units(self, text: str) -> np.ndarray:
         """Return all units, with a separator between words."""
         words = self.words(text)
-        return np.array([unit for word in words for unit in (*word, self._separator)][:-1])
+        return np.array([unit for word in words for unit in (*word, self.separator)][:-1])
 
     def path(self, emission: np.ndarray, text: str) -> ForcedPath:
         """Return the best path of a text."""
@@ -130,40 +116,6 @@ class Emissions:
             first = last + 2
         return spans
 
-    def peers(self) -> Iterator[tuple[str, Callable[[np.ndarray, str], Spans]]]:
-        """Yield the installed peers, as functions from emission and text to the spans of words."""
-        try:
-            from torchaudio.functional import forced_align, merge_tokens
-
-            def by_torchaudio(emission: np.ndarray, text: str) -> Spans:
-                logs, units = torch.from_numpy(emission)[None], torch.from_numpy(self.units(text))[None]
-                path, scores = forced_align(logs, units.int(), blank=self.blank)
-                merged, spans, first = merge_tokens(path[0], scores[0], blank=self.blank), [], 0
-                for word in self.words(text):
-                    last = first + len(word) - 1
-                    spans.append((merged[first].start / self.rate, merged[last].end / self.rate))
-                    first = last + 2
-                return spans
-
-            yield "torchaudio", by_torchaudio
-        except ImportError:
-            print("torchaudio is not installed")
-        try:
-            import ctc_segmentation as peer
-
-            def by_segmentation(emission: np.ndarray, text: str) -> Spans:
-                settings = peer.CtcSegmentationParameters(char_list=list(self._vocabulary.tokens))
-                settings.index_duration, settings.blank = 1 / self.rate, self.blank
-                words = [np.array(word) for word in self.words(text)]
-                matrix, starts = peer.prepare_token_list(settings, words)
-                timings, probabilities, _ = peer.ctc_segmentation(settings, emission, matrix)
-                found = peer.determine_utterance_segments(settings, starts, probabilities, timings, text.split())
-                return [(start, end) for start, end, _ in found]
-
-            yield "ctc-segmentation", by_segmentation
-        except ImportError:
-            print("ctc-segmentation is not installed")
-
 
 def errors_of(found: list[Spans], true: list[Spans]) -> dict[str, Any]:
     """Return the errors of starts and ends."""
@@ -177,7 +129,9 @@ def errors_of(found: list[Spans], true: list[Spans]) -> dict[str, Any]:
     return result
 
 
-def boundaries(encoder: sonant.SpeechEncoder, recordings: list[Spliced], emitted: Emissions) -> dict[str, Any]:
+def boundaries(
+    encoder: sonant.SpeechEncoder, recordings: list[Spliced], emitted: Emissions, peers: Mapping[str, Peer]
+) -> dict[str, Any]:
     """Measure all ways, and the scores of right and wrong texts."""
     emissions = [emitted.of(one.path) for one in recordings]
     texts, true = [one.text for one in recordings], [one.spans for one in recordings]
@@ -189,8 +143,11 @@ def boundaries(encoder: sonant.SpeechEncoder, recordings: list[Spliced], emitted
     to_the_next = [[*pairwise(each), (each[-1], spans[-1][1])] for each, spans in zip(starts, units, strict=True)]
     sonants = [[(word.start_seconds, word.end_seconds) for word in found.words] for found in right]
     ways = {"sonant": sonants, "units": units, "to the next word": to_the_next}
-    for name, align in emitted.peers():
-        ways[name] = [align(*each) for each in zip(emissions, texts, strict=True)]
+    for name, align in peers.items():
+        ways[name] = [
+            align(emission, emitted.words(text), emitted.separator, emitted.blank, emitted.rate)
+            for emission, text in zip(emissions, texts, strict=True)
+        ]
     quartiles = [0, 25, 50, 75, 100]
     return {
         "recordings": len(recordings),
@@ -201,25 +158,6 @@ def boundaries(encoder: sonant.SpeechEncoder, recordings: list[Spliced], emitted
     }
 
 
-def long_recording(recordings: list[Spliced], emitted: Emissions, hours: float) -> dict[str, Any]:
-    """Measure the alignment of the recordings' emissions, repeated to a length of hours."""
-    once, text = np.concatenate([emitted.of(one.path) for one in recordings]), " ".join(one.text for one in recordings)
-    times = max(1, round(hours * 3600 * emitted.rate / len(once)))
-    emission, whole = np.tile(once, (times, 1)), " ".join([text] * times)
-    tracemalloc.start()
-    begin = process_time()
-    path = emitted.path(emission, whole)
-    seconds = process_time() - begin
-    peak = tracemalloc.get_traced_memory()[1]
-    return {
-        "frames": len(emission),
-        "units": len(path.first_frames),
-        "processor_seconds": round(seconds, 1),
-        "peak_mib": round(peak / 2**20),
-        "emission_mib": round(emission.nbytes / 2**20),
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -227,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model")
     parser.add_argument("--corpus", action="store_true")
     parser.add_argument("--recordings", type=int, default=40)
-    parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--peers", action="store_true")
     given = parser.parse_args(arguments)
     if given.corpus or given.model is None:
         for part in ("train", "dev"):
@@ -236,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     encoder = sonant.load(given.model)
     emitted = Emissions(encoder)
     recordings = splice(given.data, "test", given.out / "test", most=given.recordings)
-    result = boundaries(encoder, recordings, emitted) | {"long": long_recording(recordings, emitted, given.hours)}
+    result = boundaries(encoder, recordings, emitted, installed() if given.peers else {})
     (given.out / "alignment.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
