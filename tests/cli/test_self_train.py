@@ -30,6 +30,7 @@ def test_a_plan_counts_recordings_and_writes_nothing(
         assert any(line.split()[:1] == [stage] for line in lines), stage
     assert any(line.split() == ["unlabeled", "2"] for line in lines)
     assert any(line.split() == ["left", "out,", "in", "data", "1"] for line in lines)
+    assert any(line.endswith("choose texts: all that are not empty") for line in lines)
     assert main(["self-train", "self_training", *chosen, "stages=labeling", "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["planned"]) == ["labeling"]
     assert not (tmp_path / "runs").exists()

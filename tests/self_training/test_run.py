@@ -10,60 +10,23 @@ import torch
 import sonant
 from sonant.checkpoints import load_checkpoint
 from sonant.errors import ConfigurationError, SonantWarning
-from sonant.models import W2vBERT2Config, WavLMConfig
 from sonant.self_training import SelfTrained
 from sonant.self_training.stages import WORK
 from sonant.training.self_training import STAGES, StageName
-from tests.shapes import BLOCKS, TINY
-from tests.training.tasks.test_ctc import write_words
-from tests.training.tasks.tones import write_model
+from tests.self_training.miniature import settings, write_corpus
 
 pytestmark = pytest.mark.slow
-SHORT: dict[str, Any] = {
-    "batching": {"batch_seconds": 8, "max_seconds": 4},
-    "training": {"steps": 2, "validate_every": 2, "save_every": 1, "lr": 1e-5},  # the random head goes on writing
-}
-DECODER = {"dim": 16, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 32}
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
-    for seed, (name, number) in enumerate({"train": 8, "more": 8, "dev": 3, "test": 3}.items()):
-        write_words(folder / name, number, seed=seed)
-    both = [
-        json.dumps(json.loads(line) | {"path": str(folder / part / json.loads(line)["path"])})
-        for part in ("more", "train", "dev")
-        for line in (folder / part / "manifest.jsonl").read_text().splitlines()
-    ]
-    (folder / "unlabeled.jsonl").write_text("\n".join(both) + "\n")
-    write_model(folder / "model", WavLMConfig(**TINY))
-    write_model(folder / "mel", W2vBERT2Config(**BLOCKS, conv_kernel=5))
+    write_corpus(folder)
     return folder
 
 
 def run(corpus: Path, output: Path, **changes: Any) -> SelfTrained:
-    settings: dict[str, Any] = {
-        "model": corpus / "model",
-        "data": corpus / "train",
-        "unlabeled": corpus / "unlabeled.jsonl",
-        "dev": corpus / "dev",
-        "test": corpus / "test",
-        "output": output,
-        "trackers": [],
-        "trials": 2,
-        "train_transformer_lm": True,
-        "fine_tuning": SHORT,
-        "ctc": SHORT,
-        "seq2seq": {**SHORT, "model": str(corpus / "mel"), "task": {"num_subwords": 12, "decoder": DECODER}},
-        "text_training": {
-            "units": "characters",
-            "model": {**DECODER, "max_positions": 64},
-            "training": {"steps": 2, "validate_every": 2, "save_every": 1},
-        },
-        "decoder": {"beam": 4, "n_best": 3, "beam_tokens": 4},
-    }
-    return sonant.self_train("self_training", **settings | changes)
+    return sonant.self_train("self_training", **settings(corpus, output) | changes)
 
 
 @pytest.fixture(scope="module")
@@ -126,15 +89,15 @@ def test_a_given_teacher_needs_no_labels_of_its_own_and_stages_can_be_called_one
     corpus: Path, whole: SelfTrained, tmp_path: Path
 ) -> None:
     given = {"teacher": whole.folder / "teacher" / "model", "lm": whole.folder / "ngram" / "lm.arpa.gz"}
-    settings = {**given, "train_transformer_lm": False, "test": "", "final": "ctc", "trials": 0}
+    changes = {**given, "train_transformer_lm": False, "test": "", "final": "ctc", "trials": 0}
     with pytest.raises(ConfigurationError, match="needs what the stage 'labeling' makes"):
-        run(corpus, tmp_path, **settings, stages=["selection"])
-    first = run(corpus, tmp_path, **settings, stages=["labeling"])
+        run(corpus, tmp_path, **changes, stages=["selection"])
+    first = run(corpus, tmp_path, **changes, stages=["labeling"])
     assert list(first.results) == ["labeling"]
-    done = run(corpus, tmp_path, **settings)
+    done = run(corpus, tmp_path, **changes)
     assert list(done.results) == ["labeling", "selection", "ctc", "evaluation"]
     with pytest.raises(ConfigurationError, match="other settings"):
-        run(corpus, tmp_path, **settings | {"seed": 1})
+        run(corpus, tmp_path, **changes | {"seed": 1})
 
 
 def test_speakers_of_dev_among_the_unlabeled_are_warned_of(corpus: Path, whole: SelfTrained, tmp_path: Path) -> None:
@@ -142,7 +105,7 @@ def test_speakers_of_dev_among_the_unlabeled_are_warned_of(corpus: Path, whole: 
         rows = [json.loads(line) for line in (corpus / name / "manifest.jsonl").read_text().splitlines()]
         named = [row | {"path": str(corpus / name / row["path"]), "speaker": "ada"} for row in rows]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in named))
-    settings = {"teacher": whole.folder / "teacher" / "model", "lm": whole.folder / "ngram" / "lm.arpa.gz"}
+    given = {"teacher": whole.folder / "teacher" / "model", "lm": whole.folder / "ngram" / "lm.arpa.gz"}
     files = {"unlabeled": tmp_path / "more.jsonl", "dev": tmp_path / "dev.jsonl"}
     with pytest.warns(SonantWarning, match="3 of 3 rows of dev are of 1 speakers of train"):
-        run(corpus, tmp_path / "runs", **settings, **files, stages=["labeling"])
+        run(corpus, tmp_path / "runs", **given, **files, stages=["labeling"])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from sonant.data import read_manifest
 from sonant.self_training.pseudo_labels import without_known
-from sonant.training.self_training import SelfTrainingRun, StageName, check
+from sonant.training.self_training import Selection, SelfTrainingRun, StageName, check
 
 WHAT: Mapping[StageName, Callable[[SelfTrainingRun], str]] = {
     "teacher": lambda run: f"train {run.model} by CTC, {run.fine_tuning.training.steps:,} steps",
@@ -12,13 +12,18 @@ WHAT: Mapping[StageName, Callable[[SelfTrainingRun], str]] = {
     "transformer_lm": lambda run: f"train a Transformer language model, {run.text_training.training.steps:,} steps",
     "tuning": lambda run: f"try {run.trials:,} values of the decoder's weights on dev",
     "labeling": lambda run: f"label by beam {run.decoder.beam or 'default'}, {run.decoder.n_best or 1} texts each",
-    "selection": lambda run: f"choose texts: {run.selection}",
+    "selection": lambda run: f"choose texts: {_limits(run.selection)}",
     "ctc": lambda run: f"train {run.model} by CTC on labels and texts, {run.ctc.training.steps:,} steps",
     "seq2seq": lambda run: f"train a fresh model on labels and texts, {run.seq2seq.training.steps:,} steps",
     "evaluation": lambda run: (
         f"measure all models on {' and '.join(part for part in ('dev', 'test') if getattr(run, part))}"
     ),
 }
+
+
+def _limits(selection: Selection) -> str:
+    given = [f"{name}={value:g}" for name, value in vars(selection).items() if value]
+    return ", ".join(given) or "all that are not empty"
 
 
 def plan(run: SelfTrainingRun) -> list[tuple[str, str]]:

@@ -86,6 +86,7 @@ def carry_out_self_training(run: SelfTrainingRun) -> SelfTrained:
             on_first(lambda: files.finish(stage, result, time.monotonic() - began))
 
         carry_out(run.planned, None, is_finished=files.is_finished, load=lambda *_: None, work=work)
+        on_first(files.write_table)  # a call may have been killed between a result and the table
     models = {name: files.folder(name) / "model" for name in ("ctc", "seq2seq") if files.is_finished(name)}
     return SelfTrained(run.folder, models, files.results())
 

@@ -53,21 +53,21 @@ class RunFiles:
         about = {"stage": stage, "did": result.did, "found": result.found, "seconds": round(seconds, 1)}
         self.folder(stage).mkdir(parents=True, exist_ok=True)
         write_settings(self.folder(stage) / RESULT, about | dict(result.facts))
-        (self.run.folder / TABLE).write_text(self.table(), encoding="utf-8")
+        self.write_table()
 
     def results(self) -> dict[StageName, Mapping[str, Any]]:
         """Return the results of the finished stages, as JSON values."""
         done = [stage for stage in STAGES if self.is_finished(stage)]
         return {stage: json.loads((self.folder(stage) / RESULT).read_text(encoding="utf-8")) for stage in done}
 
-    def table(self) -> str:
-        """Return a Markdown table, with a line for each finished stage."""
+    def write_table(self) -> None:
+        """Write a Markdown table, with a line for each finished stage."""
         lines = ["| stage | did | result | seconds |", "|---|---|---|---|"]
         lines += [
             f"| {each['stage']} | {each['did']} | {each['found']} | {each['seconds']:.0f} |"
             for each in self.results().values()
         ]
-        return "\n".join(lines) + "\n"
+        (self.run.folder / TABLE).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def needed(self, stage: StageName, of: StageName, otherwise: str) -> Path:
         """Return the folder of a stage that another one needs. Raises ConfigurationError if it is not finished."""
