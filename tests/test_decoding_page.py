@@ -18,7 +18,7 @@ from tests.test_recognition_page import write_corpus
 
 PAGE = DOCS / "decoding.md"
 SMALL = ["--beam", "10", "--unknown-score", "-1"]  # added to the commands that decode
-FEWER = {"tune-decoder": ["--trials", "2"], "lm": ["--discount-fallback"]}
+FEWER = {"tune-decoder": ["--trials", "2"]}
 
 
 def test_defaults_are_those_of_the_search() -> None:

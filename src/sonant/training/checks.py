@@ -217,4 +217,5 @@ def _check_number(name: str, value: float, default: Any) -> None:
     elif word.endswith(tuple(f"_{each}" for each in POSITIVE)):
         expected, fits = "a number above 0", math.isfinite(value) and value > 0
     if not fits:
-        raise ConfigurationError(f"{name}={value} was given; expected {expected}.")
+        most = f", and below {LARGEST:g}" if value >= LARGEST else ""
+        raise ConfigurationError(f"{name}={value} was given; expected {expected}{most}.")

@@ -87,3 +87,9 @@ def test_bad_emissions_are_refused() -> None:
     values[3] = float("-inf")
     with pytest.raises(NonFiniteStates, match="all -inf"):
         decoder.decode(Packed.pack([values]))
+
+
+@pytest.mark.parametrize("options", [{"beam": 0}, {"n_best": 51}, {"beam": 10**9}, {"beam_threshold": float("nan")}])
+def test_options_that_no_search_can_have_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match=r"expected (at most|at least|a number)"):
+        BeamSearch(**options)

@@ -5,6 +5,8 @@ from math import inf, isfinite
 
 from sonant.errors import ConfigurationError
 
+MOST = 10_000  # hypotheses
+
 
 @dataclass(frozen=True, kw_only=True)
 class BeamSearch:
@@ -41,6 +43,11 @@ class BeamSearch:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigurationError(f"{name}={value} was given; expected at least 1.")
+        if self.beam > MOST:
+            raise ConfigurationError(
+                f"A beam of {self.beam} was asked for, or as many texts; expected at most {MOST}: memory grows with "
+                "it, and beyond hundreds hardly anything better is found."
+            )
         if self.n_best > self.beam:
             raise ConfigurationError(
                 f"n_best={self.n_best} hypotheses were asked for of a beam of {self.beam}; expected at most as many as "

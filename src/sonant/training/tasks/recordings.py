@@ -70,10 +70,10 @@ class LabeledRecordings:
                 used.append(number)
         if problems:
             why = f"{len(problems)} of the {len(entries)} recordings of {name} cannot be used"
-            names = some_of([Path(path).name for path, _ in problems], 5)
+            names, first = some_of([Path(path).name for path, _ in problems], 5), problems[0][1].removesuffix(".")
             if not used:
-                raise ManifestError(f"{why}, which leaves none: {names}. Of the first: {problems[0][1]}.")
-            warn(f"{why}, and are left out: {names}. Of the first: {problems[0][1]}.", SonantWarning)
+                raise ManifestError(f"{why}, which leaves none: {names}. Of the first: {first}.")
+            warn(f"{why}, and are left out: {names}. Of the first: {first}.", SonantWarning)
         return cls(waveforms, labels, speakers, used, backbone.sampling_rate)
 
     def too_fast(self, task: Task, backbone: Backbone, speed: float) -> list[str]:
