@@ -123,6 +123,7 @@ def test_wrong_use_is_2_with_the_cure_on_stderr(arguments: list[str], words: str
         (UnknownName("layer", "lsat", ["last"]), 2, "Did you mean 'last'"),
         (ConfigurationError("dim must be even"), 2, "dim must be even"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "out/a"), 1, "No such file or directory: out/a"),
+        (FileExistsError(errno.EEXIST, "File exists", "a.txt"), 1, "a.txt: a file is where a folder is needed"),
         (OSError("disk is full"), 1, "disk is full"),
     ],
 )

@@ -79,6 +79,7 @@ def test_results_depend_on_what_files_hold_and_not_on_their_names(tmp_path: Path
         ({"unknown_score": -1.0}, "has no effect without lm or lexicon"),
         ({"hot_word_score": 1.0}, "has no effect without hot_words"),
         ({"hot_words": ("@nowhere.txt",)}, "hot words in 'nowhere.txt' cannot be read"),
+        ({"hot_words": ("@/dev/null",)}, "has no hot words"),
         ({"decoder": "nowhere.json"}, "nowhere.json cannot be read"),
         ({"decoder": "broken.json"}, "broken.json cannot be read"),
         ({"decoder": "other.json"}, "holds no options of a decoder; expected what sonant tune-decoder writes"),

@@ -153,6 +153,8 @@ def _short_warnings() -> Iterator[None]:
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        return f"{one_line(str(error.filename))}: a file is where a folder is needed. Name another path."
     if isinstance(error, OSError) and not isinstance(error, SonantError) and error.strerror:
         return f"{error.strerror}: {one_line(str(error.filename))}" if error.filename else error.strerror
     return str(error)

@@ -65,7 +65,9 @@ def train(
         lines,
         order=order,
         prune=prune or (),
-        vocabulary=None if vocabulary is None else vocabulary.read_text(encoding="utf-8").split(),
+        vocabulary=None
+        if vocabulary is None
+        else [word for line in read_sentences([vocabulary]) for word in line.split()],
         discount_fallback=discount_fallback,
         scratch=scratch,
         source=", ".join(texts),

@@ -31,13 +31,22 @@ class TokenStore:
 
     @classmethod
     def make(
-        cls, folder: Path, texts: Iterable[list[int]], *, begin: int, end: int, longest: int, num_tokens: int
+        cls,
+        folder: Path,
+        texts: Iterable[list[int]],
+        *,
+        source: str,
+        begin: int,
+        end: int,
+        longest: int,
+        num_tokens: int,
     ) -> Self:
         """Write the tokens of texts, given without begin and end; the store exists only if complete.
 
         Raises ManifestError: there are no texts.
 
         Args:
+            source: of the texts, for the message.
             longest: largest number of tokens of a text with begin and end.
             num_tokens: size of the vocabulary.
         """
@@ -56,7 +65,7 @@ class TokenStore:
                     place += len(part)
             starts.write(np.array(place, START_TYPE).tobytes())
         if not place:
-            raise ManifestError(f"There is no text to write to {folder}: the files have none, or only empty ones.")
+            raise ManifestError(f"{source} has no text; expected at least one that is not empty, a text in each line.")
         draft.replace(folder / STARTS)
         return cls(folder)
 

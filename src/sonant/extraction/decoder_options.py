@@ -236,4 +236,7 @@ def _hot_words(given: str) -> list[str]:
         lines = Path(given[1:]).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The hot words in {given[1:]!r} cannot be read: {error}") from error
-    return [word for line in lines if (word := line.strip())]
+    words = [word for line in lines if (word := line.strip())]
+    if not words:
+        raise ConfigurationError(f"The file {given[1:]!r} has no hot words; expected one on each line.")
+    return words

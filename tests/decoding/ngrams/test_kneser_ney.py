@@ -96,6 +96,8 @@ def test_wrong_use_is_refused() -> None:
         train_kneser_ney(["a", "<s> a"])
     with pytest.raises(MeasurementError, match="no words"):
         train_kneser_ney(["", " "])
+    with pytest.raises(MeasurementError, match="None of the 1 words of the vocabulary"):
+        train_kneser_ney(["a b"], vocabulary=["A"])
     with pytest.raises(MeasurementError, match="discounts of 1-grams.*--discount-fallback"):
         train_kneser_ney(["a b"])
     with pytest.raises(ConfigurationError, match="ascending"):

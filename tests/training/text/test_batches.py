@@ -16,7 +16,7 @@ LONGEST = 9
 def store(tmp_path: Path) -> TokenStore:
     draw = np.random.default_rng(0)
     texts = [draw.integers(3, 70_000, draw.integers(1, 30)).tolist() for _ in range(200)]
-    return TokenStore.make(tmp_path, texts, begin=0, end=2, longest=LONGEST, num_tokens=70_000)
+    return TokenStore.make(tmp_path, texts, source="", begin=0, end=2, longest=LONGEST, num_tokens=70_000)
 
 
 def test_every_token_is_predicted_once_in_an_epoch_of_any_number_of_processes(store: TokenStore) -> None:
@@ -44,7 +44,7 @@ def test_epochs_and_seeds_have_other_orders(store: TokenStore) -> None:
 
 
 def test_a_long_text_goes_on_in_the_next_part(tmp_path: Path) -> None:
-    store = TokenStore.make(tmp_path, [list(range(10, 20)), [7]], begin=0, end=2, longest=5, num_tokens=20)
+    store = TokenStore.make(tmp_path, [list(range(10, 20)), [7]], source="", begin=0, end=2, longest=5, num_tokens=20)
     assert [store[number].tolist() for number in range(len(store))] == [
         [0, 10, 11, 12, 13],
         [13, 14, 15, 16, 17],

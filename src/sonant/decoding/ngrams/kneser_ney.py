@@ -69,7 +69,8 @@ def train_kneser_ney(
         source: name of the text, for messages.
 
     Raises:
-        MeasurementError: no words, `<s>` or another special word in the text, or too little text for the discounts.
+        MeasurementError: no words, none of the vocabulary, `<s>` or another special word in the text, or too little
+            text for the discounts.
         ConfigurationError: the order or the thresholds do not fit.
     """
     thresholds = _thresholds(order, prune)
@@ -114,6 +115,11 @@ class _Smoothing:
         if vocabulary is not None:
             known = set(vocabulary)
             self._outside[END_NUMBER + 1 :] = [word not in known for word in counts.words[END_NUMBER + 1 :]]
+            if self._outside[END_NUMBER + 1 :].all():
+                raise MeasurementError(
+                    f"None of the {len(known)} words of the vocabulary is in the text; expected words as the text has "
+                    "them. Is it in another case, or empty?"
+                )
         self._is_word = np.ones(len(counts.words), bool)  # kept as a unigram
         self._numbers_of_counts = np.zeros((counts.order, 5), np.int64)  # n-grams with the adjusted counts 0 to 4
 

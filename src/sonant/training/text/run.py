@@ -130,6 +130,7 @@ def _open(run: LanguageModelRun, initial: TextModel | None, lock: ExitStack) -> 
         return TokenStore.make(
             folder / "tokens" / name,
             map(tokenizer.encode, texts),
+            source=texts.path,
             begin=config.begin,
             end=config.end,
             longest=config.max_positions + 1,
