@@ -23,7 +23,7 @@ SMALL = [f"{name}.{setting}" for name in ("fine_tuning", "ctc", "seq2seq") for s
 
 
 @pytest.mark.slow
-def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     for seed, (name, number) in enumerate({"train": 6, "more": 4, "dev": 2, "test": 2}.items()):
         manifest = write_words(Path(name), number, seed=seed)
@@ -38,6 +38,7 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for line in lines:
         _, *arguments = shlex.split(line)
         assert main([*arguments, *(SMALL if arguments[0] == "self-train" else [])]) == 0, line
+    assert "\nlabeling: label by beam 4, 2 texts each\n" in capsys.readouterr().err
     assert "| test | ctc | beam |" in Path("runs/self_training/evaluation/results.md").read_text()
     assert len(Path("transcripts.jsonl").read_text().splitlines()) == 4
     assert Path("runs/chosen/ctc/model").is_dir()

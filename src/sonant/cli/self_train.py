@@ -1,5 +1,6 @@
 """`sonant self-train`: train on recordings with and without transcripts."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from sonant.recipes import SELF_TRAINING
@@ -33,6 +34,7 @@ def self_train(recipe: str, *overrides: str, dry_run: bool = False, sources: boo
     from sonant.cli.json_output import print_json
     from sonant.recipes.self_training import self_training_run
     from sonant.self_training import carry_out_self_training
+    from sonant.self_training.plan import WHAT
     from sonant.training.ranks import on_first, process_group
 
     run = self_training_run(recipe, overrides)
@@ -44,7 +46,9 @@ def self_train(recipe: str, *overrides: str, dry_run: bool = False, sources: boo
         _print_plan(recipe, run, as_json=json_)
     else:
         with process_group(run.device):
-            done = carry_out_self_training(run)
+            done = carry_out_self_training(
+                run, on_stage=lambda stage: print(f"{stage}: {WHAT[stage](run)}", file=sys.stderr)
+            )
             facts = {"folder": str(done.folder), "models": {name: str(path) for name, path in done.models.items()}}
             on_first(lambda: print_json({**facts, "stages": done.results}) if json_ else _print_results(done.results))
     return 0

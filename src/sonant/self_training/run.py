@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from hashlib import sha256
@@ -70,10 +70,15 @@ def self_train(recipe: str = "self_training", /, **settings: Any) -> SelfTrained
     return carry_out_self_training(self_training_run(recipe, [plain]))
 
 
-def carry_out_self_training(run: SelfTrainingRun) -> SelfTrained:
+def carry_out_self_training(
+    run: SelfTrainingRun, *, on_stage: Callable[[StageName], None] | None = None
+) -> SelfTrained:
     """Start or resume a run; the processes of torchrun do its trainings together, and the first one all else.
 
     `output/name` gets `run.json`, a folder for each stage with `stage.json`, and `stages.md`. Raises as `self_train`.
+
+    Args:
+        on_stage: called before each stage that is not finished.
     """
     check(run)
     files = RunFiles(run)
@@ -81,6 +86,8 @@ def carry_out_self_training(run: SelfTrainingRun) -> SelfTrained:
         on_first(lambda: _open(run, lock))
 
         def work(stage: StageName, _: None) -> None:
+            if on_stage is not None:
+                on_first(lambda: on_stage(stage))
             began = time.monotonic()
             result = WORK[stage](files)
             on_first(lambda: files.finish(stage, result, time.monotonic() - began))
