@@ -19,22 +19,26 @@ class Loss:
         class_counts: name to counts by class, which are summed until the next report: the number of frames of each
             class, (classes,), as given by `count_classes`, is reported as its perplexity, the number of classes in use;
             (3, classes), as given by `count_predictions`, as macro F1.
+        vectors: of an evaluation (rows, width), which are measured together, see `Objective.of_vectors`; None: none.
     """
 
     sum: Tensor
     count: Tensor
     metrics: dict[str, tuple[Tensor, Tensor]]
     class_counts: dict[str, Tensor]
+    vectors: Tensor | None
 
     def __init__(
         self,
         sum: Tensor,  # noqa: A002 - the name of the attribute
         count: Tensor | float,
         metrics: Mapping[str, tuple[Tensor | float, Tensor | float] | Tensor] | None = None,
+        *,
+        vectors: Tensor | None = None,
     ) -> None:
         """Convert counts and metrics that are numbers to tensors on the device; metrics hold class counts too."""
         self.sum, self.count = sum, _scalar(count, sum)
-        self.metrics, self.class_counts = {}, {}
+        self.metrics, self.class_counts, self.vectors = {}, {}, vectors
         for name, value in (metrics or {}).items():
             if isinstance(value, Tensor):
                 self.class_counts[name] = value
@@ -77,6 +81,10 @@ class Objective(nn.Module):
 
     def derived(self, metrics: Mapping[str, float]) -> dict[str, float]:  # noqa: ARG002
         """Return further metrics, computed from averaged ones, such as a perplexity from the loss."""
+        return {}
+
+    def of_vectors(self, vectors: Tensor) -> dict[str, float]:  # noqa: ARG002
+        """Return metrics of a whole evaluation, from the vectors of all its losses (rows, width), on the CPU."""
         return {}
 
     def head_tensors(self) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ RENAMED: dict[str, dict[str, str]] = {
 RENAMED_TYPES = {"FutureContrastConfig": "CPCConfig"}
 # By the type of a configuration: settings that earlier versions lacked, and the value that stands for what they did.
 ADDED: dict[str, dict[str, Any]] = {
+    "Augmentation": {"crop_seconds": 0.0},
     "Batching": {"fill": "shortest"},
     "CTCTask": {
         "vocabulary": "characters",

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from sonant.errors import ConfigurationError, TooShortAudio
+from sonant.errors import CheckpointMismatch, ConfigurationError, TooShortAudio
 from sonant.layers.packed import Packed
 from sonant.tasks import (
     CTCHead,
+    ECAPAHead,
     FrameClassificationHead,
     LayerMix,
     SequenceClassificationHead,
@@ -54,7 +55,20 @@ MAKERS: dict[str, Callable[[], Any]] = {
 }
 
 
+def ecapa() -> ECAPAHead:
+    """A head with random weights and running statistics, made again from its own tensors."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head = ECAPAHead(DIM, 16, 12, 7, LayerMix.from_tensors(MIX))
+        head(Packed.pack([some(30, STATES, DIM), some(20, STATES, DIM)]))
+    return ECAPAHead.from_tensors(head.tensors(), head.settings)
+
+
+MAKERS["ecapa"] = ecapa
+
+
 @pytest.mark.parametrize("kind", MAKERS)
+@settings(max_examples=8, deadline=None)
 @given(sizes=st.lists(st.integers(7, 20), min_size=1, max_size=4))
 def test_batch_mates_change_nothing(kind: str, sizes: list[int]) -> None:
     head = MAKERS[kind]().eval()
@@ -103,6 +117,52 @@ def test_what_is_too_short_for_statistics() -> None:
     assert torch.isfinite(head(Packed.pack([some(7, STATES, DIM)]))).all()
     with pytest.raises(TooShortAudio, match="6 frames was given; the vector of a speaker needs 7"):
         head(Packed.pack([some(20, STATES, DIM), some(6, STATES, DIM)]))
+
+
+def test_ecapa_pads_nothing_and_is_that_of_a_padded_batch_without_its_padding() -> None:
+    """In a zero-padded batch by torch's layers, with masks, a clip has the same embedding."""
+    head, clips = ecapa().eval(), [some(9, STATES, DIM), some(21, STATES, DIM)]
+    with torch.no_grad():
+        found = head(Packed.pack(clips))
+        for clip, vector in zip(clips, found, strict=True):
+            frames = head.mix(Packed.pack([clip])).values
+            frames = (frames - frames.mean(0)) / frames.std(0, correction=0)
+            channels = frames.T[None]  # (1, dim, frames)
+
+            def layer(each: Any, values: Tensor) -> Tensor:
+                padded = nn.functional.pad(values, (each.reach, each.reach))
+                convolved = each.conv(padded)
+                shown: Tensor = nn.functional.batch_norm(
+                    convolved.relu(), each.norm.running_mean, each.norm.running_var, each.norm.weight, each.norm.bias
+                )
+                return shown
+
+            behind, outputs = layer(head.first, channels), []
+            for block in head.blocks:
+                first, *parts = layer(block.before, behind).chunk(8, 1)
+                made = [first, layer(block.parts[0], parts[0])]
+                for each, part in zip(block.parts[1:], parts[1:], strict=True):
+                    made.append(layer(each, part + made[-1]))
+                out = layer(block.behind, torch.cat(made, 1))
+                gate = block.excite(block.squeeze(out.mean(2)).relu()).sigmoid()[..., None]
+                outputs.append(behind + out * gate)
+                behind = behind + outputs[-1]
+            joined = head.join(torch.cat(outputs, 1)[0].T).relu()  # (frames, pooled)
+            mean, deviation = joined.mean(0), joined.var(0, correction=0).clamp(min=1e-6).sqrt()
+            context = torch.cat([joined, mean.expand_as(joined), deviation.expand_as(joined)], 1)
+            weights = head.weigh(head.attend_norm(head.attend(context).relu()).tanh()).softmax(0)
+            mean = (weights * joined).sum(0)
+            deviation = (weights * (joined - mean).square()).sum(0).clamp(min=1e-6).sqrt()
+            expected = head.embedding(head.norm(torch.cat([mean, deviation])[None]))[0]
+            torch.testing.assert_close(vector, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_ecapa_trains_on_a_single_clip_and_refuses_foreign_tensors() -> None:
+    head = ecapa().train()
+    head(Packed.pack([some(9, STATES, DIM)])).sum().backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+    with pytest.raises(CheckpointMismatch, match="other tensors than its settings"):
+        ECAPAHead.from_tensors({"ecapa.first.conv.weight": some(2, 2, 5)}, head.settings)
 
 
 def test_nothing_is_pooled_of_no_frames() -> None:

@@ -34,6 +34,7 @@ class Head:
         seq2seq                   layer_weights (r), adapter.*, writer.*, ctc.* (r), see `sonant.tasks.Seq2SeqHead`;
                                   for sonant alone
         xvector                   layer_weights (r), projector.*, time_delay.{i}.*, embedding.*, classifier.*, objective
+                                  or, of an ECAPA-TDNN, for sonant alone: layer_weights (r), ecapa.*, objective
         pretraining               as in the family's published models, or as another objective needs:
           wav2vec, vq-wav2vec     steps.weight (dim, dim, 1, steps), steps.bias (dim)
           wav2vec 2.0, Conformer  quantizer.codebook, quantizer.projections.0.*, target_projection.*, projection.*
@@ -48,8 +49,8 @@ class Head:
     `metadata` is JSON data: `labels`, `problem_type` and `temperature` of a classifier, `pooling_mode` of one with a
     hidden layer, `frames` (see `sonant.extraction.frame_decisions`), `num_speakers`, `max_at_once`, `threshold` and
     `median_frames` of one of frames, `training` of one that `sonant train` made, `tdnn_kernel` and `tdnn_dilation`,
-    `num_codebooks` of a quantizer, `offset` of a wav2vec, `dictionaries` of a HuBERT. For a CTC head: `vocabulary`
-    (tokens by number, "" for none), `language` (if the tokenizer has several), `blank`, `tokenizer` (contents of
+    or `ecapa_tdnn` (its sizes), of an x-vector head, `num_codebooks` of a quantizer, `offset` of a wav2vec,
+    `dictionaries` of a HuBERT. For a CTC head: `vocabulary` (tokens by number, "" for none), `language` (if the tokenizer has several), `blank`, `tokenizer` (contents of
     tokenizer_config.json), `tokenizer_files` (the original files, by name), `spelling_files` (others in base64, by
     name: a sentencepiece model, a lexicon), and `unusable` (the reason for a missing vocabulary). A head of sequence to
     sequence has `vocabulary`, `blank` and `tokenizer` too, its sizes `decoder`, `dim` and `num_convs`, `search`

@@ -16,6 +16,7 @@ from sonant.renamed_settings import present_settings
 
 KEY = "sonant"  # of the entry
 EPSILON = "normalize_epsilon"
+ECAPA = "ecapa."  # begins the names of the tensors of an x-vector head that is an ECAPA-TDNN
 FORMER_NAMES = {  # prefixes of head tensors before version 0.1, and their present names
     "quantizer.codevectors": "quantizer.codebook",
     "quantizer.weight_proj.": "quantizer.projections.0.",
@@ -66,7 +67,8 @@ def unpack_extra(notes: Any, translated: Translated) -> dict[str, dict[str, Any]
             translated.unknown.append(f"{KEY}: {name}")
         elif kind:
             translated.heads.setdefault(kind, {})[present_name(inner)] = tensor
-            translated.own |= {kind} & {"pretraining", "seq2seq"}
+            if kind in ("pretraining", "seq2seq") or inner.startswith(ECAPA):
+                translated.own.add(kind)
         else:
             translated.backbone.setdefault(str(name), tensor)
     known = heads if isinstance(heads, Mapping) else {}

@@ -11,6 +11,7 @@ PIPELINES = {  # the names of tasks on the hub, by kind of head
     "sequence_classification": "audio-classification",
     "ctc": "automatic-speech-recognition",
 }
+SPEAKERS = "xvector"  # the kind of head with speaker embeddings, whose labels are people
 MOST_LABELS = 100
 
 
@@ -72,12 +73,18 @@ class TrainingFacts:
         """Say them in sentences."""
         return list(self._sentences())
 
+    @property
+    def _purpose(self) -> str:
+        return "speaker verification" if self.task == SPEAKERS else self.task.replace("_", " ")
+
     def _sentences(self) -> Iterator[str]:
         yield (
-            f"Trained by sonant from {self.base} for {self.task.replace('_', ' ')}, on {self.recordings:,} labeled "
+            f"Trained by sonant from {self.base} for {self._purpose}, on {self.recordings:,} labeled "
             f"recordings, {self.hours:.3g} hours."
         )
-        if self.labels:
+        if self.task == SPEAKERS:
+            yield f"{len(self.labels):,} speakers, whose names are the labels of the head."
+        elif self.labels:
             shown = ", ".join(self.labels[:MOST_LABELS])
             yield f"{len(self.labels):,} labels: {shown}{' ...' if len(self.labels) > MOST_LABELS else '.'}"
         if self.dev:
@@ -94,7 +101,7 @@ class TrainingFacts:
         pipeline = [f"pipeline_tag: {PIPELINES[self.task]}"] if self.task in PIPELINES else []
         base = [f"base_model: {self.base}"] if "/" in self.base else []
         head = ["---", *pipeline, *base, "tags:", "- sonant", "- speech", "---"]
-        title = f"# {self.base}, trained for {self.task.replace('_', ' ')}"
+        title = f"# {self.base}, trained for {self._purpose}"
         return "\n\n".join(["\n".join(head), title, *_escaped(self.sentences())]) + "\n"
 
 

@@ -21,12 +21,14 @@ from sonant.evaluation.probes import (
     linear_probe,
     probe_layers,
 )
+from sonant.evaluation.score_normalization import as_norm, speaker_means
 from sonant.evaluation.separation import SourceScores, sdr, separation_scores, si_sdr, si_sdr_improvement
 from sonant.evaluation.slots import SlotCounts, slot_counts, slot_type_f1, slot_value_cer
 from sonant.evaluation.speech_quality import pesq, stoi
 from sonant.evaluation.term_detection import max_term_weighted_value, normalized_scores
+from sonant.evaluation.trial_scores import cross_calibrated, score_trials
 from sonant.evaluation.vectors import Standardizer, cosine_scores, speaker_eer, speaker_pairs
-from sonant.evaluation.verification import DetectionCurve, detection_curve, eer, min_dcf, speaker_bootstrap
+from sonant.evaluation.verification import DetectionCurve, cllr, detection_curve, eer, min_dcf, speaker_bootstrap
 
 __all__ = [
     "AlignedPair",
@@ -44,12 +46,15 @@ __all__ = [
     "Standardizer",
     "align",
     "align_texts",
+    "as_norm",
     "bleu",
     "bootstrap_interval",
     "calibrate_voices",
     "chosen_layer",
+    "cllr",
     "compare_paired",
     "cosine_scores",
+    "cross_calibrated",
     "cross_validate",
     "detection_curve",
     "diarization_error",
@@ -68,6 +73,7 @@ __all__ = [
     "pesq",
     "phone_feature_errors",
     "probe_layers",
+    "score_trials",
     "sdr",
     "separation_scores",
     "si_sdr",
@@ -77,6 +83,7 @@ __all__ = [
     "slot_value_cer",
     "speaker_bootstrap",
     "speaker_eer",
+    "speaker_means",
     "speaker_pairs",
     "stoi",
 ]

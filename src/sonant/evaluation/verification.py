@@ -1,12 +1,13 @@
 """Speaker verification metrics: scores of target trials (same speaker) and non-target trials (two speakers)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from sonant.errors import ConfigurationError, MeasurementError
+from sonant.evaluation.resampling import interval_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,6 +23,70 @@ class DetectionCurve:
     false_accept: Floats  # (points,), false acceptance rate, falling from 1 to 0
     false_reject: Floats  # (points,), false rejection rate, rising from 0 to 1
 
+    def eer(self) -> float:
+        """Compute the equal error rate, as the function `eer`."""
+        gap = self.false_reject - self.false_accept  # rises from -1 to 1
+        right = int(np.argmax(gap >= 0))
+        left = right - 1
+        share = -gap[left] / (gap[right] - gap[left])  # gap[left] < 0 <= gap[right], so the divisor is positive
+        return float(self.false_reject[left] + share * (self.false_reject[right] - self.false_reject[left]))
+
+    def min_dcf(self, target_prior: float, miss_cost: float = 1.0, false_accept_cost: float = 1.0) -> float:
+        """Compute the minimum detection cost, as the function `min_dcf`."""
+        if not 0 < target_prior < 1:
+            raise ConfigurationError(
+                f"target_prior is a probability strictly between 0 and 1; {target_prior} was given."
+            )
+        if miss_cost <= 0 or false_accept_cost <= 0:
+            raise ConfigurationError(
+                f"Costs are positive; miss_cost={miss_cost} and false_accept_cost={false_accept_cost} were given."
+            )
+        miss, accept = miss_cost * target_prior, false_accept_cost * (1 - target_prior)
+        return float((miss * self.false_reject + accept * self.false_accept).min() / min(miss, accept))
+
+
+class ScoredTrials:
+    """Scored trials, sorted once for detection curves with many weights.
+
+    Args:
+        scores: (trials,); higher ones mean the same speaker.
+        labels: (trials,), 1 or True for a target.
+
+    Raises:
+        MeasurementError: shapes that differ, scores that are not finite, or labels that are neither 0 nor 1.
+    """
+
+    def __init__(self, scores: npt.ArrayLike, labels: npt.ArrayLike) -> None:
+        self.scores, self.targets = _checked(scores, labels)
+        self._thresholds, self._group = np.unique(self.scores, return_inverse=True)
+
+    def curve(self, weights: npt.ArrayLike | None = None) -> DetectionCurve:
+        """Compute the curve with `weights` (trials,), the number of times that each trial counts, by default once.
+
+        Raises MeasurementError for weights that are negative, and trials of one kind only.
+        """
+        given = np.ones(self.scores.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+        if given.shape != self.scores.shape or not (np.isfinite(given) & (given >= 0)).all():
+            raise MeasurementError(
+                f"Weights of shape {given.shape} were given for {len(self.scores)} trials; expected one for each, "
+                "finite and not negative."
+            )
+        points = len(self._thresholds)
+        target_mass = np.bincount(self._group, weights=given * self.targets, minlength=points)  # (thresholds,)
+        other_mass = np.bincount(self._group, weights=given * ~self.targets, minlength=points)
+        rejected = np.concatenate([[0.0], np.cumsum(target_mass)])
+        refused = np.concatenate([[0.0], np.cumsum(other_mass)])
+        if rejected[-1] <= 0 or refused[-1] <= 0:
+            raise MeasurementError(
+                f"Detection needs targets and non-targets; the total weight of the targets is {rejected[-1]:g}, that "
+                f"of the non-targets {refused[-1]:g}. Are the labels 1 for same and 0 for different?"
+            )
+        return DetectionCurve(
+            thresholds=np.concatenate([self._thresholds, [np.inf]]),
+            false_accept=1.0 - refused / refused[-1],
+            false_reject=rejected / rejected[-1],
+        )
+
 
 def detection_curve(
     scores: npt.ArrayLike, labels: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
@@ -31,22 +96,7 @@ def detection_curve(
     `weights` (trials,), by default 1, are the number of times that a trial counts. Raises MeasurementError for shapes
     that differ, scores that are not finite, and trials of one kind only.
     """
-    scores, targets, weights = _trials(scores, labels, weights)
-    thresholds, group = np.unique(scores, return_inverse=True)
-    target_mass = np.bincount(group, weights=weights * targets, minlength=len(thresholds))  # (thresholds,)
-    other_mass = np.bincount(group, weights=weights * ~targets, minlength=len(thresholds))
-    rejected = np.concatenate([[0.0], np.cumsum(target_mass)])
-    refused = np.concatenate([[0.0], np.cumsum(other_mass)])
-    if rejected[-1] <= 0 or refused[-1] <= 0:
-        raise MeasurementError(
-            f"Detection needs targets and non-targets; the total weight of the targets is {rejected[-1]:g}, that of "
-            f"the non-targets {refused[-1]:g}. Are the labels 1 for same and 0 for different?"
-        )
-    return DetectionCurve(
-        thresholds=np.concatenate([thresholds, [np.inf]]),
-        false_accept=1.0 - refused / refused[-1],
-        false_reject=rejected / rejected[-1],
-    )
+    return ScoredTrials(scores, labels).curve(weights)
 
 
 def eer(scores: npt.ArrayLike, labels: npt.ArrayLike, *, weights: npt.ArrayLike | None = None) -> float:
@@ -54,12 +104,7 @@ def eer(scores: npt.ArrayLike, labels: npt.ArrayLike, *, weights: npt.ArrayLike 
 
     Higher scores mean "same". Arguments and errors as in `detection_curve`.
     """
-    curve = detection_curve(scores, labels, weights=weights)
-    gap = curve.false_reject - curve.false_accept  # rises from -1 to 1
-    right = int(np.argmax(gap >= 0))
-    left = right - 1
-    share = -gap[left] / (gap[right] - gap[left])  # gap[left] < 0 <= gap[right], so the divisor is positive
-    return float(curve.false_reject[left] + share * (curve.false_reject[right] - curve.false_reject[left]))
+    return detection_curve(scores, labels, weights=weights).eer()
 
 
 def min_dcf(
@@ -78,17 +123,24 @@ def min_dcf(
     divided by the lower cost of accepting, or of rejecting, all trials. No interpolation between thresholds. The
     defaults are an operating point of NIST SRE 2016.
     """
-    if not 0 < target_prior < 1:
-        raise ConfigurationError(f"target_prior is a probability strictly between 0 and 1; {target_prior} was given.")
-    if miss_cost <= 0 or false_accept_cost <= 0:
-        raise ConfigurationError(
-            f"Costs are positive; miss_cost={miss_cost} and false_accept_cost={false_accept_cost} were given."
-        )
-    curve = detection_curve(scores, labels, weights=weights)
-    miss = miss_cost * target_prior
-    accept = false_accept_cost * (1 - target_prior)
-    cost = miss * curve.false_reject + accept * curve.false_accept
-    return float(cost.min() / min(miss, accept))
+    return detection_curve(scores, labels, weights=weights).min_dcf(target_prior, miss_cost, false_accept_cost)
+
+
+def cllr(ratios: npt.ArrayLike, labels: npt.ArrayLike, *, weights: npt.ArrayLike | None = None) -> float:
+    """Compute the cost of natural log-likelihood ratios (trials,) in bits, 0 or more:
+
+        (mean over targets of log2(1 + exp(-llr)) + mean over non-targets of log2(1 + exp(llr))) / 2
+
+    Ratios that say nothing (0) cost 1. Arguments and errors as in `detection_curve`.
+
+    Source: Brummer and du Preez, Computer Speech and Language 2006.
+    """
+    values, targets = _checked(ratios, labels)
+    given = np.ones(values.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    if given.shape != values.shape or not (given * targets).sum() > 0 or not (given * ~targets).sum() > 0:
+        raise MeasurementError("Cllr needs targets and non-targets, and a weight for each if there are weights.")
+    bits = np.logaddexp(0, np.where(targets, -values, values)) / np.log(2)
+    return float(sum(np.average(bits[kind], weights=given[kind]) for kind in (targets, ~targets)) / 2)
 
 
 def speaker_bootstrap(
@@ -101,44 +153,48 @@ def speaker_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Compute a bootstrap percentile interval of `measure(scores, labels, weights=...)` by resampling speakers.
-
-    Trials of the same speakers are dependent, and resampling trials would give too narrow an interval. The weight of a
-    trial is the product of the counts of its two speakers, or the count if both are the same.
-    """
+    """Compute a bootstrap percentile interval of `measure(scores, labels, weights=...)` by resampling speakers."""
     scores = np.asarray(scores, dtype=np.float64)
     if len(speakers) != len(scores):
         raise MeasurementError(
             f"{len(scores)} scores with {len(speakers)} pairs of speakers: one pair is needed for each trial."
         )
+    weights = resampled_weights(labels, speakers, resamples=resamples, seed=seed)
+    return interval_of(np.array([measure(scores, labels, weights=each) for each in weights]), level=level)
+
+
+def resampled_weights(
+    labels: npt.ArrayLike, speakers: Sequence[tuple[str, str]], *, resamples: int = 200, seed: int = 0
+) -> Iterator[Floats]:
+    """Yield the weights (trials,) of resamples of the speakers, with targets and non-targets in each.
+
+    Trials of the same speakers are dependent, and resampling trials would give too narrow an interval. The weight of a
+    trial is the product of the counts of its two speakers, or the count if both are the same.
+
+    Raises MeasurementError: no resample has both kinds of trials.
+    """
     names, indices = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
     first, second = indices.reshape(-1, 2).T
     generator = np.random.default_rng(seed)
-    targets = np.asarray(labels).astype(bool)
-    values = []
+    targets, found = np.asarray(labels).astype(bool), False
     for _ in range(resamples):
         counts = np.bincount(generator.integers(len(names), size=len(names)), minlength=len(names))
         weights = np.where(first == second, counts[first], counts[first] * counts[second])
         if weights[targets].any() and weights[~targets].any():  # with few speakers, one kind of trial may be missing
-            values.append(measure(scores, labels, weights=weights))
-    if not values:
+            found = True
+            yield weights.astype(np.float64)
+    if not found:
         raise MeasurementError(
             f"No draw from {len(names)} speakers held both targets and non-targets; more speakers are needed."
         )
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
-def _trials(
-    scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None
-) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
-    checked_scores = np.asarray(scores, dtype=np.float64)
-    checked_labels = np.asarray(labels)
-    checked_weights = np.ones(checked_scores.shape) if weights is None else np.asarray(weights, dtype=np.float64)
-    if checked_scores.ndim != 1 or not checked_scores.shape == checked_labels.shape == checked_weights.shape:
+def _checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    checked_scores, checked_labels = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    if checked_scores.ndim != 1 or checked_scores.shape != checked_labels.shape:
         raise MeasurementError(
-            f"Scores, labels and weights are flat and of one length; their shapes are {checked_scores.shape}, "
-            f"{checked_labels.shape} and {checked_weights.shape}."
+            f"Scores and labels are flat and of one length; their shapes are {checked_scores.shape} and "
+            f"{checked_labels.shape}."
         )
     strange = np.flatnonzero(~np.isfinite(checked_scores))
     if len(strange):
@@ -151,6 +207,4 @@ def _trials(
             f"Labels are 1 (same) or 0 (different); found {np.unique(checked_labels)[:5].tolist()}. "
             "Were scores and labels exchanged?"
         )
-    if not (np.isfinite(checked_weights) & (checked_weights >= 0)).all():
-        raise MeasurementError("Weights are finite and not negative.")
-    return checked_scores, checked_labels.astype(bool), checked_weights
+    return checked_scores, checked_labels.astype(bool)

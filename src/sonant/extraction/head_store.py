@@ -14,18 +14,21 @@ from sonant.models.abilities import ABILITIES, HEADS_FOR, Ability
 from sonant.models.identity import digest_of
 from sonant.tasks import (
     CTCHead,
+    ECAPAHead,
     FrameClassificationHead,
     Seq2SeqHead,
     SequenceClassificationHead,
     SpeechClassificationHead,
     XVectorHead,
 )
+from sonant.tasks.ecapa import SETTINGS as ECAPA_SETTINGS
 
 Module = TypeVar("Module", bound=nn.Module)
 RunnableHead = (
     CTCHead
     | Seq2SeqHead
     | XVectorHead
+    | ECAPAHead
     | FrameClassificationHead
     | SequenceClassificationHead
     | SpeechClassificationHead
@@ -130,6 +133,11 @@ def _merged(stored: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> dict
     return merged
 
 
+def is_ecapa(heads: Heads) -> bool:
+    """Return True if the x-vector head is an ECAPA-TDNN."""
+    return "xvector" in heads.stored and ECAPA_SETTINGS in heads.stored["xvector"].metadata
+
+
 def build_head(kind: str, head: Head) -> RunnableHead:
     """Build the module of a checkpoint's head, in evaluation mode and float32."""
     module: RunnableHead
@@ -138,6 +146,8 @@ def build_head(kind: str, head: Head) -> RunnableHead:
             module = CTCHead.from_tensors(head.tensors)
         case "seq2seq":
             module = Seq2SeqHead.from_tensors(head.tensors, head.metadata)
+        case "xvector" if ECAPA_SETTINGS in head.metadata:
+            module = ECAPAHead.from_tensors(head.tensors, head.metadata)
         case "xvector":
             module = XVectorHead.from_tensors(head.tensors, head.metadata)
         case "frame_classification":

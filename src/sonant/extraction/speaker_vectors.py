@@ -9,8 +9,9 @@ from torch import Tensor
 
 from sonant.errors import TooShortAudio
 from sonant.extraction.adapter_sink import AdapterSink
+from sonant.extraction.ecapa_vectors import ECAPAVectorSink
 from sonant.extraction.finiteness import require_finite
-from sonant.extraction.head_store import Heads
+from sonant.extraction.head_store import Heads, is_ecapa
 from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require, samples_for, states_of
 from sonant.extraction.pooling import RunningPool
 from sonant.extraction.sinks import Sink
@@ -18,7 +19,7 @@ from sonant.extraction.sources import Source
 from sonant.extraction.transcripts import one_clip
 from sonant.inference.cuda.exact_float32 import exact_float32
 from sonant.models import Backbone
-from sonant.tasks import XVectorHead
+from sonant.tasks import ECAPAHead, XVectorHead
 
 HeadOn = Callable[[torch.device], XVectorHead]
 
@@ -79,6 +80,11 @@ class SpeakerVectorSink:
 def verification(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[NDArray[np.float32]]:
     """Return the pipeline of the x-vector head; its answer is float32 (dim,). Raises ConfigurationError without one."""
     require("verification", heads, name)
+    if is_ecapa(heads):
+        ecapa_on = heads.placing("xvector", ECAPAHead)
+        ecapa = ecapa_on(CPU)
+        least = samples_for(ecapa.min_frames, None, model)
+        return HeadPipeline(states_of(ecapa.mix, model, name), lambda _: ECAPAVectorSink(ecapa_on), least)
     head_on = heads.placing("xvector", XVectorHead)
     mix, needed = head_on(CPU).mix, head_on(CPU).min_frames
     adapter = adapter_before(mix, model)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,95 +9,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.audio.activity import loud_frames
-from sonant.decoding.speaker_clustering import Vectors, normalize_within_class
-from sonant.extraction.finiteness import require_finite
-from sonant.extraction.head_store import Heads
+from sonant.decoding.speaker_clustering import Vectors
+from sonant.extraction.head_store import Heads, is_ecapa
 from sonant.extraction.heads import CPU, samples_for, states_of
 from sonant.extraction.request import Layer
 from sonant.extraction.sources import Source
-from sonant.extraction.speaker_vectors import HeadOn, OverTime
+from sonant.extraction.speaker_embeddings import (
+    ECAPAEmbeddings,
+    HeadEmbeddings,
+    SpeakerEmbeddings,
+    StateEmbeddings,
+    around,
+)
 from sonant.models import Backbone
 from sonant.models.families import presets
-from sonant.tasks import XVectorHead
+from sonant.tasks import ECAPAHead, XVectorHead
 
 HOP_SECONDS = 0.4
-HOPS_A_WINDOW = 5  # odd: a window is centered on its hop
 LEAST_SPEECH_SECONDS = 0.4  # in a window with an embedding
-
-
-class SpeakerEmbeddings(Protocol):
-    """A kind of speaker embedding, computed from sums over frames."""
-
-    def frames(self, states: Tensor) -> Tensor:
-        """Map states (layers, frames, dim) to frames (frames, width), in order; the last may come with a later call."""
-
-    @property
-    def delay(self) -> int:
-        """The index of the recording's frame on which the first of these is centered."""
-
-    def embeddings(self, counts: Vectors, sums: Vectors, squares: Vectors) -> Vectors:
-        """Return the embeddings of stretches of speech (stretches, dim), comparable between recordings.
-
-        Args:
-            counts: frames of each stretch (stretches,).
-            sums, squares: sums of the frames and of their squares (stretches, width).
-        """
-
-    def contrasted(self, embeddings: Vectors, hops: Vectors) -> Vectors:
-        """Return embeddings (stretches, dim) of one recording in a form that separates its speakers best.
-
-        Args:
-            hops: means of consecutive hops (hops, width).
-        """
-
-
-class StateEmbeddings:
-    """Means of a hidden state.
-
-    Within-class covariance normalization suppresses changes of content where speakers of one recording are separated.
-    """
-
-    delay = 0
-
-    def frames(self, states: Tensor) -> Tensor:
-        return states[0]
-
-    def embeddings(self, counts: Vectors, sums: Vectors, squares: Vectors) -> Vectors:  # noqa: ARG002
-        means: Vectors = sums / counts[:, None]
-        return means
-
-    def contrasted(self, embeddings: Vectors, hops: Vectors) -> Vectors:
-        return normalize_within_class(embeddings, np.diff(hops, axis=0))
-
-
-class HeadEmbeddings:
-    """Embeddings of an x-vector head."""
-
-    def __init__(self, head_on: HeadOn) -> None:
-        self._head = head_on(torch.device("cpu"))
-        self._over_time = OverTime(head_on)
-
-    @property
-    def delay(self) -> int:
-        return self._head.context // 2
-
-    def frames(self, states: Tensor) -> Tensor:
-        return self._over_time(states)
-
-    @torch.no_grad()
-    def embeddings(self, counts: Vectors, sums: Vectors, squares: Vectors) -> Vectors:
-        counts = counts[:, None]
-        means = sums / counts
-        deviations = np.sqrt(np.maximum(squares - counts * means**2, 0) / np.maximum(counts - 1, 1))
-        vectors = self._head.embed(torch.from_numpy(means).float(), torch.from_numpy(deviations).float())
-        return require_finite(vectors, "x-vector").double().numpy()
-
-    def contrasted(self, embeddings: Vectors, hops: Vectors) -> Vectors:  # noqa: ARG002
-        return embeddings
 
 
 class SpeechSums:
     """Sums of the frames of every 0.4 s that are loud enough to be speech; an hour takes 55 to 110 MB.
+
+    An ECAPA-TDNN keeps the frames themselves, see `ECAPAEmbeddings`.
 
     Args:
         embeddings: the kind of speaker embedding.
@@ -120,8 +54,6 @@ class SpeechSums:
         self._speech: NDArray[np.bool_] | None = None
         self.heard = self._summed = 0  # frames received from the model, frames of embeddings summed
         self.counts: list[int] = []
-        self._sums: list[NDArray[np.float32]] = []
-        self._squares: list[NDArray[np.float32]] = []
 
     @torch.no_grad()
     def append(self, frames: Tensor) -> None:
@@ -144,49 +76,31 @@ class SpeechSums:
 
     def embeddings(self, groups: NDArray[np.bool_]) -> Vectors:
         """Return the speaker embedding of each group of hops (groups, hops), which holds speech: (groups, dim)."""
-        chosen = groups.astype(np.float64)
-        sums, squares = (np.stack(rows).astype(np.float64) for rows in (self._sums, self._squares))
-        return self._kind.embeddings(chosen @ np.array(self.counts), chosen @ sums, chosen @ squares)
+        return self._kind.of_groups(groups)
 
     def windows(self) -> tuple[NDArray[np.int64], Vectors]:
         """Return the hops whose windows of two seconds have enough speech, and the windows' embeddings.
 
-        The embeddings are `contrasted`, for comparisons within this recording.
+        The embeddings are for comparisons within this recording.
         """
         counts = np.array(self.counts, dtype=np.float64)
         if not counts.any():
             return np.zeros(0, dtype=np.int64), np.zeros((0, 0))
-        sums, squares = np.stack(self._sums), np.stack(self._squares)
-        around = _around(counts[:, None])[:, 0]
-        centers = np.flatnonzero((counts > 0) & (around >= LEAST_SPEECH_SECONDS * self.frame_rate))
+        heard = around(counts[:, None])[:, 0]
+        centers = np.flatnonzero((counts > 0) & (heard >= LEAST_SPEECH_SECONDS * self.frame_rate))
         if not len(centers):
-            centers = np.array([int(around.argmax())])
-        spoken = counts > 0
-        hops = (sums[spoken] / counts[spoken, None]).astype(np.float64)
-        found = self._kind.embeddings(around[centers], _around(sums)[centers], _around(squares)[centers])
-        return centers, self._kind.contrasted(found, hops)
+            centers = np.array([int(heard.argmax())])
+        return centers, self._kind.of_windows(centers)
 
     def _add(self, hop: int, rows: NDArray[np.float32]) -> None:
-        while len(self.counts) <= hop:
-            self.counts.append(0)
-            self._sums.append(np.zeros(rows.shape[1], np.float32))
-            self._squares.append(np.zeros(rows.shape[1], np.float32))
+        self.counts += [0] * (hop + 1 - len(self.counts))
         self.counts[hop] += len(rows)
-        self._sums[hop] += rows.sum(0)
-        self._squares[hop] += np.square(rows).sum(0)
+        self._kind.add(hop, rows)
 
     def clear(self) -> None:
         """Free the memory."""
         self.counts.clear()
-        self._sums.clear()
-        self._squares.clear()
-
-
-def _around(hops: NDArray[np.floating]) -> Vectors:
-    """Return the sums over the window around each hop (hops, width)."""
-    reach = HOPS_A_WINDOW // 2
-    padded = np.pad(hops.astype(np.float64), ((reach, reach), (0, 0)))
-    return np.sum([padded[at : at + len(hops)] for at in range(HOPS_A_WINDOW)], axis=0)
+        self._kind.clear()
 
 
 def embeddings_of(
@@ -196,6 +110,10 @@ def embeddings_of(
 
     The x-vector head if there is one, else means of the state of the preset "speaker".
     """
+    if is_ecapa(heads):
+        ecapa_on = heads.placing("xvector", ECAPAHead)
+        mix, least = ecapa_on(CPU).mix, samples_for(ecapa_on(CPU).min_frames, None, model)
+        return states_of(mix, model, name), partial(ECAPAEmbeddings, ecapa_on), least
     if "xvector" in heads.stored:
         head_on = heads.placing("xvector", XVectorHead)
         head = head_on(CPU)

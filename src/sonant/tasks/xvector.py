@@ -13,6 +13,7 @@ from sonant.tasks.layer_mix import LayerMix
 from sonant.tasks.linear import linear_of, tensors_of
 
 LAYER = "time_delay."  # begins the names of the tensors of a layer over time
+KERNELS, DILATIONS = (5, 3, 3, 1, 1), (1, 2, 3, 1, 1)  # of the published head
 
 
 class TimeDelayLayer(nn.Module):
@@ -70,6 +71,24 @@ class XVectorHead(nn.Module):
         self.embedding = embedding
 
     @classmethod
+    def fresh(cls, dim: int, width: int, pooled_dim: int, embedding_dim: int, mix: LayerMix) -> Self:
+        """Make a head with random weights, and the kernels and dilations of the published one.
+
+        Args:
+            dim: of the states.
+            width: of all layers but the last.
+            pooled_dim: of the last one, whose frames are pooled.
+        """
+        widths = [width] * (len(KERNELS) - 1) + [pooled_dim]
+        layers = []
+        for inputs, outputs, kernel, dilation in zip([width, *widths], widths, KERNELS, DILATIONS, strict=False):
+            linear = nn.Linear(kernel * inputs, outputs)
+            layers.append(
+                TimeDelayLayer(linear.weight.detach(), linear.bias.detach(), kernel=kernel, dilation=dilation)
+            )
+        return cls(nn.Linear(dim, width), layers, nn.Linear(2 * widths[-1], embedding_dim), mix)
+
+    @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Self:
         """Make the head from `projector.*`, `time_delay.{i}.*`, `embedding.*`, and `layer_weights` if states are mixed.
 
@@ -96,6 +115,15 @@ class XVectorHead(nn.Module):
             }
         linears = tensors_of(self.projector, "projector.") | tensors_of(self.embedding, "embedding.")
         return linears | layers | self.mix.tensors()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The metadata that `from_tensors` takes."""
+        layers = [layer for layer in self.layers if isinstance(layer, TimeDelayLayer)]
+        return {
+            "tdnn_kernel": [layer.weight.shape[2] for layer in layers],
+            "tdnn_dilation": [layer.dilation for layer in layers],
+        }
 
     @property
     def dim(self) -> int:

@@ -55,6 +55,7 @@ class LossSums:
     def __init__(self) -> None:
         self._sums: dict[tuple[str, ...], Tensor] = {}
         self._class_counts: dict[str, Tensor] = {}
+        self._vectors: list[Tensor] = []
 
     def add(self, loss: Loss) -> None:
         """Add the loss of one batch."""
@@ -65,6 +66,13 @@ class LossSums:
         for name, counts in loss.class_counts.items():
             before = self._class_counts.get(name)
             self._class_counts[name] = counts.double() if before is None else before + counts
+        if loss.vectors is not None:
+            self._vectors.append(loss.vectors)
+
+    def vectors(self) -> Tensor | None:
+        """Return the vectors of all losses, of all processes, on the CPU; None if there are none."""
+        found = [each for theirs in gathered([each.cpu() for each in self._vectors]) for each in theirs]
+        return torch.cat(found) if found else None
 
     def averages(self) -> dict[str, float]:
         """Return sum / count of every metric over all processes (0 for a count of 0), and class counts as in `Loss`.

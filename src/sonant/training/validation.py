@@ -64,6 +64,8 @@ def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, 
                 sums.add(objective(batch))
         objective.train()
     metrics = sums.averages()
+    if (vectors := sums.vectors()) is not None:
+        metrics |= objective.of_vectors(vectors)
     return {f"{PREFIX}{name}": value for name, value in {**metrics, **objective.derived(metrics)}.items()}
 
 

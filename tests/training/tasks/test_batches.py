@@ -109,3 +109,27 @@ def test_masked_channels_are_zero_before_the_encoder(waveforms: WaveformStore) -
     assert torch.allclose(found.last[:first], expected.last[:first], atol=1e-5)
     assert torch.allclose(found.last[first:], plain.last[first:], atol=1e-5)
     assert not torch.allclose(found.last[:first], plain.last[:first], atol=1e-3)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_crops_are_consecutive_and_drawn_anew(cached: bool, waveforms: WaveformStore) -> None:
+    """Of a waveform, or of the frames of its cached states; what is shorter, or longer than max_seconds, stays in."""
+    counted = {number: np.arange(BACKBONE.num_frames(int(length)), dtype=np.float32)[:, None, None]
+               for number, length in enumerate(waveforms.lengths)}  # fmt: skip
+    batching = LabeledBatching(batch_seconds=1.5, max_seconds=0.25)
+    crop = Augmentation(crop_seconds=0.25)
+    made = batches(waveforms, batching=batching, augmentation=crop, states=counted if cached else None)
+    starts: dict[int, set[int]] = {}
+    for step in range(3 * len(made)):
+        batch = made[step]
+        for clip, units in zip(batch.states if cached else batch.speech, batch.targets, strict=True):
+            number = int(units[0])
+            whole = counted[number] if cached else waveforms[number]
+            length = min(4_000, int(waveforms.lengths[number]))
+            assert len(clip) == (BACKBONE.num_frames(length) if cached else length)
+            places = [
+                at for at in range(len(whole) - len(clip) + 1) if np.array_equal(whole[at : at + len(clip)], clip)
+            ]
+            starts.setdefault(number, set()).update(places)
+    assert starts.keys() == set(range(1, len(waveforms)))
+    assert sum(len(each) > 1 for each in starts.values()) > len(waveforms) / 2

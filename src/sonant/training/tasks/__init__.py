@@ -10,6 +10,7 @@ from sonant.training.tasks.run import measure_task, train_task
 from sonant.training.tasks.seq2seq import Seq2SeqTask, TranslationTask
 from sonant.training.tasks.settings import TaskRun
 from sonant.training.tasks.slots import SlotTask
+from sonant.training.tasks.speaker import SpeakerTask
 from sonant.training.tasks.task import Task
 from sonant.training.tasks.utterance import UtteranceTask
 
@@ -23,6 +24,7 @@ __all__ = [
     "Prediction",
     "Seq2SeqTask",
     "SlotTask",
+    "SpeakerTask",
     "Task",
     "TaskResult",
     "TaskRun",

@@ -1,4 +1,4 @@
-"""Batches of whole labeled recordings, determined by seed, step, rank and world."""
+"""Batches of labeled recordings, whole or cropped, determined by seed, step, rank and world."""
 
 from __future__ import annotations
 
@@ -73,6 +73,8 @@ class Augmentation:
     """Changes of the recordings during training; none by default.
 
     Attributes:
+        crop_seconds: longer recordings are cropped to this at a random place in each epoch; 0: all are whole. Of cached
+            states frames are cropped, whose context is the whole recording.
         speeds: one of these is drawn for each recording, which is resampled to become so many times as fast, with its
             pitch (0.9, 1.0, 1.1 in Kaldi's recipes).
         time_fraction: share of frames in masked spans, as in `SpanMasking`, which are replaced by the mask embedding.
@@ -81,6 +83,7 @@ class Augmentation:
         channel_length: channels of such a span.
     """
 
+    crop_seconds: float = 0.0
     speeds: tuple[float, ...] = (1.0,)
     time_fraction: float = 0.0
     time_length: int = 10
@@ -88,6 +91,8 @@ class Augmentation:
     channel_length: int = 64
 
     def __post_init__(self) -> None:
+        if self.crop_seconds < 0:
+            raise ConfigurationError(f"crop_seconds={self.crop_seconds} was given; expected seconds, or 0 for none.")
         if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
             raise ConfigurationError(f"speeds={self.speeds} was given; expected factors from 0.5 to 2, such as 0.9.")
 
@@ -150,29 +155,31 @@ class LabeledBatches(NumberedBatches):
         world: int = 1,
     ) -> None:
         used = np.isin(np.arange(len(waveforms)), recordings)
-        sampler = LengthSampler(
-            np.where(used, waveforms.lengths, -1),
-            budget=round(batching.batch_seconds * backbone.sampling_rate),
-            max_length=round(batching.max_seconds * backbone.sampling_rate),
-            stride=backbone.stride,
-            receptive_field=backbone.receptive_field,
-            seed=seed,
+        sampler = sampler_of(
+            np.where(used, waveforms.lengths, -1), backbone, batching=batching, augmentation=augmentation, seed=seed
         )
         super().__init__(sampler, seed=seed, rank=rank, world=world)
         self.waveforms, self.targets, self.augmentation, self.dim = waveforms, targets, augmentation, backbone.dim
         self.frame_rate, self.states = backbone.frame_rate, states
         self.min_frames = [1] * len(waveforms) if min_frames is None else min_frames
+        least = max(self.min_frames[number] for number in recordings)
+        cropped = sampler.num_frames(round(augmentation.crop_seconds * backbone.sampling_rate))
+        if augmentation.crop_seconds and cropped < least:
+            raise ConfigurationError(
+                f"augmentation.crop_seconds={augmentation.crop_seconds:g} was given, which leaves {max(cropped, 0)} "
+                f"frames; the task takes {least} or more."
+            )
 
     def __getitem__(self, step: int) -> LabeledBatch:
         layout, rng = self.drawn(step)
         members = [member for member, _ in layout]
         if self.states is not None:
-            states = Packed.pack(torch.from_numpy(self.states[member]) for member in members)
+            states = Packed.pack(torch.from_numpy(self._states(member, length, rng)) for member, length in layout)
             targets = self._targets(members, states.sizes, [1.0] * len(members))
             return LabeledBatch(None, targets, sum(length for _, length in layout), states=states)
-        clips = [self._clip(member, rng) for member in members]
+        clips = [self._clip(member, length, rng) for member, length in layout]
         frames = [self.sampler.num_frames(len(clip)) for clip in clips]
-        speeds = [int(self.waveforms.lengths[member]) / len(clip) for member, clip in zip(members, clips, strict=True)]
+        speeds = [length / len(clip) for (_, length), clip in zip(layout, clips, strict=True)]
         targets = self._targets(members, frames, speeds)
         mask, channels = self.augmentation.draw_masks(frames, self.dim, rng)
         return LabeledBatch(
@@ -190,8 +197,43 @@ class LabeledBatches(NumberedBatches):
             for member, count, speed in zip(members, frames, speeds, strict=True)
         )
 
-    def _clip(self, member: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Return a waveform, at another speed unless that would leave too few frames of it."""
-        whole = self.waveforms[member]
-        changed = self.augmentation.changed_speed(whole, rng)
-        return changed if self.sampler.num_frames(len(changed)) >= self.min_frames[member] else whole
+    def _states(self, member: int, length: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return the states of as many frames as samples of this length have, at a random place."""
+        assert self.states is not None
+        return _cropped(self.states[member], self.sampler.num_frames(length), rng)
+
+    def _clip(self, member: int, length: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return a waveform or a part of it, at another speed unless that would leave too few frames of it."""
+        clip = _cropped(self.waveforms[member], length, rng)
+        changed = self.augmentation.changed_speed(clip, rng)
+        return changed if self.sampler.num_frames(len(changed)) >= self.min_frames[member] else clip
+
+
+def sampler_of(
+    lengths: NDArray[np.int64],
+    backbone: Backbone,
+    *,
+    batching: LabeledBatching,
+    augmentation: Augmentation,
+    seed: int,
+) -> LengthSampler:
+    """Return the sampler of recordings of these lengths, in samples; those of length -1 are left out."""
+    longest = augmentation.crop_seconds or batching.max_seconds
+    if augmentation.crop_seconds:
+        lengths = np.minimum(lengths, round(longest * backbone.sampling_rate))
+    return LengthSampler(
+        lengths,
+        budget=round(batching.batch_seconds * backbone.sampling_rate),
+        max_length=round(longest * backbone.sampling_rate),
+        stride=backbone.stride,
+        receptive_field=backbone.receptive_field,
+        seed=seed,
+    )
+
+
+def _cropped(steps: NDArray[np.float32], length: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return so many consecutive steps of (all steps, ...), drawn at random, or all if there are no more."""
+    if len(steps) <= length:
+        return steps
+    start = int(rng.integers(len(steps) - length + 1))
+    return steps[start : start + length]

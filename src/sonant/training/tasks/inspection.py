@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sonant import audio
 from sonant.checkpoints import make_backbone
 from sonant.checkpoints.fresh import fresh_or_loaded
-from sonant.data import LengthSampler, ManifestEntry
+from sonant.data import ManifestEntry
 from sonant.data.sampler import Layout
 from sonant.data.settings import check_same_settings, json_values, read_settings
 from sonant.errors import ManifestError
@@ -26,7 +26,7 @@ from sonant.training.precision import autocast
 from sonant.training.ranks import world
 from sonant.training.runs import WAVEFORMS
 from sonant.training.settings import Updates
-from sonant.training.tasks.batches import LabeledBatch
+from sonant.training.tasks.batches import LabeledBatch, sampler_of
 from sonant.training.tasks.objective import TaskObjective
 from sonant.training.tasks.run import starting_checkpoint, task_objective
 from sonant.training.tasks.sets import FREE, LabeledRows, check_contents, read_labels
@@ -93,13 +93,8 @@ def inspect_task(run: TaskRun) -> TaskInspection:
         name: read_headers(entries, backbone.sampling_rate, seed=run.seed).samples
         for name, entries in rows.sets.items()
     }
-    sampler = LengthSampler(
-        lengths["train"],
-        budget=round(run.batching.batch_seconds * backbone.sampling_rate),
-        max_length=round(run.batching.max_seconds * backbone.sampling_rate),
-        stride=backbone.stride,
-        receptive_field=backbone.receptive_field,
-        seed=run.seed,
+    sampler = sampler_of(
+        lengths["train"], backbone, batching=run.batching, augmentation=run.augmentation, seed=run.seed
     )
     samples = sum(int(each.sum()) for each in lengths.values())
     step, state = _measured(run, objective, rows, sampler[0])
@@ -143,9 +138,9 @@ def _measured(run: TaskRun, objective: TaskObjective, rows: LabeledRows, layout:
     clips: list[NDArray[np.float32]] = []
     targets: list[torch.Tensor] = []
     numbers = {name: number for number, name in enumerate(rows.classes)}
-    for member, _ in layout:
+    for member, length in layout:
         entry: ManifestEntry = rows.sets["train"][member]
-        clip = audio.read(entry.audio, sampling_rate=rate, **entry.part)
+        clip = audio.read(entry.audio, sampling_rate=rate, **entry.part)[:length]
         if clips and sum(map(len, clips)) + len(clip) > MEASURED_SECONDS * rate:
             break
         clips.append(clip)

@@ -134,6 +134,9 @@ class TaskObjective(Objective):
         read = [encoded.last if layer == "last" else encoded.hidden_states[layer] for layer in self.read_states]
         return Packed(torch.stack(read, dim=1), encoded.lengths)
 
+    def of_vectors(self, vectors: Tensor) -> dict[str, float]:
+        return self.task.of_vectors(vectors)
+
     def head_tensors(self) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = self.head.tensors()  # type: ignore[operator]
         return tensors

@@ -97,8 +97,15 @@ class LabeledRecordings:
         return float(self.waveforms.lengths[self.used].sum()) / self.sampling_rate / 3600
 
     def targets(self, task: Task, classes: Sequence[str]) -> list[Target]:
-        """Return the target of each recording; those of recordings that are not used are empty."""
+        """Return the target of each recording; those of recordings that are not used are empty.
+
+        Units of an open set that are none of the classes get the numbers from that of the classes on, in their order.
+        """
         numbers = {name: number for number, name in enumerate(classes)}
+        if task.is_open_set:
+            found = {unit for number in self.used for unit in task.units(self.labels[number])}
+            for unit in sorted(found - numbers.keys()):
+                numbers[unit] = len(numbers)
         targets: list[Target] = [torch.zeros(0)] * len(self.labels)
         for number in self.used:
             targets[number] = task.target(self.labels[number], numbers)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -107,6 +108,8 @@ def read_labels(
         outside=lambda label: task.outside(label, known),
     )
     checked = check_labels(data, dev, needs=needs, on_error=on_error)
+    if run.dev:
+        task.check_dev(list(map(needs.label, checked.dev)))
     whole = {"train": checked.train} | ({"dev": checked.dev} if run.dev else {})
     sets = {name: _pieces(entries, task, needs, run.batching.max_seconds, name) for name, entries in whole.items()}
     return LabeledRows(needs, task, classes, sets, checked.report)
@@ -141,9 +144,8 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     }
 
     def read(name: str) -> LabeledRecordings:
-        return read_set(
-            run, rows, both[name], backbone, name=name, key=keys[name], max_seconds=run.batching.max_seconds
-        )
+        longest = inf if name == "train" and run.augmentation.crop_seconds else run.batching.max_seconds
+        return read_set(run, rows, both[name], backbone, name=name, key=keys[name], max_seconds=longest)
 
     sets = LabeledSets(
         fingerprint(backbone),

@@ -138,6 +138,11 @@ def check(run: TaskRun) -> None:
             f"single_state={run.single_state} was given with layer={run.layer}; it names one of the states of "
             "layer=weighted. Set that, or leave single_state out."
         )
+    if run.augmentation.crop_seconds and not run.task.is_of_every_part:
+        raise ConfigurationError(
+            f"augmentation.crop_seconds={run.augmentation.crop_seconds:g} was given, and a part of a recording does "
+            f"not have the label of the whole in {type(run.task).__name__}. Set augmentation.crop_seconds=0."
+        )
     if run.training.patience and not run.dev:
         raise ConfigurationError(
             f"training.patience={run.training.patience} was given without a development set to evaluate. Name one: "

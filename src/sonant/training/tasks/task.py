@@ -43,10 +43,15 @@ class Task(ABC):
     Attributes:
         kind: of the head, as in `sonant.checkpoints.Head`.
         criterion: measure on the development set by which the best weights are chosen.
+        is_open_set: the development set may have labels that the training set has not, such as other speakers. Their
+            units have numbers from that of the classes on.
+        is_of_every_part: the label of a recording is that of each part, so that recordings may be cropped.
     """
 
     kind: ClassVar[str]
     criterion: ClassVar[Criterion]
+    is_open_set: ClassVar[bool] = False
+    is_of_every_part: ClassVar[bool] = False
 
     @property
     def is_for_transformers(self) -> bool:
@@ -106,12 +111,17 @@ class Task(ABC):
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
         """Return the classes by number, from the normalized labels of the training set. Raises ManifestError."""
 
+    def check_dev(self, labels: Sequence[str]) -> None:  # noqa: B027 - most tasks have nothing to check
+        """Raise ManifestError if nothing can be measured on recordings with these labels."""
+
     def units(self, label: str) -> list[str]:
         """Return the classes that a normalized label names, in order."""
         return [label]
 
     def outside(self, label: str, known: frozenset[str]) -> list[str]:
-        """Return the units of a normalized label that are not among the known classes."""
+        """Return the units of a normalized label that are not among the known classes; of an open set none are."""
+        if self.is_open_set:
+            return []
         return [unit for unit in self.units(label) if unit not in known]
 
     def target(self, label: str, numbers: Mapping[str, int]) -> Target:
@@ -136,6 +146,10 @@ class Task(ABC):
 
         Metrics that would make a training step slow are left out while `training`.
         """
+
+    def of_vectors(self, vectors: Tensor) -> dict[str, float]:  # noqa: ARG002
+        """Return metrics of the whole development set, as `sonant.loss.Objective.of_vectors`."""
+        return {}
 
     def predicted(self, outputs: Any) -> Iterable[Tensor]:
         """Return what the head says of each recording of a batch, for `result`; by default its outputs."""

@@ -38,6 +38,7 @@ class UtteranceTask(Task):
 
     kind: ClassVar[str] = "sequence_classification"
     criterion: ClassVar[Criterion] = Criterion("macro_f1", higher_is_better=True)
+    is_of_every_part: ClassVar[bool] = True
 
     projection_dim: int = 256
     pooling: Literal["mean", "attention"] = "mean"

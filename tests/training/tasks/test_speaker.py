@@ -1,0 +1,151 @@
+"""Speaker embeddings: what is measured in training is what the saved model gives, here and in transformers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import sonant
+from sonant.data import read_manifest
+from sonant.errors import ConfigurationError, ManifestError
+from sonant.evaluation import speaker_eer
+from sonant.layers.packed import Packed
+from sonant.models import WavLMConfig
+from sonant.recipes.tasks import task_run
+from sonant.tasks import SpeakerOutputs
+from sonant.training.tasks import SpeakerTask, TaskRun, train_task
+from tests.shapes import TINY
+from tests.training.tasks.tones import write_model
+from tests.training.tasks.voices import write_voices
+
+SMALL_HEAD = {"channels": 16, "pooled_dim": 24, "embedding_dim": 12}
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("voices")
+    write_voices(folder / "train", 3, 4)
+    write_voices(folder / "dev", 3, 3, seed=1)
+    write_model(folder / "model", WavLMConfig(**TINY))
+    return folder
+
+
+def short_run(voices: Path, output: Path, name: str = "speaker", **changes: Any) -> TaskRun:
+    settings = {
+        "model": str(voices / "model"),
+        "data": str(voices / "train"),
+        "dev": str(voices / "dev"),
+        "output": str(output),
+        "batching": {"batch_seconds": 4, "max_seconds": 1},
+        "augmentation": {"crop_seconds": 0.4},
+        "training": {"steps": 2, "validate_every": 1, "lr": 0.01},
+        "task": SMALL_HEAD,
+        "trackers": [],
+    }
+    return task_run(name, [settings, changes])
+
+
+@pytest.fixture(scope="module")
+def trained(voices: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, TaskRun]:
+    output = tmp_path_factory.mktemp("runs")
+    runs = {
+        "speaker": short_run(voices, output, cache=str(output / "states")),
+        "speaker_ecapa": short_run(voices, output, "speaker_ecapa"),
+    }
+    for run in runs.values():
+        train_task(run)
+    return runs
+
+
+@pytest.mark.parametrize("name", ["speaker", "speaker_ecapa"])
+def test_the_rate_of_the_best_weights_is_that_of_the_saved_model(name: str, trained: dict[str, TaskRun]) -> None:
+    run = trained[name]
+    dev = read_manifest(run.dev)
+    encoder = sonant.load(run.folder / "model")
+    vectors = encoder.speaker_vectors([entry.path for entry in dev])
+    expected = speaker_eer(np.stack(vectors), [entry.fields["speaker"] for entry in dev])
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert min(each["held_out_eer"] for each in lines if "held_out_eer" in each) == pytest.approx(expected, abs=1e-5)
+    result = json.loads((run.folder / "result.json").read_text())
+    assert result["eer"]["value"] == pytest.approx(expected, abs=1e-6)
+    assert "accuracy" not in result  # of speakers of the training set
+    card = (run.folder / "model" / "README.md").read_text()
+    assert "trained for speaker verification" in card
+    assert "0-1" not in card  # names of speakers
+
+
+@pytest.mark.parametrize("name", ["speaker", "speaker_ecapa"])
+def test_a_recording_has_one_embedding_alone_and_among_longer_ones(name: str, trained: dict[str, TaskRun]) -> None:
+    run = trained[name]
+    encoder = sonant.load(run.folder / "model")
+    draw = np.random.default_rng(0)
+    clips = [draw.normal(0, 0.1, size).astype(np.float32) for size in (9_000, 50_000, 20_000)]
+    for clip, together in zip(clips, encoder.speaker_vectors(clips), strict=True):
+        np.testing.assert_allclose(encoder.speaker_vectors(clip), together, atol=2e-5)
+    for clip, sample in zip(clips, encoder.voice_samples(clips), strict=True):
+        np.testing.assert_allclose(encoder.voice_samples(clip).vector, sample.vector, atol=2e-5)
+        whole = encoder.speaker_vectors(clip)  # all of it is loud, but the last frame
+        assert whole @ sample.vector > 0.99 * np.linalg.norm(whole) * np.linalg.norm(sample.vector)
+    assert encoder.diarize(np.concatenate(clips), num_speakers=2)
+
+
+def test_transformers_computes_the_same_logits(trained: dict[str, TaskRun]) -> None:
+    transformers = pytest.importorskip("transformers")
+    folder = trained["speaker"].folder / "model"
+    theirs = transformers.AutoModelForAudioXVector.from_pretrained(folder).eval()
+    assert type(theirs).__name__ == "WavLMForXVector"
+    clip = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0)) / 10
+    with torch.no_grad():
+        outputs = theirs(clip)
+        encoder = sonant.load(folder)
+    vector = encoder.speaker_vectors(clip[0].numpy())
+    np.testing.assert_allclose(vector, outputs.embeddings[0], atol=1e-5)
+    stored = encoder._heads.stored["xvector"].tensors
+    logits = torch.from_numpy(vector) @ stored["classifier.weight"].T + stored["classifier.bias"]
+    torch.testing.assert_close(logits, outputs.logits[0], atol=1e-5, rtol=1e-4)
+    assert theirs.config.num_labels == 3
+
+
+def test_crops_that_do_not_fit_a_task_are_refused(voices: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"crop_seconds=0.1 was given, which leaves 4 frames.*takes 16"):
+        train_task(short_run(voices, voices / "crops", augmentation={"crop_seconds": 0.1}))
+    with pytest.raises(ConfigurationError, match="a part of a recording does not have the label of the whole in CTC"):
+        train_task(task_run("ctc", ["model=m", "data=d", "augmentation.crop_seconds=3"]))
+
+
+def test_speakers_of_the_training_set_are_named_too(voices: Path, tmp_path: Path) -> None:
+    run = short_run(voices, tmp_path, dev=str(voices / "train"))
+    with pytest.warns(sonant.errors.SonantWarning, match="recordings of train too"):
+        train_task(run)
+    result = json.loads((run.folder / "result.json").read_text())
+    assert result["accuracy"]["low"] <= result["accuracy"]["value"] <= result["accuracy"]["high"]
+
+
+def test_a_set_without_a_pair_is_refused(voices: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (voices / "dev/manifest.jsonl").read_text().splitlines()]
+    single = [row | {"path": str(voices / "dev" / row["path"])} for row in rows if row["path"].endswith("0.wav")]
+    (tmp_path / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in single))
+    with pytest.raises(ManifestError, match="3 recordings of dev are of 3 speakers; expected"):
+        train_task(short_run(voices, tmp_path, dev=str(tmp_path / "dev.jsonl")))
+
+
+def test_the_loss_counts_speakers_of_the_training_set_alone() -> None:
+    draw = torch.Generator().manual_seed(0)
+    outputs = SpeakerOutputs(torch.randn(3, 4, generator=draw), torch.rand(3, 2, generator=draw))
+    targets = Packed.pack([torch.tensor([label]) for label in (1, 5, 0)])
+    task = SpeakerTask()
+    found = task.loss(outputs, targets, ("a", "b"), training=False)
+    known = SpeakerOutputs(outputs.vectors[[0, 2]], outputs.scores[[0, 2]])
+    alone = task.loss(known, Packed.pack([torch.tensor([1]), torch.tensor([0])]), ("a", "b"), training=True)
+    assert float(found.sum) == pytest.approx(float(alone.sum))
+    assert int(found.count) == 2
+    assert found.vectors is not None
+    assert alone.vectors is None
+    torch.testing.assert_close(found.vectors[:, 0], torch.tensor([1.0, 5.0, 0.0]))
+    with pytest.raises(ConfigurationError, match="multiple of 8"):
+        SpeakerTask(architecture="ecapa_tdnn", channels=12)
+    with pytest.raises(ConfigurationError, match="positive scale"):
+        SpeakerTask(margin=2.0)
