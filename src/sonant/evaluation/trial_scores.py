@@ -13,7 +13,7 @@ from sonant.evaluation.resampling import Floats, interval_of
 from sonant.evaluation.verification import ScoredTrials, cllr, resampled_weights
 
 TARGET_PRIORS = (0.01, 0.05)  # of NIST SRE 2016, and of VoxSRC
-Speakers = Sequence[tuple[str, str]]
+Speakers = Sequence[tuple[str, str]] | npt.NDArray[Any]  # (trials, 2)
 
 
 def score_trials(
@@ -73,7 +73,7 @@ def cross_calibrated(scores: npt.ArrayLike, labels: npt.ArrayLike, speakers: Spe
     kinds, or do not tell speakers apart.
     """
     values, targets = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(bool)
-    _, numbers = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
+    _, numbers = np.unique(np.asarray(speakers), return_inverse=True)
     folds = np.sort(numbers.reshape(-1, 2) % FOLDS, axis=1)
     ratios = np.empty_like(values)
     for pair in np.unique(folds, axis=0):

@@ -164,16 +164,16 @@ def speaker_bootstrap(
 
 
 def resampled_weights(
-    labels: npt.ArrayLike, speakers: Sequence[tuple[str, str]], *, resamples: int = 200, seed: int = 0
+    labels: npt.ArrayLike, speakers: npt.ArrayLike | Sequence[tuple[str, str]], *, resamples: int = 200, seed: int = 0
 ) -> Iterator[Floats]:
-    """Yield the weights (trials,) of resamples of the speakers, with targets and non-targets in each.
+    """Yield the weights (trials,) of resamples of the speakers (trials, 2), with both kinds of trials in each.
 
     Trials of the same speakers are dependent, and resampling trials would give too narrow an interval. The weight of a
     trial is the product of the counts of its two speakers, or the count if both are the same.
 
     Raises MeasurementError: no resample has both kinds of trials.
     """
-    names, indices = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
+    names, indices = np.unique(np.asarray(speakers), return_inverse=True)
     first, second = indices.reshape(-1, 2).T
     generator = np.random.default_rng(seed)
     targets, found = np.asarray(labels).astype(bool), False

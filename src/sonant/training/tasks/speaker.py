@@ -125,10 +125,9 @@ class SpeakerTask(Task):
         labels = np.array([label for label, _ in found])
         outputs = np.stack([output for _, output in found])  # (recordings, classes + dim)
         rows = _thinned(np.concatenate([labels[:, None], outputs[:, len(classes) :]], axis=1))
-        speakers = [str(int(label)) for label in rows[:, 0]]
-        pairs, same = speaker_pairs(speakers)
-        names = np.array(speakers)[pairs]
-        measures = score_trials(cosine_scores(rows[:, 1:], pairs), same, [(one, other) for one, other in names])
+        speakers = rows[:, 0].astype(np.int64)
+        pairs, same = speaker_pairs([str(speaker) for speaker in speakers])
+        measures = score_trials(cosine_scores(rows[:, 1:], pairs), same, speakers[pairs])
         known = labels < len(classes)
         if known.any():
             groups = [str(label) for label in labels[known]]
