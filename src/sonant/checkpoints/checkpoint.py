@@ -51,10 +51,11 @@ class Head:
     `median_frames` of one of frames, `training` of one that `sonant train` made, `tdnn_kernel` and `tdnn_dilation`,
     or `ecapa_tdnn` (its sizes), of an x-vector head, `num_codebooks` of a quantizer, `offset` of a wav2vec,
     `dictionaries` of a HuBERT. For a CTC head: `vocabulary` (tokens by number, "" for none), `language` (if the
-    tokenizer has several), `blank`, `tokenizer` (contents of tokenizer_config.json), `tokenizer_files` (the original files, by name), `spelling_files` (others in base64, by
-    name: a sentencepiece model, a lexicon), and `unusable` (the reason for a missing vocabulary). A head of sequence to
-    sequence has `vocabulary`, `blank` and `tokenizer` too, its sizes `decoder`, `dim` and `num_convs`, `search`
-    (settings of its beam search), and `translates` if it was trained on translations.
+    tokenizer has several), `blank`, `tokenizer` (contents of tokenizer_config.json), `tokenizer_files` (the original
+    files, by name), `spelling_files` (others in base64, by name: a sentencepiece model, a lexicon), and `unusable` (the
+    reason for a missing vocabulary). A head of sequence to sequence has `vocabulary`, `blank` and `tokenizer` too, its
+    sizes `decoder`, `dim` and `num_convs`, `search` (settings of its beam search), and `translates` if it was trained
+    on translations.
     """
 
     tensors: dict[str, Tensor]

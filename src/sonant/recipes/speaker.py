@@ -1,6 +1,6 @@
 """Speaker embeddings, for verification and identification; needs model=MODEL and data=MANIFEST.
 
-`speaker` trains an x-vector head, which transformers has a class for, and `speaker_ecapa` an ECAPA-TDNN, both over a
+`speaker` trains an ECAPA-TDNN, and `speaker_xvector` an x-vector head, for which transformers has a class, both over a
 weighted sum of the states of a frozen model, for hours of speech of some hundred speakers: widths, steps and rates are
 ours. `superb_asv` and `superb_sid` are the published runs of SUPERB (arXiv 2105.01051) on VoxCeleb1.
 """
@@ -71,7 +71,7 @@ def recipe(name: str) -> TaskRun:
     return TaskRun(
         name=name,
         task=SpeakerTask(
-            architecture="ecapa_tdnn" if name == "speaker_ecapa" else "xvector",
+            architecture="xvector" if name == "speaker_xvector" else "ecapa_tdnn",
             channels=256,
             pooled_dim=768,
             embedding_dim=192,

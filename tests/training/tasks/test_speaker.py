@@ -33,7 +33,7 @@ def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def short_run(voices: Path, output: Path, name: str = "speaker", **changes: Any) -> TaskRun:
+def short_run(voices: Path, output: Path, name: str = "speaker_xvector", **changes: Any) -> TaskRun:
     settings = {
         "model": str(voices / "model"),
         "data": str(voices / "train"),
@@ -52,15 +52,15 @@ def short_run(voices: Path, output: Path, name: str = "speaker", **changes: Any)
 def trained(voices: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, TaskRun]:
     output = tmp_path_factory.mktemp("runs")
     runs = {
-        "speaker": short_run(voices, output, cache=str(output / "states")),
-        "speaker_ecapa": short_run(voices, output, "speaker_ecapa"),
+        "speaker_xvector": short_run(voices, output, cache=str(output / "states")),
+        "speaker": short_run(voices, output, "speaker"),
     }
     for run in runs.values():
         train_task(run)
     return runs
 
 
-@pytest.mark.parametrize("name", ["speaker", "speaker_ecapa"])
+@pytest.mark.parametrize("name", ["speaker_xvector", "speaker"])
 def test_the_rate_of_the_best_weights_is_that_of_the_saved_model(name: str, trained: dict[str, TaskRun]) -> None:
     run = trained[name]
     dev = read_manifest(run.dev)
@@ -77,7 +77,7 @@ def test_the_rate_of_the_best_weights_is_that_of_the_saved_model(name: str, trai
     assert "0-1" not in card  # names of speakers
 
 
-@pytest.mark.parametrize("name", ["speaker", "speaker_ecapa"])
+@pytest.mark.parametrize("name", ["speaker_xvector", "speaker"])
 def test_a_recording_has_one_embedding_alone_and_among_longer_ones(name: str, trained: dict[str, TaskRun]) -> None:
     run = trained[name]
     encoder = sonant.load(run.folder / "model")
@@ -94,7 +94,7 @@ def test_a_recording_has_one_embedding_alone_and_among_longer_ones(name: str, tr
 
 def test_transformers_computes_the_same_logits(trained: dict[str, TaskRun]) -> None:
     transformers = pytest.importorskip("transformers")
-    folder = trained["speaker"].folder / "model"
+    folder = trained["speaker_xvector"].folder / "model"
     theirs = transformers.AutoModelForAudioXVector.from_pretrained(folder).eval()
     assert type(theirs).__name__ == "WavLMForXVector"
     clip = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0)) / 10
