@@ -1,11 +1,12 @@
-"""Query by example on keywords: the maximum term-weighted value by layer, and the speed of the search.
+"""Query by example on keywords: maximum term-weighted value (MTWV) and equal error rate by layer, and the speed.
 
     python -m benchmarks.search_by_voice --data DATA [--model sonant/wavlm-tiny] [--queries 5] [--recordings 150]
 
 DATA holds keywords/commands_{dev,test}.jsonl with a `label` and a `speaker` of each recording. Queries are recordings
 of single words; what is searched is made of four words each, of other speakers, with pauses between. On dev the layer
 is chosen, on test it is measured; both are printed for every layer, with distances as they are and mapped to 0 to 1 in
-each recording. A term is a query; MTWV has the costs of QUESST 2014.
+each recording. A term is a query; MTWV has the costs of QUESST 2014, and
+the equal error rate is over all pairs of query and recording.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from torch import Tensor
 import sonant
 from sonant.audio import read
 from sonant.decoding.spoken_terms import matches
-from sonant.evaluation import max_term_weighted_value, normalized_scores
+from sonant.evaluation import eer, max_term_weighted_value, normalized_scores
 from sonant.layers.packed import Packed
 
 RATE = 16_000
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--recordings", type=int, default=150, help="that are searched")
     options = parser.parse_args(arguments)
     encoder = sonant.load(options.model)
-    values: dict[tuple[str, bool], list[float]] = {}
+    values: dict[tuple[str, bool], list[str]] = {}
     seconds = searched = 0.0
     for part in PARTS:
         queries, words, recordings, said = drawn(options.data, part, options.queries, options.recordings)
@@ -57,11 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 searched += sum(map(len, recordings)) / RATE
                 distances = np.array([each.distance for each in found]).reshape(len(queries), -1)
                 scores = np.concatenate([normalized_scores(row) for row in distances])
-                values.setdefault((part, relative), []).append(max_term_weighted_value(scores, labels, terms))
+                value = max_term_weighted_value(scores, labels, terms)
+                values.setdefault((part, relative), []).append(f"{value:.3f}, {100 * eer(scores, labels):.1f} %")
     print("| layer | dev | test | dev, relative | test, relative |\n|---|---|---|---|---|")
     for layer in range(encoder.num_layers + 1):
         row = [values[part, relative][layer] for relative in (False, True) for part in PARTS]
-        print(f"| {layer} | {' | '.join(f'{value:.3f}' for value in row)} |")
+        print(f"| {layer} | {' | '.join(row)} |")
     print(
         f"{len(queries)} queries and {len(recordings)} recordings a part; {searched / seconds:,.0f} s of audio are "
         f"searched a second for all queries, {searched / seconds * len(queries):,.0f} for one, frames computed before."

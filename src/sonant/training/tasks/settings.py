@@ -152,8 +152,7 @@ def check(run: TaskRun) -> None:
     if run.lora.save == "apart" and (is_mixed or not run.task.is_for_transformers):
         raise ConfigurationError(
             f"lora.save=apart was given with layer={run.layer} and {run.task}, for whose head neither transformers nor "
-            "peft has a class. "
-            "Merge the adapters into the weights (lora.save=merged)."
+            "peft has a class. Merge the adapters into the weights (lora.save=merged)."
         )
     check_numbers(run)
     usable_devices(run.device)
