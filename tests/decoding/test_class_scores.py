@@ -42,8 +42,8 @@ def test_age_comes_in_years() -> None:
 def test_each_group_of_labels_has_a_softmax_of_its_own() -> None:
     names = ["action: bring", "action: go", "place: none"]
     labels = ClassLabels.of(3, names, "multi_label_classification", groups={"action": 2, "place": 1})
-    scores = labels.scores(torch.tensor([0.0, 1000.0, -5.0]))
-    assert scores == {"action: bring": 0.0, "action: go": 1.0, "place: none": 1.0}
-    assert labels.chosen(scores) == {"action": "go", "place": "none"}
+    scores = labels.scores(torch.tensor([1000.0, 0.0, -5.0]))
+    assert scores == {"action: bring": 1.0, "action: go": 0.0, "place: none": 1.0}
+    assert labels.chosen(scores) == {"action": "bring", "place": "none"}
     with pytest.raises(CheckpointError, match="which has 3 outputs"):
         ClassLabels.of(3, names, None, groups={"action": 2})
