@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sonant.evaluation.label_scores import score_labels
+from sonant.errors import MeasurementError
+from sonant.evaluation.label_scores import average_precision, score_counts, score_labels
 
 NAMES = ("a", "b", "c")
 
@@ -30,3 +31,20 @@ def test_intervals_are_those_of_a_binomial_and_wider_by_speaker() -> None:
     for name in ("accuracy", "macro_f1"):
         assert grouped[name]["value"] == pytest.approx(score_labels(predicted, actual, NAMES)[name]["value"])
         assert grouped[name]["high"] - grouped[name]["low"] > 0.2
+
+
+def test_average_precision_by_hand() -> None:
+    """The mean over the right ones of the precision down to them; equal scores count together."""
+    scores = np.array([[0.9, 0.5, 0.1], [0.8, 0.5, 0.2], [0.7, 0.1, 0.3]])
+    actual = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0]])
+    assert average_precision(scores, actual) == pytest.approx([(1 + 2 / 3) / 2, 1 / 2, np.nan], nan_ok=True)
+    with pytest.raises(MeasurementError, match="of both"):
+        average_precision(scores, actual[:2])
+
+
+def test_counts_of_several_classes_at_once() -> None:
+    counts = np.array([[1, 0, 2, 0, 1, 1], [2, 0, 2, 1, 3, 0]], dtype=float)  # correct, predicted, actual of a and b
+    scores = score_counts(counts, ["a", "b"])
+    assert scores["classes"]["a"] == pytest.approx({"precision": 3 / 4, "recall": 3 / 4, "f1": 3 / 4})
+    assert scores["classes"]["b"] == {"precision": 0, "recall": 0, "f1": 0}
+    assert scores["macro_f1"]["value"] == pytest.approx(3 / 8)

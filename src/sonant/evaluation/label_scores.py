@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sonant.errors import MeasurementError
 from sonant.evaluation.resampling import interval_of, resampled_totals
 
 Floats = npt.NDArray[np.float64]
@@ -69,6 +70,35 @@ def score_counts(counts: Floats, classes: Sequence[str], groups: Sequence[str] |
             for number, name in enumerate(classes)
         },
     }
+
+
+def average_precision(scores: npt.ArrayLike, actual: npt.ArrayLike) -> Floats:
+    """Compute the average precision of each class (classes,); NaN for one without recordings.
+
+    The mean over the recordings of the class of the precision among all that score as high or higher, as in
+    scikit-learn, without interpolation.
+
+    Args:
+        scores: (recordings, classes), higher for more likely.
+        actual: bool (recordings, classes).
+
+    Raises:
+        MeasurementError: shapes differ, or scores are not finite.
+    """
+    values, right = np.asarray(scores, dtype=np.float64), np.asarray(actual, dtype=bool)
+    if values.shape != right.shape or values.ndim != 2 or not np.isfinite(values).all():
+        raise MeasurementError(
+            f"Scores of shape {values.shape} and labels of shape {right.shape} were given; expected (recordings, "
+            "classes) of both, and finite scores."
+        )
+    found = np.full(values.shape[1], np.nan)
+    for number, (column, wanted) in enumerate(zip(values.T, right.T, strict=True)):
+        order = np.argsort(-column, kind="stable")
+        ranked, hits = column[order], np.cumsum(wanted[order])
+        last = np.searchsorted(-ranked, -ranked, side="right")  # recordings that score as high or higher
+        if hits.size and hits[-1]:
+            found[number] = (hits[last - 1] / last)[wanted[order]].mean()
+    return found
 
 
 def macro_f1(counts: Floats) -> Floats:

@@ -1,5 +1,7 @@
 """Labels of whole recordings, such as keyword, language or emotion; needs model=MODEL and data=MANIFEST.
 
+`utterance` is one label, `tags` several that do not exclude each other, `regression` a number.
+
 The head reads a weighted sum of all states of the frozen model, as in SUPERB (arXiv 2105.01051), whose probes of whole
 recordings are alike; steps and rates are ours, for some thousand recordings. frozen=extractor trains the model too, at
 a twentieth of the head's rate.
@@ -7,8 +9,9 @@ a twentieth of the head's rate.
 
 from sonant.recipes.sources import TASK_SETTINGS, SettingSource, Sources
 from sonant.training import Linear, PartSettings, Training
-from sonant.training.tasks import TaskRun, UtteranceTask
+from sonant.training.tasks import RegressionTask, TagTask, TaskRun, UtteranceTask
 
+TASKS = {"utterance": UtteranceTask(), "tags": TagTask(), "regression": RegressionTask()}
 OURS = SettingSource("ours", "for some thousand recordings")
 
 
@@ -21,8 +24,8 @@ def recipe(name: str) -> TaskRun:
     """2,000 steps of 64 s of audio."""
     return TaskRun(
         name=name,
-        task=UtteranceTask(),
-        label="label",
+        task=TASKS[name],
+        label="labels" if name == "tags" else "label",
         training=Training(
             steps=2_000,
             lr=1e-3,

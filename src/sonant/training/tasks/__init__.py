@@ -5,12 +5,14 @@ from sonant.training.tasks.ctc import CTCTask
 from sonant.training.tasks.diarization import DiarizationTask
 from sonant.training.tasks.dropout import DropoutRates
 from sonant.training.tasks.frames import FrameTask
+from sonant.training.tasks.regression import RegressionTask
 from sonant.training.tasks.results import Prediction, TaskResult
 from sonant.training.tasks.run import measure_task, train_task
 from sonant.training.tasks.seq2seq import Seq2SeqTask, TranslationTask
 from sonant.training.tasks.settings import TaskRun
 from sonant.training.tasks.slots import SlotTask
 from sonant.training.tasks.speaker import SpeakerTask
+from sonant.training.tasks.tags import TagTask
 from sonant.training.tasks.task import Task
 from sonant.training.tasks.utterance import UtteranceTask
 
@@ -22,9 +24,11 @@ __all__ = [
     "FrameTask",
     "LabeledBatching",
     "Prediction",
+    "RegressionTask",
     "Seq2SeqTask",
     "SlotTask",
     "SpeakerTask",
+    "TagTask",
     "Task",
     "TaskResult",
     "TaskRun",
