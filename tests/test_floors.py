@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("extraction", "evaluation", "analysis", "export"),
     ("training",),
     ("api", "recipes", "benchmark"),
-    ("self_training",),
+    ("self_training", "superb"),
     ("sonant",),
     ("server",),
     ("cli",),

@@ -3,9 +3,9 @@
     encoder = sonant.load("sonant/wavlm-tiny")
     frames = encoder.encode("speech.wav")          # (frames, dim)
 
-The public names live in `sonant.api`, `train` in `sonant.recipes.tasks`, and `self_train` in `sonant.self_training`.
-They, and the packages below this one (`sonant.audio`), are imported when first used, so that `import sonant` stays
-quick.
+The public names live in `sonant.api`, `train` in `sonant.recipes.tasks`, `self_train` in `sonant.self_training`, and
+`evaluate_superb` in `sonant.superb`. They, and the packages below this one (`sonant.audio`), are imported when first
+used, so that `import sonant` stays quick.
 """
 
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         pretraining,
         recipes,
         self_training,
+        superb,
         tasks,
         training,
     )
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     )
     from sonant.recipes.tasks import train
     from sonant.self_training import self_train
+    from sonant.superb import evaluate_superb
 
 __version__ = "0.1.0"
 
@@ -86,6 +88,7 @@ __all__ = [
     "classify",
     "diarize",
     "evaluate_asr",
+    "evaluate_superb",
     "load",
     "search",
     "self_train",
@@ -104,6 +107,10 @@ def __getattr__(name: str) -> object:
         from sonant.recipes.tasks import train
 
         return train
+    if name == "evaluate_superb":
+        from sonant.superb import evaluate_superb
+
+        return evaluate_superb
     if name == "self_train":
         from sonant.self_training import self_train
 

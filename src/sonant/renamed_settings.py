@@ -74,6 +74,7 @@ ADDED: dict[str, dict[str, Any]] = {
             "layerdrop": None,
         },
     },
+    "UtteranceTask": {"choose_by": "macro_f1"},
     "Training": {
         "compile": False,
         "decay_vectors": True,

@@ -50,6 +50,7 @@ VERBS: dict[str, Verb] = {
     "self-train": Verb("sonant.cli.self_train:self_train", "train on recordings with and without transcripts"),
     "evaluate": Verb("sonant.cli.evaluate:evaluate", "measure models on recordings with labels"),
     "evaluate asr": Verb("sonant.cli.evaluate:evaluate_asr", "measure speech recognition, or compare two systems"),
+    "evaluate superb": Verb("sonant.cli.superb:evaluate_superb", "measure models on the tasks of SUPERB"),
     "tune-decoder": Verb("sonant.cli.tune_decoder:tune_decoder", "search the weights of a language model in decoding"),
     "lm": Verb("sonant.cli.lm:language_models", "train and measure language models of text"),
     "lm train": Verb("sonant.cli.lm:train", "train an n-gram model"),

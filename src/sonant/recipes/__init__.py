@@ -25,6 +25,7 @@ PRETRAINING = {
     ).split()
 }
 AMOUNTS = ("10min", "1h", "10h", "100h", "960h")  # of labeled speech
+SUPERB_TASKS = ("pr", "asr", "ks", "ic", "sf", "er", "sd", "st")  # in `superb`, beside those in `speaker`
 TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc", "phones", "slots", "seq2seq")} | {
     **dict.fromkeys(("translation", "seq2seq_log_mel"), "sonant.recipes.seq2seq"),
     **dict.fromkeys(("tags", "regression"), "sonant.recipes.utterance"),
@@ -37,6 +38,7 @@ TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc", "phones
         ),
         "sonant.recipes.ctc_published",
     ),
+    **dict.fromkeys((f"superb_{task}" for task in SUPERB_TASKS), "sonant.recipes.superb"),
 }
 LANGUAGE_MODELS = dict.fromkeys(("transformer_lm", "transformer_lm_large"), "sonant.recipes.transformer_lm")
 

@@ -22,7 +22,7 @@ from sonant.training.trackers import check_trackers
 SHARES = ("probability", "share", "fraction", "dropout", "layerdrop", "overlap")
 POSITIVE = ("eps", "norm", "temperature", "max_seconds", "batch_seconds")
 LARGEST = 2**62
-FEWEST = ("min_spans", "layer", "left_reach", "right_reach")
+FEWEST = ("min_spans", "layer", "single_state", "left_reach", "right_reach")
 IN_TRAINING_ALONE = ("type", "*dropout", "*layerdrop")  # model settings without effect on weights or evaluation
 
 

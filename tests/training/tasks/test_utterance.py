@@ -19,7 +19,7 @@ from sonant.layers.packed import Packed
 from sonant.models import Backbone, BackboneConfig, Wav2Vec2Config, WavLMConfig, build
 from sonant.recipes.tasks import task_run
 from sonant.tasks import LayerMix
-from sonant.training.tasks import TaskRun, UtteranceTask, measure_task, train_task
+from sonant.training.tasks import TaskRun, UtteranceTask, measure_task, state_norms, train_task
 from sonant.training.tasks import run as execution
 from sonant.training.tasks.inspection import inspect_task
 from tests.codes import discrete_bert, vq_wav2vec
@@ -312,6 +312,10 @@ def test_another_set_is_measured_as_the_development_set_is(run: TaskRun, tones: 
     with pytest.warns(SonantWarning, match="recordings of train too"):
         assert measure_task(run, run.data)["recordings"] > on_dev["recordings"]
     assert measure_task(replace(run, batching=replace(run.batching, max_seconds=0.1)), run.dev) == on_dev
+    norms = state_norms(run, run.dev)
+    frames = sonant.load(run.model).encode([str(entry.path) for entry in read_manifest(run.dev)], layer="all")
+    expected = np.linalg.norm(np.concatenate(frames, axis=1), axis=-1).mean(1)  # (layers + 1,)
+    assert norms[:-1] == pytest.approx(expected[:-1].tolist(), rel=1e-4)
 
 
 def test_a_single_state_of_the_weighted_ones_is_read_alone(run: TaskRun, tmp_path: Path) -> None:
@@ -321,6 +325,7 @@ def test_a_single_state_of_the_weighted_ones_is_read_alone(run: TaskRun, tmp_pat
     assert torch.equal(heads[1].pop("layer_weights").softmax(0), torch.eye(SMALL["num_layers"] + 1)[-1])
     assert heads[0].keys() == heads[1].keys()
     assert all(torch.allclose(heads[0][name], heads[1][name], atol=1e-5) for name in heads[0])
+    train_task(replace(run, name="first", single_state=0))
     with pytest.raises(ConfigurationError, match="states 0 to"):
         train_task(replace(run, name="none", single_state=SMALL["num_layers"] + 1))
     with pytest.raises(ConfigurationError, match="layer=weighted"):

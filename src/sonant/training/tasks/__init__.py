@@ -5,9 +5,10 @@ from sonant.training.tasks.ctc import CTCTask
 from sonant.training.tasks.diarization import DiarizationTask
 from sonant.training.tasks.dropout import DropoutRates
 from sonant.training.tasks.frames import FrameTask
+from sonant.training.tasks.measure import measure_task, state_norms
 from sonant.training.tasks.regression import RegressionTask
 from sonant.training.tasks.results import Prediction, TaskResult
-from sonant.training.tasks.run import measure_task, train_task
+from sonant.training.tasks.run import train_task
 from sonant.training.tasks.seq2seq import Seq2SeqTask, TranslationTask
 from sonant.training.tasks.settings import TaskRun
 from sonant.training.tasks.slots import SlotTask
@@ -35,5 +36,6 @@ __all__ = [
     "TranslationTask",
     "UtteranceTask",
     "measure_task",
+    "state_norms",
     "train_task",
 ]

@@ -1,11 +1,9 @@
 """Execution of trainings on labels."""
 
-import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +19,21 @@ from sonant.checkpoints.languages import starting_in
 from sonant.checkpoints.lora_writer import check_base, save_lora
 from sonant.checkpoints.training_facts import MeasuredValue, TrainingFacts
 from sonant.data.settings import json_values
-from sonant.errors import ConfigurationError, SonantWarning, warn
+from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.models.catalog import CATALOG
-from sonant.models.identity import fingerprint
 from sonant.training.log import Monitoring
 from sonant.training.loop import train
 from sonant.training.precision import autocast, computes_bfloat16
 from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
-from sonant.training.tasks.batches import LabeledBatch, LabeledBatches, LabeledBatching
+from sonant.training.tasks.batches import LabeledBatch, LabeledBatches
 from sonant.training.tasks.feature_cache import CachedStates, FeatureCache, StateKind, StatesPlace
 from sonant.training.tasks.lora import adapters_in, merge_adapters
 from sonant.training.tasks.objective import TaskObjective, predict
 from sonant.training.tasks.recordings import LabeledRecordings
 from sonant.training.tasks.results import TaskResult
-from sonant.training.tasks.sets import LabeledSets, open_sets, read_labels, read_set
+from sonant.training.tasks.sets import LabeledSets, open_sets
 from sonant.training.tasks.settings import TaskRun, check
 from sonant.training.tasks.task import Task
 from sonant.training.validation import load_best
@@ -69,16 +66,16 @@ def train_task(run: TaskRun) -> Path:
         objective = task_objective(run, backbone, sets.task, sets.classes)
         states: list[CachedStates | None] = [None, None]
         if run.uses_cache:
-            states = [*_cached_states(run, sets.model, sets.both, objective), None]
+            states = [*cached_states(run, sets.model, sets.both, objective), None]
         train(
             objective,
-            _batches(
+            batches_of(
                 run, sets.train, objective, augmentation=run.augmentation, states=states[0], rank=rank(), world=world()
             ),
             run.training,
             run.folder,
             # All batches of the development set, which `train` shares among the ranks.
-            held_out=None if sets.dev is None else _batches(run, sets.dev, objective, states=states[1]),
+            held_out=None if sets.dev is None else batches_of(run, sets.dev, objective, states=states[1]),
             criterion=sets.task.criterion,
             device=run.device,
             sampling_rate=backbone.sampling_rate,
@@ -129,7 +126,7 @@ def _with_layers(checkpoint: Checkpoint, run: TaskRun) -> Checkpoint:
     return replace(checkpoint, config=shorter, backbone_state=state)
 
 
-def _cached_states(
+def cached_states(
     run: TaskRun, model: str, sets: Sequence[LabeledRecordings], objective: TaskObjective
 ) -> list[CachedStates]:
     """Compute the states of all recordings that the cache lacks, on rank 0, and return those of each set.
@@ -159,43 +156,7 @@ def _cached_states(
     return list(map(cache.open, on_first(fill)))
 
 
-def measure_task(run: TaskRun, data: str) -> Mapping[str, Any]:
-    """Measure the finished model of a run on another set, such as a test set, as `result.json` does on `dev`.
-
-    Recordings of any length are measured. Use one process.
-
-    Args:
-        data: manifest of the set.
-
-    Raises:
-        ConfigurationError: the run has no `dev`, or is not finished.
-        ManifestError: recordings or labels cannot be used.
-    """
-    if not run.dev or not run.is_trained:
-        raise ConfigurationError(
-            f"{run.folder} has no finished run with a development set. Train one with dev=MANIFEST."
-        )
-    checkpoint = starting_checkpoint(run, fresh_or_loaded(run.model, seed=run.seed))
-    backbone = make_backbone(checkpoint)
-    on_test = replace(run, dev=data)
-    rows = read_labels(on_test, checkpoint, backbone, run.folder, on_error=run.on_error, resumed=True)
-    if rows.report:
-        warn(rows.report, SonantWarning)
-    test = read_set(on_test, rows, rows.sets["dev"], backbone, name="test", max_seconds=inf)
-    seconds = math.ceil(int(test.waveforms.lengths.max()) / backbone.sampling_rate)
-    batching = LabeledBatching(batch_seconds=max(run.batching.batch_seconds, seconds), max_seconds=seconds)
-    on_test = replace(on_test, batching=batching)
-    objective = task_objective(run, backbone, rows.task, rows.classes)
-    load_best(run.folder, objective)
-    states = _cached_states(on_test, fingerprint(backbone), [test], objective)[0] if run.uses_cache else None
-    objective.to(run.device)
-    found = predict(
-        objective, _batches(on_test, test, objective, states=states), test.speakers, precision=run.training.precision
-    )
-    return rows.task.result(found, rows.classes).measures
-
-
-def _batches(
+def batches_of(
     run: TaskRun,
     recordings: LabeledRecordings,
     objective: TaskObjective,
@@ -222,7 +183,7 @@ def _save(
     shutil.rmtree(draft, ignore_errors=True)
     result = TaskResult()
     if sets.dev is not None:
-        dev = _batches(run, sets.dev, objective, states=dev_states)
+        dev = batches_of(run, sets.dev, objective, states=dev_states)
         found = predict(objective, dev, sets.dev.speakers, precision=run.training.precision)
         result = sets.task.result(found, sets.classes)
         write_json(run.folder / "result.json", result.measures)

@@ -1,0 +1,129 @@
+"""Data of an evaluation: manifests of a user, or corpora in their official layouts, as manifests of each task and fold.
+
+A folder is named by a task (`ks=FOLDER`), by a corpus (`speech_commands=FOLDER`, for all tasks that use it), or holds
+folders of these names. The folder of a task holds manifests called train, dev and test, in any format; or FOLDER is the
+beginning of their names: `ks=words/commands` stands for `words/commands_train.jsonl` and so on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from sonant.data.corpora import CORPORA, CorpusSets, read_corpus
+from sonant.data.manifest import FORMATS, READERS
+from sonant.data.manifest_writer import write_manifest
+from sonant.errors import ConfigurationError, ManifestError, UnknownName
+from sonant.superb.tasks import SUPERB_TASKS, is_there
+
+PARTS = ("train", "dev", "test")
+ALL = ""  # the name of a folder of folders
+Data = Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class TaskData:
+    """Manifests of a task.
+
+    Attributes:
+        fold: number from 1; 0 where there is one test set.
+        manifests: by part.
+        problems: of the files of a corpus.
+        files: others, by the setting of the task that names them.
+    """
+
+    task: str
+    fold: int
+    manifests: Mapping[str, Path]
+    problems: tuple[str, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Task and fold."""
+        return f"{self.task}-fold{self.fold}" if self.fold else self.task
+
+    def digest(self, part: str) -> str:
+        """Return a short hash of a manifest."""
+        return sha256(self.manifests[part].read_bytes()).hexdigest()[:16]
+
+
+def known_data(given: Data) -> dict[str, Path]:
+    """Return the folder of each task and corpus that is named, or found in a folder of folders.
+
+    Raises UnknownName, or ConfigurationError where nothing is found.
+    """
+    names = [*SUPERB_TASKS, *CORPORA]
+    found: dict[str, Path] = {}
+    for name, folder in given.items():
+        path = Path(folder).expanduser()
+        if name != ALL:
+            if name not in names:
+                raise UnknownName("task or corpus", name, names)
+            found[name] = path
+            continue
+        inside = {each: path / each for each in names if (path / each).is_dir()}
+        if not inside:
+            raise ConfigurationError(
+                f"{path} has no folder that is called as a task or a corpus ({', '.join(names)}). Name what it is, "
+                f"such as ks={folder}."
+            )
+        found |= {each: place for each, place in inside.items() if each not in given}
+    return found
+
+
+def tasks_with(found: Mapping[str, Path]) -> tuple[str, ...]:
+    """Return the tasks that can be trained on what there is."""
+    return tuple(task for task in SUPERB_TASKS if is_there(task) and _source(task, found))
+
+
+def data_of(task: str, found: Mapping[str, Path], folder: Path) -> list[TaskData]:
+    """Return the manifests of a task, one for each fold; those of a corpus are written into a folder.
+
+    Raises ConfigurationError or ManifestError.
+    """
+    name = _source(task, found)
+    if name is None:
+        raise ConfigurationError(
+            f"There is no data for {task} ({SUPERB_TASKS[task].title}). Name a folder of manifests, --data "
+            f"{task}=FOLDER, or of a corpus, --data {_corpora(task)[0]}=FOLDER."
+        )
+    if name == task:
+        return [TaskData(task, 0, _manifests(found[name], task))]
+    folds = CORPORA[name][task].folds
+    numbers = range(1, folds + 1) if folds > 1 else (0,)
+    return [_of_corpus(task, fold, read_corpus(name, found[name], task, fold=fold or 1), folder) for fold in numbers]
+
+
+def _source(task: str, found: Mapping[str, Path]) -> str | None:
+    return next((name for name in (task, *_corpora(task)) if name in found), None)
+
+
+def _corpora(task: str) -> list[str]:
+    return [name for name, uses in CORPORA.items() if task in uses]
+
+
+def _of_corpus(task: str, fold: int, read: CorpusSets, folder: Path) -> TaskData:
+    data = TaskData(task, fold, {}, tuple(map(str, read.problems)), read.files or {})
+    manifests = {part: folder / data.name / f"{part}.jsonl" for part in read.sets}
+    for part, path in manifests.items():
+        write_manifest(path, read.sets[part])
+    return TaskData(task, fold, manifests, data.problems, data.files)
+
+
+def _manifests(folder: Path, task: str) -> dict[str, Path]:
+    """Find the manifests of a task: files, or folders that are corpora."""
+    found = {}
+    for part in PARTS:
+        beginnings = (folder / part, folder.with_name(f"{folder.name}_{part}"))
+        endings = ["", *(ending for ending in READERS if ending.startswith("."))]
+        places = (each.with_name(f"{each.name}{ending}") for each in beginnings for ending in endings)
+        there = [path for path in places if path.exists()]
+        if len(there) != 1:
+            said = f"several manifests of {part}: {', '.join(path.name for path in there)}" if there else f"no {part}"
+            raise ManifestError(
+                f"{folder} has {said}. Expected a train, dev and test for {task}, each one of {FORMATS}; or a corpus "
+                f"in its official layout, named as one: {_corpora(task)[0]}={folder}."
+            )
+        found[part] = there[0]
+    return found

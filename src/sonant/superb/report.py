@@ -1,0 +1,148 @@
+"""Tables of an evaluation beside published results: Markdown, and JSON values."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sonant.models.published_results import SUPERB, SUPERB_METRICS, WAVLM_README
+from sonant.superb.measures import FoldResult, Measured, StateWeights, mean_of, mean_weights
+from sonant.superb.settings import Way
+from sonant.superb.tasks import SUPERB_TASKS, SuperbMetric
+
+PUBLISHED = tuple(name for name in SUPERB if name.startswith(("wav2vec2", "hubert", "wavlm")))
+NOTE = (
+    f"Published rows are on the official corpora with heads trained as in the paper, from {WAVLM_README}; they were "
+    "not measured here. Intervals are of 95 %, over speakers where the manifests name them. Learning rates and layers "
+    "were chosen on the development sets."
+)
+
+
+@dataclass(frozen=True)
+class SuperbRow:
+    """Results of one model on one task, learned in one way."""
+
+    task: str
+    model: str
+    way: Way
+    folds: tuple[FoldResult, ...]
+
+    @property
+    def measures(self) -> dict[str, Measured]:
+        """Values by metric, the means of several folds."""
+        return {metric.name: mean_of(self.folds, metric.name) for metric in SUPERB_TASKS[self.task].metrics}
+
+    @property
+    def weights(self) -> StateWeights | None:
+        """Weights of the states, the means of several folds."""
+        return mean_weights(self.folds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        weights = self.weights
+        return {
+            "task": self.task,
+            "model": self.model,
+            "way": self.way,
+            "measures": {name: asdict(each) for name, each in self.measures.items()},
+            "weights": None if weights is None else asdict(weights),
+            "folds": [asdict(fold) for fold in self.folds],
+        }
+
+
+def published_values() -> dict[str, dict[str, dict[str, float]]]:
+    """Return published values by model, task and metric, in the units of the tables."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name in PUBLISHED:
+        of_model = dict(zip(SUPERB_METRICS, SUPERB[name], strict=True))
+        found[name] = {
+            task: {metric.name: of_model[metric.published] for metric in row.metrics if metric.published}
+            for task, row in SUPERB_TASKS.items()
+        }
+    return found
+
+
+def results_table(rows: Sequence[SuperbRow]) -> tuple[list[str], list[list[str]]]:
+    """Return heads and cells: a line for each model and way, then the published ones."""
+    columns = list(_columns(rows))
+    heads = ["model", "learned by", *(f"{task} {metric.title}" for task, metric in columns)]
+    by_line: dict[tuple[str, Way], dict[str, SuperbRow]] = {}
+    for row in rows:
+        by_line.setdefault((row.model, row.way), {})[row.task] = row
+    lines = [
+        [
+            model,
+            way.replace("_", " "),
+            *(
+                shown(metric, of_task[task].measures[metric.name]) if task in of_task else ""
+                for task, metric in columns
+            ),
+        ]
+        for (model, way), of_task in by_line.items()
+    ]
+    for name, values in published_values().items():
+        cells = [values[task].get(metric.name) for task, metric in columns]
+        if any(cell is not None for cell in cells):
+            lines.append([name, "published", *("" if cell is None else f"{cell:g}" for cell in cells)])
+    return heads, lines
+
+
+def choices_table(rows: Sequence[SuperbRow]) -> tuple[list[str], list[list[str]]]:
+    """Return heads and cells of what was chosen for each result."""
+    heads = ["task", "model", "learned by", "fold", "lr", "layer", "dev", "test recordings"]
+    lines = [
+        [
+            row.task, row.model, row.way.replace("_", " "), str(fold.fold or ""), f"{fold.lr:g}",
+            "" if fold.state is None else str(fold.state),
+            shown(SUPERB_TASKS[row.task].metrics[0], fold.dev), f"{fold.recordings:,}",
+        ]
+        for row in rows
+        for fold in row.folds
+    ]  # fmt: skip
+    return heads, lines
+
+
+def weights_table(rows: Sequence[SuperbRow]) -> tuple[list[str], list[list[str]]]:
+    """Return heads and cells of the learned weights, raw and scaled, in percent; the last state is the output."""
+    found = [(row, weights) for row in rows if (weights := row.weights) is not None]
+    most = max((len(weights.raw) for _, weights in found), default=0)
+    heads = ["task", "model", "weights", *map(str, range(most))]
+    lines = [
+        [row.task, row.model, name, *(f"{100 * each:.1f}" for each in values), *[""] * (most - len(values))]
+        for row, weights in found
+        for name, values in (("raw", weights.raw), ("scaled", weights.scaled))
+    ]
+    return heads, lines
+
+
+def markdown(rows: Sequence[SuperbRow]) -> str:
+    """Return all tables as Markdown."""
+    parts = [_markdown(*results_table(rows)), NOTE, "## Chosen", _markdown(*choices_table(rows))]
+    heads, lines = weights_table(rows)
+    if lines:
+        parts += ["## Weights of the states", _markdown(heads, lines)]
+    return "\n\n".join(["# SUPERB", *parts]) + "\n"
+
+
+def to_json(rows: Sequence[SuperbRow]) -> dict[str, Any]:
+    """Return all results as JSON values."""
+    published: Mapping[str, Any] = published_values()
+    return {"results": [row.to_json() for row in rows], "published": {"source": WAVLM_README, "models": published}}
+
+
+def shown(metric: SuperbMetric, found: Measured | float) -> str:
+    """Return a value as text, with its interval if it has one."""
+    factor, digits = (100, 1) if metric.percent else (1, 2 if metric.name in ("pesq", "chrf") else 3)
+    if isinstance(found, Measured):
+        low, high = (f"{factor * each:.{digits}f}" for each in (found.low, found.high))
+        return f"{factor * found.value:.{digits}f} [{low}, {high}]"
+    return f"{factor * found:.{digits}f}"
+
+
+def _columns(rows: Sequence[SuperbRow]) -> Iterator[tuple[str, SuperbMetric]]:
+    there = {row.task for row in rows}
+    return ((task, metric) for task, about in SUPERB_TASKS.items() if task in there for metric in about.metrics)
+
+
+def _markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [heads, ["---"] * len(heads), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

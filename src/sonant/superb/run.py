@@ -1,0 +1,145 @@
+"""Execution of an evaluation on SUPERB."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from sonant.data.files import atomic
+from sonant.data.progress import Progress
+from sonant.data.settings import write_settings
+from sonant.errors import ConfigurationError
+from sonant.superb.checks import check_data
+from sonant.superb.data import ALL, TaskData, data_of, known_data, tasks_with
+from sonant.superb.measures import best_of, result_on_test
+from sonant.superb.models import model_source, num_layers_of
+from sonant.superb.page import superb_page
+from sonant.superb.report import SuperbRow, markdown, to_json
+from sonant.superb.settings import SuperbRun, Way
+from sonant.superb.tasks import AVAILABLE
+from sonant.superb.trials import HeadQuestion, HeadTrial, trials_of
+from sonant.training.run_folder import held_folder
+from sonant.training.tasks import train_task
+from sonant.training.tasks.feature_cache import DType
+
+RESULTS, TABLE, PAGE = "results.json", "results.md", "index.html"
+Given = str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class SuperbEvaluation:
+    """An evaluation, whose folder has `results.json`, `results.md` and `index.html`."""
+
+    folder: Path
+    rows: tuple[SuperbRow, ...]
+
+
+def evaluate_superb(
+    models: Given | Sequence[Given],
+    data: Given | Mapping[str, Given],
+    *,
+    tasks: Sequence[str] = (),
+    ways: Sequence[Way] = ("weighted",),
+    lr: Sequence[float] = (),
+    steps: int = 0,
+    output: Given = "superb",
+    device: str = "cpu",
+    seed: int = 0,
+    on_error: Literal["raise", "skip"] = "raise",
+    cache_dtype: DType = "float32",
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> SuperbEvaluation:
+    """Train light heads over models on tasks of SUPERB, measure them, and put them beside published results.
+
+    An evaluation that was interrupted goes on when it is called again; more models, tasks, ways and rates are added.
+
+    Args:
+        models: hub id, folder or file, or several; "random:MODEL" has random weights.
+        data: folder by name of a task or of a corpus (see `sonant.superb.data`), or one that holds such folders.
+        tasks: such as "ks" and "sid"; by default all with data.
+        ways, lr, steps, output, device, seed, on_error, cache_dtype: see `SuperbRun`.
+        changes: of the recipes, by task: `{"ks": {"label": "word"}}`.
+
+    Raises:
+        UnknownName: an unknown task, way or name of data.
+        ConfigurationError: invalid settings, or the folder holds trainings of others.
+        ManifestError: the data have problems, all of which are listed.
+        CheckpointError: a model cannot be read.
+    """
+    given = [models] if isinstance(models, str | PathLike) else models
+    run = SuperbRun(
+        models=tuple(str(os.fspath(each)) for each in given),
+        data={ALL: os.fspath(data)}
+        if isinstance(data, str | PathLike)
+        else {name: os.fspath(folder) for name, folder in data.items()},
+        tasks=tuple(tasks),
+        ways=tuple(ways),
+        lr=tuple(lr),
+        steps=steps,
+        output=os.fspath(output),
+        device=device,
+        seed=seed,
+        on_error=on_error,
+        cache_dtype=cache_dtype,
+        changes={task: (each,) for task, each in (changes or {}).items()},
+    )
+    return carry_out_superb(run)
+
+
+def carry_out_superb(run: SuperbRun, *, show_progress: bool | None = None) -> SuperbEvaluation:
+    """Start or resume an evaluation; raises as `evaluate_superb`.
+
+    `output` gets a folder for manifests, for decoded recordings and states, which all tasks share, and one for each
+    training. `show_progress` is that of `Progress`.
+    """
+    with held_folder(run.folder):
+        trials = checked_trials(run)
+        every = [trial for of_question in trials.values() for trial in of_question]
+        done = sum(trial.run.is_trained for trial in every)
+        with Progress(len(every), title="SUPERB", unit="trainings", done=done, show=show_progress) as progress:
+            for trial in every:
+                if not trial.run.is_trained:
+                    progress.note = trial.name
+                    train_task(trial.run)
+                    progress.update()
+        rows = tuple(_rows(trials))
+        write_settings(run.folder / RESULTS, to_json(rows))
+        for name, text in ((TABLE, markdown(rows)), (PAGE, superb_page(rows))):
+            with atomic(run.folder / name) as draft:
+                draft.write_text(text, encoding="utf-8")
+    return SuperbEvaluation(run.folder, rows)
+
+
+def checked_trials(run: SuperbRun) -> dict[HeadQuestion, list[HeadTrial]]:
+    """Return the trainings for each cell of the table, whose data are checked; the manifests of corpora are written."""
+    trials = {question: list(_trials(run, question)) for question in _questions(run)}
+    check_data({of_question[0].question.data.name: of_question[0] for of_question in trials.values()}.values())
+    return trials
+
+
+def _questions(run: SuperbRun) -> list[HeadQuestion]:
+    found = known_data(run.data)
+    tasks = run.tasks or tasks_with(found)
+    if not tasks:
+        raise ConfigurationError(f"There is data for none of the tasks {', '.join(AVAILABLE)}.")
+    data: list[TaskData] = [each for task in tasks for each in data_of(task, found, run.folder / "manifests")]
+    return [HeadQuestion(each, model, way) for each in data for model in run.models for way in run.ways]
+
+
+def _trials(run: SuperbRun, question: HeadQuestion) -> Iterator[HeadTrial]:
+    source = model_source(run, question.model)
+    layers = num_layers_of(source) if question.way == "best_layer" else 0
+    return trials_of(run, question, source, layers)
+
+
+def _rows(trials: Mapping[HeadQuestion, Sequence[HeadTrial]]) -> Iterator[SuperbRow]:
+    """Measure the best trial of each question, and join folds."""
+    by_cell: dict[tuple[str, str, Any], list[HeadQuestion]] = {}
+    for question in trials:
+        by_cell.setdefault((question.data.task, question.model, question.way), []).append(question)
+    for (task, model, way), of_cell in by_cell.items():
+        yield SuperbRow(task, model, way, tuple(result_on_test(best_of(trials[each])) for each in of_cell))

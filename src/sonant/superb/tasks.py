@@ -1,0 +1,125 @@
+"""The table of SUPERB's tasks: corpus, recipe and metrics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sonant.recipes import TASKS as RECIPES
+
+
+class SuperbMetric(NamedTuple):
+    """A metric of a task.
+
+    Attributes:
+        name: of the measure of a training, see `sonant.training.tasks.TaskResult`.
+        title: in tables.
+        percent: values are shares, shown in percent.
+        higher_is_better: True for accuracies.
+        published: its name in `sonant.models.published_results.SUPERB_METRICS`; "" where nothing is published.
+    """
+
+    name: str
+    title: str
+    percent: bool = True
+    higher_is_better: bool = False
+    published: str = ""
+
+
+@dataclass(frozen=True)
+class SuperbTask:
+    """A task.
+
+    Attributes:
+        title: in words.
+        head: what is trained over the states, and its loss, in words.
+        corpus: of `sonant.data.corpora.CORPORA`, that of the published results.
+        metrics: the first one chooses learning rates and layers on the development set.
+    """
+
+    title: str
+    head: str
+    corpus: str
+    metrics: tuple[SuperbMetric, ...]
+
+
+WHOLE = "projection to 256, mean over time, linear layer; cross-entropy"
+FIELDS = "projection to 256, mean over time, linear layer; cross-entropy of each field"
+FRAMES = "linear layer of each frame; CTC"
+
+
+def _accuracy(published: str) -> tuple[SuperbMetric, ...]:
+    return (SuperbMetric("accuracy", "accuracy %", higher_is_better=True, published=published),)
+
+
+# By the names of the paper: SUPERB (arXiv 2105.01051), and SUPERB-SG (arXiv 2203.06849) for the last three.
+SUPERB_TASKS: Mapping[str, SuperbTask] = {
+    "pr": SuperbTask("phone recognition", FRAMES, "librispeech", (SuperbMetric("per", "PER %", published="PR PER"),)),
+    "asr": SuperbTask(
+        "speech recognition", FRAMES, "librispeech", (SuperbMetric("wer", "WER %", published="ASR WER"),)
+    ),
+    "ks": SuperbTask("keyword spotting", WHOLE, "speech_commands", _accuracy("KS acc")),
+    "qbe": SuperbTask(
+        "query by example",
+        "none; dynamic time warping over one state",
+        "quesst14",
+        (SuperbMetric("mtwv", "MTWV", percent=False, higher_is_better=True, published="QbE MTWV"),),
+    ),
+    "ic": SuperbTask("intents", FIELDS, "fluent_speech_commands", _accuracy("IC acc")),
+    "sf": SuperbTask(
+        "slot filling",
+        FRAMES,
+        "snips",
+        (
+            SuperbMetric("slot_type_f1", "slot F1 %", higher_is_better=True, published="SF F1"),
+            SuperbMetric("slot_value_cer", "slot CER %", published="SF CER"),
+        ),
+    ),
+    "er": SuperbTask("emotions", WHOLE, "iemocap", _accuracy("ER acc")),
+    "sid": SuperbTask("speaker identification", WHOLE, "voxceleb1", _accuracy("SID acc")),
+    "asv": SuperbTask(
+        "speaker verification",
+        "x-vector of 512; AM-softmax",
+        "voxceleb1",
+        (SuperbMetric("eer", "EER %", published="ASV EER"),),
+    ),
+    "sd": SuperbTask(
+        "diarization",
+        "LSTM of 512; cross-entropy of two speakers in the best order",
+        "libri2mix_diarization",
+        (SuperbMetric("der", "DER %", published="SD DER"),),
+    ),
+    "se": SuperbTask(
+        "enhancement",
+        "",
+        "voicebank_demand",
+        (
+            SuperbMetric("pesq", "PESQ", percent=False, higher_is_better=True),
+            SuperbMetric("stoi", "STOI %", higher_is_better=True),
+        ),
+    ),
+    "ss": SuperbTask(
+        "separation",
+        "",
+        "libri2mix",
+        (SuperbMetric("si_sdr_improvement", "SI-SDRi dB", percent=False, higher_is_better=True),),
+    ),
+    "st": SuperbTask(
+        "translation",
+        "Transformer decoder of 3 layers; smoothed cross-entropy",
+        "covost2",
+        (SuperbMetric("chrf", "chrF", percent=False, higher_is_better=True),),
+    ),
+}
+
+
+def recipe_of(task: str) -> str:
+    """Return the name of the recipe of a task."""
+    return f"superb_{task}"
+
+
+def is_there(task: str) -> bool:
+    """Return True for a task that can be trained; others have no recipe yet."""
+    return recipe_of(task) in RECIPES
+
+
+AVAILABLE = tuple(filter(is_there, SUPERB_TASKS))
