@@ -36,6 +36,17 @@ def test_a_plan_counts_recordings_and_writes_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("name", ["lm", "lm_text", "transformer_lm"])
+def test_files_of_later_stages_are_read_before_the_first_one(
+    name: str, settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wrong").write_text("\n")
+    given = [*settings, f"{name}={tmp_path / 'wrong'}", f"output={tmp_path / 'runs'}"]
+    assert main(["self-train", "self_training", *given]) in (1, 2)
+    assert "wrong" in capsys.readouterr().err.splitlines()[0]
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("recipe", SELF_TRAINING)
 def test_every_recipe_has_a_plan_before_its_data_are_named(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["self-train", recipe, "--dry-run"]) == 0

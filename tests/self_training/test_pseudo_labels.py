@@ -34,6 +34,11 @@ def test_known_and_repeated_recordings_are_left_out_and_counted() -> None:
     assert counts == {"data": 2, "dev": 1, "unlabeled": 1}
 
 
+def test_one_recording_at_least_must_be_left_to_label() -> None:
+    with pytest.raises(ManifestError, match=r"None of the 2 recordings to label is left: 2 are in data\."):
+        without_known([entry("a.wav"), entry("b.wav")], {"data": [entry("a.wav"), entry("b.wav")], "dev": []})
+
+
 def test_recordings_inside_a_table_are_refused() -> None:
     with pytest.raises(ManifestError, match="inside a table"):
         without_known([ManifestEntry(Path("a.wav"), data=b"RIFF")], {})

@@ -38,6 +38,8 @@ def test_stages_are_those_with_something_to_do(settings: dict[str, Any], planned
         (["model="], "no pretrained model"),
         (["teacher=t", "stages=teacher"], "nothing to do"),
         (["trials=-1"], "expected 0 trials"),
+        (["decoder.beam=4"], "n_best=20 hypotheses were asked for of a beam of 4"),
+        (["seq2seq.training.steps=0"], "expected 1 or more"),
         (["selection.min_confidence=-0.5"], "min_confidence"),
         (["decoder.lm=x"], "lm=FILE"),
         (["transformer_lm=x", "train_transformer_lm=true"], "Leave one of them out"),

@@ -28,6 +28,8 @@ def without_known(
     """Return the recordings that are not known and not listed before, and the number of others by where they are.
 
     Recordings are the same by path, segment and channel.
+
+    Raises ManifestError: none is left, or some are inside a table.
     """
     where = {entry.identity: name for name, entries in known.items() for entry in entries}
     counts: Counter[str] = Counter(dict.fromkeys([*known, "unlabeled"], 0))
@@ -39,6 +41,12 @@ def without_known(
         else:
             kept.append(entry)
             where[identity] = "unlabeled"
+    if not kept:
+        found = ", ".join(f"{count} are in {name}" for name, count in counts.items() if count)
+        raise ManifestError(
+            f"None of the {len(unlabeled)} recordings to label is left: {found}. Name recordings without transcripts "
+            "as unlabeled."
+        )
     if embedded := [entry.name for entry in kept if entry.data is not None]:
         raise ManifestError(
             f"{len(embedded)} of the recordings to label are inside a table, such as {embedded[0]}; expected audio "

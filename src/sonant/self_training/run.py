@@ -15,8 +15,11 @@ from typing import Any, NamedTuple
 from sonant.data import ManifestEntry, read_manifest
 from sonant.data.label_problems import shared_with
 from sonant.data.settings import json_values, write_or_check_settings
-from sonant.errors import SonantWarning, warn
+from sonant.data.texts import Texts
+from sonant.decoding.prefix_beam import Lexicon
+from sonant.errors import ManifestError, SonantWarning, warn
 from sonant.extraction.decoder_options import GREEDY, digest_of_files
+from sonant.extraction.language_models import read_language_model, read_text_scorer
 from sonant.recipes.self_training import self_training_run
 from sonant.self_training.pseudo_labels import without_known
 from sonant.self_training.run_files import RunFiles
@@ -99,7 +102,10 @@ def carry_out_self_training(
 
 
 def _open(run: SelfTrainingRun, lock: ExitStack) -> None:
-    """Lock the folder of a run, check or write its settings, and warn of what dev and test share with its data."""
+    """Lock the folder of a run, check or write its settings, and warn of what dev and test share with its data.
+
+    Files that a later stage reads are read once, so that one that does not fit is not found wrong after days.
+    """
     lock.enter_context(held_folder(run.folder, results="*/*"))
     sets = {name: read_manifest(path) for name in ("data", "unlabeled", "dev", "test") if (path := getattr(run, name))}
     made_of = {name: _content(entries, run.label) for name, entries in sets.items()}
@@ -109,6 +115,8 @@ def _open(run: SelfTrainingRun, lock: ExitStack) -> None:
         for name, path in (("lm", run.lm), ("lm_text", run.lm_text), ("lexicon", run.decoder.lexicon))
         if path
     }
+    if not begun:
+        _check_language_models(run)
     options = json_values(run.decoder.given) | {"lexicon": None}
     settings = json_values(replace(run, decoder=GREEDY)) | {"decoder": options, "made_of": made_of}
     write_or_check_settings(run.folder / "run.json", settings, has_results=begun, may_differ=FREE)
@@ -117,6 +125,17 @@ def _open(run: SelfTrainingRun, lock: ExitStack) -> None:
     for part in ("dev", "test"):
         for problem in shared_with(heard, sets.get(part, []), part=part):
             warn(str(problem), SonantWarning)
+
+
+def _check_language_models(run: SelfTrainingRun) -> None:
+    """Raise an error of ours if a file of a language model, or of text for one, cannot be used."""
+    words = None if run.decoder.lexicon is None else Lexicon.read(run.decoder.lexicon).words
+    if run.lm:
+        read_language_model(run.lm, words=words)
+    if run.transformer_lm:
+        read_text_scorer(run.transformer_lm)
+    if run.lm_text and next(iter(Texts(run.lm_text)), None) is None:
+        raise ManifestError(f"{run.lm_text} was given as lm_text and has no text; expected a sentence in each line.")
 
 
 def _content(entries: Sequence[ManifestEntry], label: str) -> str:

@@ -183,8 +183,6 @@ def _labeling(files: RunFiles) -> StageResult:
     run, folder = files.run, files.folder("labeling")
     known = {name: read_manifest(path) for name in ("data", "dev", "test") if (path := getattr(run, name))}
     kept, left_out = without_known(read_manifest(run.unlabeled), known)
-    if not kept:
-        raise ManifestError(f"None of the recordings of {run.unlabeled} is left to label: {left_out}.")
     manifest = folder / UNLABELED
     write_manifest(manifest, kept)
     *_, options = decoders(files, files.folder("tuning")).values()

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from sonant.errors import ConfigurationError
 from sonant.extraction.decoder_options import DecoderOptions
+from sonant.extraction.decoders import beam_search
 from sonant.models.devices import usable_devices
 from sonant.training.checks import check_numbers
 from sonant.training.stages import check_folder_names
@@ -177,6 +178,9 @@ def check(run: SelfTrainingRun) -> None:
             f"trials={run.trials} and ngram_order={run.ngram_order} were given; expected 0 trials, and n-grams of 1 "
             "word, or more."
         )
+    beam_search(run.decoder)
     check_numbers(run.selection)
+    for name in TRAININGS:
+        check_numbers(getattr(run, name))
     usable_devices(run.device)
     check_trackers(run.trackers)
