@@ -16,7 +16,7 @@ from tests.shapes import SMALL
 from tests.training.tasks.test_ctc import write_words
 from tests.training.tasks.tones import write_model
 
-TASK = SlotTask(normalize="upper", columns=("text", "slots"))
+TASK = SlotTask(normalize="upper").with_columns(("text", "slots"))
 
 
 def logits_of(text: str, classes: tuple[str, ...]) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Slot filling: transcripts whose named parts are marked, by connectionist temporal classification (CTC)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -29,13 +29,8 @@ class SlotTask(CTCTask):
     A label is a marked text (see `sonant.data.slots`), or a text and its slots in two fields. Metrics are slot-type F1
     and slot-value CER, as in SUPERB, and the error rates of the texts without marks.
 
-    Attributes:
-        columns: names of the fields of text and slots; empty for marked texts.
-
     Source: SUPERB (arXiv 2105.01051), slot filling.
     """
-
-    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,14 +53,15 @@ class SlotTask(CTCTask):
                 f"label=[{','.join(columns)}] was given; expected the fields of the text and of its slots, such as "
                 "label=[text,slots], or that of a marked text: label=text."
             )
-        return replace(self, columns=columns)
+        settings = {each.name: getattr(self, each.name) for each in fields(SlotTask)}
+        return _TwoFieldSlotTask(**settings, columns=columns)
+
+    def marked(self, value: Any) -> str:
+        """Return the value of a row as a marked text. Raises ManifestError."""
+        return checked_marks(plain_label(value))
 
     def normalized(self, value: Any) -> str:
-        if self.columns:
-            text, slots = (value[name] for name in self.columns)
-            marked = marked_text(plain_label("" if text is None else text), slots)
-        else:
-            marked = checked_marks(plain_label(value))
+        marked = self.marked(value)
         parts = (list(words) for _, words in groupby(marked.split(), key=is_mark))
         return " ".join(
             filter(None, (" ".join(part) if is_mark(part[0]) else self._normal(" ".join(part)) for part in parts))
@@ -101,6 +97,21 @@ class SlotTask(CTCTask):
         if not sum(size for _, size in found["slot_value_cer"]):
             del found["slot_value_cer"]
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TwoFieldSlotTask(SlotTask):
+    """Transcripts with slots, from a text without marks and its slots.
+
+    Attributes:
+        columns: names of the fields of text and slots.
+    """
+
+    columns: tuple[str, ...]
+
+    def marked(self, value: Any) -> str:
+        text, slots = (value[name] for name in self.columns)
+        return marked_text("" if text is None else plain_label(text), slots)
 
 
 def _slots(transcript: Transcript) -> list[tuple[str, str]]:
