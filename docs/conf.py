@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from api_pages import write_api_pages
+from superb_tables import write_superb_tables
 
 import sonant
 from recipes import write_tables
@@ -93,5 +94,6 @@ def fields_of_one_name(_app, _what, _name, _obj, _options, lines: list[str]) -> 
 def setup(app) -> None:
     write_api_pages(Path(__file__).parent / "api")
     write_tables(Path(__file__).parent / "api" / "recipes.inc")
+    write_superb_tables(Path(__file__).parent / "api")
     app.connect("autodoc-process-docstring", plain_text_to_rest, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", fields_of_one_name, priority=600)  # after it

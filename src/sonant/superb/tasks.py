@@ -34,17 +34,22 @@ class SuperbTask:
         head: what is trained over the states, and its loss, in words.
         corpus: of `sonant.data.corpora.CORPORA`, that of the published results.
         metrics: the first one chooses learning rates and layers on the development set.
+        fields: of the manifests, where the label of the recipe is none of them.
     """
 
     title: str
     head: str
     corpus: str
     metrics: tuple[SuperbMetric, ...]
+    fields: tuple[str, ...] = ()
 
 
 WHOLE = "projection to 256, mean over time, linear layer; cross-entropy"
 FIELDS = "projection to 256, mean over time, linear layer; cross-entropy of each field"
 FRAMES = "linear layer of each frame; CTC"
+
+MASKS = "three LSTM layers of 896 in both directions; squared error of the phase-sensitive spectrum of"
+IMPROVEMENT = (SuperbMetric("si_sdr_improvement", "SI-SDRi dB", percent=False, higher_is_better=True),)
 
 
 def _accuracy(published: str) -> tuple[SuperbMetric, ...]:
@@ -88,21 +93,8 @@ SUPERB_TASKS: Mapping[str, SuperbTask] = {
         "libri2mix_diarization",
         (SuperbMetric("der", "DER %", published="SD DER"),),
     ),
-    "se": SuperbTask(
-        "enhancement",
-        "",
-        "voicebank_demand",
-        (
-            SuperbMetric("pesq", "PESQ", percent=False, higher_is_better=True),
-            SuperbMetric("stoi", "STOI %", higher_is_better=True),
-        ),
-    ),
-    "ss": SuperbTask(
-        "separation",
-        "",
-        "libri2mix",
-        (SuperbMetric("si_sdr_improvement", "SI-SDRi dB", percent=False, higher_is_better=True),),
-    ),
+    "se": SuperbTask("enhancement", f"{MASKS} a mask", "voicebank_demand", IMPROVEMENT, ("clean",)),
+    "ss": SuperbTask("separation", f"{MASKS} two masks", "libri2mix", IMPROVEMENT, ("source_1", "source_2")),
     "st": SuperbTask(
         "translation",
         "Transformer decoder of 3 layers; smoothed cross-entropy",

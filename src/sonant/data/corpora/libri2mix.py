@@ -17,7 +17,7 @@ PARTS = {"train": "train-100", "dev": "dev", "test": "test"}
 
 
 def separation(folder: Path) -> CorpusSets:
-    """Read mixtures with the paths of their `sources`. Raises ManifestError."""
+    """Read mixtures with the paths of their sources, `source_1` and `source_2`. Raises ManifestError."""
     root = folder / "Libri2Mix" if (folder / "Libri2Mix").is_dir() else folder
     names = [f"wav16k/min/{part}" for part in PARTS.values()]
     listing = Listing(folder)
@@ -28,7 +28,7 @@ def separation(folder: Path) -> CorpusSets:
             if missing := [each for each in apart if not each.is_file()]:
                 listing.problem("sources of mixtures are missing", ", ".join(map(listing.name, missing)))
             else:
-                listing.add(part, path, sources=[str(each) for each in apart])
+                listing.add(part, path, source_1=str(apart[0]), source_2=str(apart[1]))
         heard = {path.name for path in mixtures.glob("*.wav")}
         listing.unlabeled(path for each in sources for path in sorted(each.glob("*.wav")) if path.name not in heard)
     return listing.finish()
