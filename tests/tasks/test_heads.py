@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from sonant.errors import CheckpointMismatch, ConfigurationError, TooShortAudio
+from sonant.layers.lstm import PackedLSTM
 from sonant.layers.packed import Packed
 from sonant.tasks import (
     CTCHead,
@@ -64,7 +65,19 @@ def ecapa() -> ECAPAHead:
     return ECAPAHead.from_tensors(head.tensors(), head.settings)
 
 
-MAKERS["ecapa"] = ecapa
+def lstm_frames() -> FrameClassificationHead:
+    """A head with an LSTM of two layers in both directions, made again from its own tensors."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        lstm = PackedLSTM(DIM, 5, num_layers=2)
+        head = FrameClassificationHead(nn.Linear(10, 3), LayerMix.from_tensors(MIX), lstm)
+    again = FrameClassificationHead.from_tensors(head.tensors())
+    states = Packed.pack([some(9, STATES, DIM)])
+    assert torch.equal(again(states).values, head(states).values)
+    return again
+
+
+MAKERS |= {"ecapa": ecapa, "lstm_frames": lstm_frames}
 
 
 @pytest.mark.parametrize("kind", MAKERS)
