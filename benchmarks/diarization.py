@@ -16,12 +16,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import sonant
 from sonant.data import ManifestEntry, read_manifest
 from sonant.decoding.results import SpeakerTurn
-from sonant.evaluation import DiarizationError, bootstrap_interval, diarization_error, jaccard_errors
+from sonant.evaluation import score_diarization
 
 PARTS = ("train", "dev", "test")
 WAYS: dict[str, dict[str, Any]] = {
@@ -30,6 +28,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "clustering": {},
 }
 HEAD = {"lstm_dim": 64, "lstm_layers": 1, "bidirectional": True}
+MEASURES = ("der", "missed", "false_alarm", "confusion", "jer")
 COLUMNS = ("DER", "missed", "false alarm", "confusion", "JER")
 
 
@@ -74,31 +73,23 @@ def reference_of(entry: ManifestEntry) -> list[SpeakerTurn]:
 
 
 def measured(way: str, model: str, test: Path) -> dict[str, Any]:
-    """Diarize the test set, and return the row of the table."""
-    entries = read_manifest(test)
+    """Diarize the test set, and score it."""
     encoder = sonant.load(model)
-    pairs = []
-    for entry in entries:
-        wanted = reference_of(entry)
+    reference, found = {}, {}
+    for entry in read_manifest(test):
+        reference[entry.path.name] = wanted = reference_of(entry)
         count = len({turn.speaker for turn in wanted}) if way == "clustering" else None
-        pairs.append((wanted, encoder.diarize(entry, num_speakers=count)))
-    errors = [diarization_error(*pair) for pair in pairs]
-    total = DiarizationError.total(errors)
-    low, high = bootstrap_interval(
-        [each.error_seconds for each in errors], weights=[each.speech_seconds for each in errors]
-    )
-    jaccard = [error for pair in pairs for error in jaccard_errors(*pair).values()]
-    shares = (total.missed_seconds, total.false_alarm_seconds, total.confusion_seconds)
-    values = [total.rate, *(each / total.speech_seconds for each in shares), float(np.mean(jaccard))]
-    return {"recordings": len(entries), **dict(zip(COLUMNS, values, strict=True)), "low": low, "high": high}
+        found[entry.path.name] = encoder.diarize(entry, num_speakers=count)
+    return score_diarization(reference, found)
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
     """Return the rows as a table, in percent."""
     lines = [f"| | {' | '.join(COLUMNS)} |", "|---|" + "--:|" * len(COLUMNS)]
     for way, row in found.items():
-        cells = [f"{100 * row[name]:.1f}" for name in COLUMNS]
-        cells[0] += f" [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+        der, *others = (row[name] for name in MEASURES)
+        cells = [f"{100 * each:.1f}" for each in (der["value"], *others)]
+        cells[0] += f" [{100 * der['low']:.1f}, {100 * der['high']:.1f}]"
         lines.append(f"| {way.replace('_', '-')} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.speaker_turns import matching_order, median, rttm, runs, speakers_in, turns
+from sonant.decoding.rttm import rttm
+from sonant.decoding.speaker_turns import matching_order, median, runs, speakers_in, turns
 
 RATE = 50.0
 

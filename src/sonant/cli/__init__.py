@@ -49,6 +49,9 @@ VERBS: dict[str, Verb] = {
     "train": Verb("sonant.cli.train:train", "train a model on labels, or a language model on text"),
     "self-train": Verb("sonant.cli.self_train:self_train", "train on recordings with and without transcripts"),
     "evaluate": Verb("sonant.cli.evaluate:evaluate", "measure models on recordings with labels"),
+    "evaluate diarization": Verb(
+        "sonant.cli.evaluate_diarization:evaluate_diarization", "measure speaker turns against the true ones"
+    ),
     "evaluate asr": Verb("sonant.cli.evaluate:evaluate_asr", "measure speech recognition, or compare two systems"),
     "evaluate superb": Verb("sonant.cli.superb:evaluate_superb", "measure models on the tasks of SUPERB"),
     "tune-decoder": Verb("sonant.cli.tune_decoder:tune_decoder", "search the weights of a language model in decoding"),

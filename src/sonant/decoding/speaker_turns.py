@@ -1,16 +1,13 @@
-"""Speaker turns from the probability of each speaker in each frame, and their file format, RTTM."""
+"""Speaker turns from the probability of each speaker in each frame."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from math import inf
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonant.decoding.results import SpeakerTurn
-from sonant.errors import ManifestError
 
 THRESHOLD = 0.5
 MEDIAN_SECONDS = 0.22  # 11 frames of 20 ms, as in EEND
@@ -78,47 +75,6 @@ def matching_order(before: NDArray[np.floating], now: NDArray[np.floating]) -> N
     distance = np.abs(before[:, :, None] - now[:, None, :]).sum(0)  # (speakers before, speakers now)
     order: NDArray[np.int64] = linear_sum_assignment(distance)[1]
     return order
-
-
-def rttm(turns: Iterable[SpeakerTurn], recording: str, *, channel: int = 0) -> str:
-    """Lines of NIST's Rich Transcription Time Marked, one a turn; spaces in names become "_".
-
-    Channels are counted from 0 here, and from 1 in the lines.
-    """
-    name = "_".join(recording.split()) or "recording"
-    return "".join(
-        f"SPEAKER {name} {channel + 1} {turn.start_seconds:.3f} {turn.end_seconds - turn.start_seconds:.3f} <NA> <NA> "
-        f"{'_'.join(turn.speaker.split())} <NA> <NA>\n"
-        for turn in turns
-    )
-
-
-def read_rttm(path: Path) -> dict[str, list[SpeakerTurn]]:
-    """Read the turns of a file in RTTM, by recording; lines of other types than SPEAKER are left out.
-
-    Raises:
-        ManifestError: the file is missing or no text, or a line has too few fields, or times that are none.
-    """
-    found: dict[str, list[SpeakerTurn]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path} cannot be read as RTTM: {error}.") from error
-    for number, line in enumerate(lines, start=1):
-        fields = line.split()
-        if not fields or fields[0] != "SPEAKER":
-            continue
-        try:
-            start, seconds, speaker = float(fields[3]), float(fields[4]), fields[7]
-            if not (0 <= start < inf and 0 <= seconds < inf):
-                raise ValueError("times are seconds, 0 or more")
-        except (IndexError, ValueError) as error:
-            raise ManifestError(
-                f"{path}:{number}: {line[:80]!r} is no line of RTTM ({error}); expected SPEAKER, recording, channel, "
-                "start, duration, <NA>, <NA>, speaker."
-            ) from error
-        found.setdefault(fields[1], []).append(SpeakerTurn(speaker, start, start + seconds))
-    return found
 
 
 def on_channel(turns: Iterable[SpeakerTurn], channel: int) -> list[SpeakerTurn]:

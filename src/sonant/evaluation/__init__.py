@@ -7,6 +7,7 @@ from sonant.evaluation.bleu import bleu
 from sonant.evaluation.bootstrap import PairedComparison, bootstrap_interval, compare_paired
 from sonant.evaluation.calibration import LikelihoodRatio, calibrate_voices, likelihood_ratio
 from sonant.evaluation.diarization import DiarizationError, diarization_error, jaccard_errors
+from sonant.evaluation.diarization_scores import score_diarization
 from sonant.evaluation.edits import AlignedPair, align, edit_distance
 from sonant.evaluation.error_rates import ErrorCounts, align_texts, error_counts, error_rate
 from sonant.evaluation.phone_features import FeatureErrors, phone_feature_errors
@@ -73,6 +74,7 @@ __all__ = [
     "pesq",
     "phone_feature_errors",
     "probe_layers",
+    "score_diarization",
     "score_trials",
     "sdr",
     "separation_scores",

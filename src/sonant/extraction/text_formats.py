@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.speaker_turns import on_channel, rttm
+from sonant.decoding.rttm import rttm
+from sonant.decoding.speaker_turns import on_channel
 from sonant.decoding.subtitles import segments, srt, vtt
 from sonant.errors import one_line
 from sonant.extraction.destination import TranscriptFormat

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.speaker_turns import on_channel, rttm, speakers_in
+from sonant.decoding.rttm import rttm
+from sonant.decoding.speaker_turns import on_channel, speakers_in
 from sonant.errors import ConfigurationError
 from sonant.server.accounts.caller import Caller
 from sonant.server.accounts.voices import EnrolledVoices

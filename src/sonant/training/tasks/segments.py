@@ -13,7 +13,7 @@ from torch import nn
 from sonant.audio import Segment
 from sonant.data import ManifestEntry, read_manifest
 from sonant.data.manifest import MANIFEST
-from sonant.decoding.speaker_turns import read_rttm
+from sonant.decoding.rttm import read_rttm
 from sonant.errors import AudioError, ManifestError, MissingExtra
 from sonant.layers.lstm import PackedLSTM
 from sonant.tasks import FrameClassificationHead, LayerMix

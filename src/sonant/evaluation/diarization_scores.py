@@ -1,0 +1,77 @@
+"""Diarization of a corpus: error rates with intervals, and the errors of each recording."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sonant.decoding.results import SpeakerTurn
+from sonant.errors import MeasurementError, SonantWarning, some_of, warn
+from sonant.evaluation.bootstrap import bootstrap_interval
+from sonant.evaluation.diarization import DiarizationError, Span, diarization_error, jaccard_errors
+
+Turns = Mapping[str, Sequence[SpeakerTurn]]
+
+
+def score_diarization(
+    reference: Turns,
+    found: Turns,
+    *,
+    collar_seconds: float = 0.0,
+    skip_overlap: bool = False,
+    regions: Mapping[str, Sequence[Span]] | None = None,
+) -> dict[str, Any]:
+    """Score the turns that were found in recordings, both by the name of the recording.
+
+    A recording without turns that were found is all missed. One that the reference lacks is left out, with a warning,
+    unless `regions` has it: then no one speaks there.
+
+    Args:
+        regions: of each recording, as in `diarization_error`, of which these are all that are scored; None: the
+            recordings of the reference, whole.
+        collar_seconds, skip_overlap: as in `diarization_error`.
+
+    Returns:
+        JSON values: `recordings`; `der` with `value`, and `low` and `high` of a 95 % interval over recordings; its
+        parts `missed`, `false_alarm` and `confusion`; `jer`; `speech_seconds`; the conventions; and `by_recording` the
+        DER of each, null without speech.
+
+    Raises:
+        MeasurementError: no recording of the reference has turns that were found, or none has speech that is scored.
+    """
+    names = list(reference if regions is None else regions)
+    if names and not set(names) & set(found):
+        raise MeasurementError(
+            f"None of the {len(names)} recordings of the reference ({some_of(names, 3)}) is among those that turns "
+            f"were found in ({some_of(list(found), 3)}). Are they called by other names?"
+        )
+    if unknown := sorted(set(found) - set(names)):
+        warn(
+            f"{len(unknown)} recordings are not in the reference, and are left out: {some_of(unknown, 3)}.",
+            SonantWarning,
+        )
+    errors: list[DiarizationError] = []
+    jaccard: list[float] = []
+    for name in names:
+        pair = reference.get(name, ()), found.get(name, ())
+        spans = None if regions is None else regions[name]
+        errors.append(diarization_error(*pair, collar_seconds=collar_seconds, skip_overlap=skip_overlap, regions=spans))
+        shares = jaccard_errors(*pair, collar_seconds=collar_seconds, skip_overlap=skip_overlap, regions=spans)
+        jaccard += shares.values()
+    total = DiarizationError.total(errors)
+    rate, speech = total.rate, [each.speech_seconds for each in errors]
+    low, high = bootstrap_interval([each.error_seconds for each in errors], weights=speech)
+    return {
+        "recordings": len(names),
+        "der": {"value": rate, "low": low, "high": high},
+        "missed": total.missed_seconds / total.speech_seconds,
+        "false_alarm": total.false_alarm_seconds / total.speech_seconds,
+        "confusion": total.confusion_seconds / total.speech_seconds,
+        "jer": float(np.mean(jaccard)),
+        "speech_seconds": total.speech_seconds,
+        "collar_seconds": collar_seconds,
+        "skip_overlap": skip_overlap,
+        "by_recording": {
+            name: each.rate if each.speech_seconds > 0 else None for name, each in zip(names, errors, strict=True)
+        },
+    }
