@@ -59,7 +59,8 @@ def test_pieces_of_a_mixture_are_cut_from_its_parts(listed: Path) -> None:
         piece = mixture.cut(start, seconds)
         samples = whole[round(start * RATE) :][: round(seconds * RATE)]
         np.testing.assert_allclose(audio.read(piece), samples, atol=1e-6)
-    assert mixture.cut(0.0, 0.3).parts == ()  # silence
+    silence = mixture.cut(0.0, 0.3)
+    assert (silence.parts, silence.seconds()) == ((), 0.3)
     assert [part.start for part in mixture.cut(0.6, 0.3).parts] == pytest.approx([0.0, 0.15])
 
 

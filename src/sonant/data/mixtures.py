@@ -110,7 +110,8 @@ class Mixture:
 
     def seconds(self) -> float:
         """Return the duration; all recordings are looked at. Raises AudioError, MissingExtra."""
-        end = max(part.start + audio.duration(part.path, segment=part.segment) for part in self.parts)
+        ends = [part.start + audio.duration(part.path, segment=part.segment) for part in self.parts]
+        end = max(ends, default=0.0)
         return end if self.duration is None else self.duration
 
     def tracks(self) -> NDArray[np.float32]:
