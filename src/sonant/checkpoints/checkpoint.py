@@ -33,6 +33,8 @@ class Head:
         frame_classification      layer_weights (r), classifier.{weight,bias}, lstm.* (r; sonant alone has it)
         seq2seq                   layer_weights (r), adapter.*, writer.*, ctc.* (r), see `sonant.tasks.Seq2SeqHead`;
                                   for sonant alone
+        enhancement, separation   layer_weights (r), lstm.*, output.*, norm.* (r), see `sonant.tasks.MaskHead`; for
+                                  sonant alone
         xvector                   layer_weights (r), projector.*, time_delay.{i}.*, embedding.*, classifier.*, objective
                                   or, of an ECAPA-TDNN, for sonant alone: layer_weights (r), ecapa.*, objective
         pretraining               as in the family's published models, or as another objective needs:
@@ -55,7 +57,7 @@ class Head:
     files, by name), `spelling_files` (others in base64, by name: a sentencepiece model, a lexicon), and `unusable` (the
     reason for a missing vocabulary). A head of sequence to sequence has `vocabulary`, `blank` and `tokenizer` too, its
     sizes `decoder`, `dim` and `num_convs`, `search` (settings of its beam search), and `translates` if it was trained
-    on translations.
+    on translations. One of enhancement or separation has the sizes of its `network`, and `dim`.
     """
 
     tensors: dict[str, Tensor]

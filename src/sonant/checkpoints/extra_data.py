@@ -54,6 +54,9 @@ def extra_settings(notes: Any) -> dict[str, Any]:
     return {EPSILON: found[EPSILON]} if isinstance(found, Mapping) and EPSILON in found else {}
 
 
+OWN = ("pretraining", "seq2seq", "enhancement", "separation")  # heads whose tensors their own classes check
+
+
 def unpack_extra(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
     """Add the entry's tensors to those of the file, and return the metadata of the heads.
 
@@ -67,7 +70,7 @@ def unpack_extra(notes: Any, translated: Translated) -> dict[str, dict[str, Any]
             translated.unknown.append(f"{KEY}: {name}")
         elif kind:
             translated.heads.setdefault(kind, {})[present_name(inner)] = tensor
-            if kind in ("pretraining", "seq2seq") or inner.startswith(ECAPA):
+            if kind in OWN or inner.startswith(ECAPA):
                 translated.own.add(kind)
         else:
             translated.backbone.setdefault(str(name), tensor)

@@ -16,6 +16,7 @@ from sonant.tasks import (
     CTCHead,
     ECAPAHead,
     FrameClassificationHead,
+    MaskHead,
     Seq2SeqHead,
     SequenceClassificationHead,
     SpeechClassificationHead,
@@ -30,6 +31,7 @@ RunnableHead = (
     | XVectorHead
     | ECAPAHead
     | FrameClassificationHead
+    | MaskHead
     | SequenceClassificationHead
     | SpeechClassificationHead
 )
@@ -150,6 +152,8 @@ def build_head(kind: str, head: Head) -> RunnableHead:
             module = ECAPAHead.from_tensors(head.tensors, head.metadata)
         case "xvector":
             module = XVectorHead.from_tensors(head.tensors, head.metadata)
+        case "enhancement" | "separation":
+            module = MaskHead.from_tensors(head.tensors, head.metadata)
         case "frame_classification":
             module = FrameClassificationHead.from_tensors(head.tensors)
         case "sequence_classification":

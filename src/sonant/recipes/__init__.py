@@ -27,6 +27,7 @@ PRETRAINING = {
 AMOUNTS = ("10min", "1h", "10h", "100h", "960h")  # of labeled speech
 SUPERB_TASKS = ("pr", "asr", "ks", "ic", "sf", "er", "sd", "st")  # in `superb`, beside those in `speaker`
 TASKS = {name: f"sonant.recipes.{name}" for name in ("utterance", "ctc", "phones", "slots", "seq2seq")} | {
+    **dict.fromkeys(("enhancement", "separation", "superb_se", "superb_ss"), "sonant.recipes.separation"),
     **dict.fromkeys(("translation", "seq2seq_log_mel"), "sonant.recipes.seq2seq"),
     **dict.fromkeys(("tags", "regression"), "sonant.recipes.utterance"),
     **dict.fromkeys(("diarization", "diarization_powerset", "frames"), "sonant.recipes.diarization"),

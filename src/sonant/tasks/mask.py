@@ -65,6 +65,11 @@ class MaskedMixture:
     stft: STFT
 
     @property
+    def mixture(self) -> Packed:
+        """The mixture (total_samples, 1)."""
+        return self.stft.inverse(self.spectrum.with_values(self.spectrum.values[:, None]), self.lengths)
+
+    @property
     def waveforms(self) -> Packed:
         """The estimates of the sources (total_samples, sources)."""
         masked = self.masks.values * self.spectrum.values[:, None]

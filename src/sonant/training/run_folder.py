@@ -59,11 +59,11 @@ def open_run(run: PretrainingRun, teacher: Backbone | None, initial: Backbone | 
     recordings = read_manifest(run.data)
     lock.enter_context(held_folder(folder))
     begun = any(entry.is_dir() and entry.name != WAVEFORMS for entry in folder.iterdir())
-    noises = _stored(run.noise, folder / WAVEFORMS / "noise", rate)
-    impulse_responses = _stored(run.impulse_responses, folder / WAVEFORMS / "impulse_responses", rate)
+    noises = stored(run.noise, folder / WAVEFORMS / "noise", rate)
+    impulse_responses = stored(run.impulse_responses, folder / WAVEFORMS / "impulse_responses", rate)
     made_of = {
-        "noise": _content(noises),
-        "impulse_responses": _content(impulse_responses),
+        "noise": content_of(noises),
+        "impulse_responses": content_of(impulse_responses),
         "teacher": None if teacher is None else fingerprint(teacher),
     }
     if initial is not None:
@@ -114,7 +114,7 @@ def _import_labels(run: PretrainingRun, waveforms: WaveformStore) -> None:
             import_labels(waveforms, objective.targets, folder, meta_backbone(run.model))
 
 
-def _stored(manifest: str, folder: Path, sampling_rate: int) -> Waveforms:
+def stored(manifest: str, folder: Path, sampling_rate: int) -> Waveforms:
     """Decode noises or impulse responses to disk, in float32, since many exceed full scale."""
     if not manifest:
         return ()
@@ -127,7 +127,7 @@ def _stored(manifest: str, folder: Path, sampling_rate: int) -> Waveforms:
     return store
 
 
-def _content(waveforms: Waveforms) -> dict[str, Any]:
+def content_of(waveforms: Waveforms) -> dict[str, Any]:
     """Return number and hash of waveforms."""
     digest = sha256()
     for number in range(len(waveforms)):

@@ -175,7 +175,9 @@ HF_HEADS: dict[str, HeadMap] = {
     "age_gender": HF_AGE_GENDER,
     "frame_classification": HF_FRAMES,
     "xvector": HF_XVECTOR,
-    "seq2seq": HeadMap(()),  # no class of transformers has it
+    "seq2seq": HeadMap(()),  # no class of transformers has it, nor the next two
+    "enhancement": HeadMap(()),
+    "separation": HeadMap(()),
     "pretraining": HF_CONTRAST,
     UNUSED: HF_UNUSED,
 }

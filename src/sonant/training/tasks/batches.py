@@ -28,7 +28,7 @@ class LabeledBatch:
     """A batch of labeled recordings.
 
     Attributes:
-        speech: waveforms (total_samples,); None if their states are known.
+        speech: waveforms (total_samples,); None if their states are known, and the head does not read it.
         targets: of the labels, by default units, int64 (total_units,).
         num_samples: of the waveforms.
         mask: bool (total_frames,), frames to hide; None for none.

@@ -150,7 +150,10 @@ def _measured(run: TaskRun, objective: TaskObjective, rows: LabeledRows, layout:
     masks = run.augmentation.draw_masks(
         [objective.backbone.num_frames(each) for each in speech.sizes], objective.backbone.dim, np.random.default_rng(0)
     )
-    batch = LabeledBatch(speech, Packed.pack(targets), len(speech.values), *masks).to(device)
+    wanted = Packed.pack(targets)
+    if sources := rows.task.num_sources:
+        wanted = speech.with_values(speech.values[:, None].expand(-1, sources).contiguous())
+    batch = LabeledBatch(speech, wanted, len(speech.values), *masks).to(device)
     updates, states = Updates(objective, run.training), 0.0
     updates.prepare(run.training.steps - 1)
 
@@ -163,7 +166,8 @@ def _measured(run: TaskRun, objective: TaskObjective, rows: LabeledRows, layout:
     if run.uses_cache:
         with torch.no_grad():
             states = _seconds(lambda: objective.states(batch), device) / len(speech.values) * rate
-            batch = LabeledBatch(None, batch.targets, batch.num_samples, states=objective.states(batch))
+            kept = batch.speech if sources else None
+            batch = LabeledBatch(kept, batch.targets, batch.num_samples, states=objective.states(batch))
     return _seconds(step, device) * sum(length for _, length in layout) / batch.num_samples, states
 
 

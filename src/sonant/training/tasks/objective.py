@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sonant.checkpoints.language_adapter import layers_of
 from sonant.errors import ConfigurationError
+from sonant.layers.frame_grid import FrameGrid
 from sonant.layers.packed import Packed
 from sonant.loss import Loss, Objective
 from sonant.models import Backbone, MaskableBackbone
@@ -116,7 +117,11 @@ class TaskObjective(Objective):
 
     def outputs(self, batch: LabeledBatch) -> Any:
         """Compute the outputs of the head."""
-        return self.head(self.states(batch))
+        if not self.task.num_sources:
+            return self.head(self.states(batch))
+        return self.head(
+            self.states(batch), batch.speech, FrameGrid(self.backbone.stride, self.backbone.receptive_field)
+        )
 
     def states(self, batch: LabeledBatch) -> Packed:
         """Return the states that the head reads: (total_frames, states, dim)."""

@@ -1,8 +1,8 @@
 """Labeled recordings of a manifest: decoded, with the units of their labels."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sonant.data import ManifestEntry, WaveformStore
 from sonant.data.lock import output_lock
 from sonant.errors import ManifestError, SonantWarning, some_of, warn
 from sonant.models import Backbone
+from sonant.training.tasks.mixer import Mixer
 from sonant.training.tasks.targets import Target
 from sonant.training.tasks.task import Task
 
@@ -26,6 +27,8 @@ class LabeledRecordings:
         speakers: of each waveform; None where its row says none.
         used: numbers of the waveforms that are neither too short for their label nor too long.
         sampling_rate: of the waveforms.
+        sources: numbers of the waveforms that are the target of one, by its number.
+        mixer: makes the recordings; None: they are as they are.
     """
 
     waveforms: WaveformStore
@@ -33,6 +36,8 @@ class LabeledRecordings:
     speakers: list[str | None]
     used: list[int]
     sampling_rate: int
+    sources: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    mixer: Mixer | None = None
 
     @classmethod
     def read(
@@ -55,15 +60,21 @@ class LabeledRecordings:
         Raises ManifestError: none can be used.
         """
         with output_lock(folder, is_folder=True, wait=True):
-            waveforms = WaveformStore.build(entries, folder, sampling_rate=backbone.sampling_rate)
-        rows = waveforms.rows.tolist()
-        labels, speakers = [given[row] for row in rows], [_speaker(entries[row]) for row in rows]
+            waveforms = WaveformStore.build(with_sources(entries, task), folder, sampling_rate=backbone.sampling_rate)
+        sources, faults = _numbered_sources(waveforms, entries, task)
+        rows = [row for row in waveforms.rows.tolist() if row < len(entries)]
+        others = len(waveforms) - len(rows)  # sources are the last, and have neither label nor speaker
+        labels = [given[row] for row in rows] + [""] * others
+        speakers = [_speaker(entries[row]) for row in rows] + [None] * others
         problems, used = list(waveforms.skipped.items()), []
-        for number, (path, length) in enumerate(zip(waveforms.paths, waveforms.lengths.tolist(), strict=True)):
+        for number, row in enumerate(rows):
+            path, length = waveforms.paths[number], int(waveforms.lengths[number])
             seconds = length / backbone.sampling_rate
             frames, needed = backbone.num_frames(length), task.min_frames(labels[number])
             if frames < needed:
                 problems.append((path, f"it is {seconds:.2f} s long and has {frames} frames; its label takes {needed}"))
+            elif row in faults:
+                problems.append((path, faults[row]))
             elif length > max_seconds * backbone.sampling_rate:
                 problems.append((path, f"it is {seconds:.1f} s long, and batching.max_seconds={max_seconds:g}"))
             else:
@@ -74,7 +85,7 @@ class LabeledRecordings:
             if not used:
                 raise ManifestError(f"{why}, which leaves none: {names}. Of the first: {first}.")
             warn(f"{why}, and are left out: {names}. Of the first: {first}.", SonantWarning)
-        return cls(waveforms, labels, speakers, used, backbone.sampling_rate)
+        return cls(waveforms, labels, speakers, used, backbone.sampling_rate, sources)
 
     def too_fast(self, task: Task, backbone: Backbone, speed: float) -> list[str]:
         """Return the names of the recordings that would have too few frames for their labels at a speed."""
@@ -87,8 +98,9 @@ class LabeledRecordings:
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of audio, labels and choice."""
-        content = json.dumps([self.waveforms.fingerprint, self.labels, self.used])
+        """Short hash of audio, labels and choice, and of what is mixed in."""
+        parts = [self.waveforms.fingerprint, self.labels, self.used]
+        content = json.dumps(parts if self.mixer is None else [*parts, self.mixer.fingerprint])
         return f"sha256:{sha256(content.encode()).hexdigest()[:16]}"
 
     @property
@@ -110,6 +122,34 @@ class LabeledRecordings:
         for number in self.used:
             targets[number] = task.target(self.labels[number], numbers)
         return targets
+
+
+def with_sources(entries: Sequence[ManifestEntry], task: Task) -> list[ManifestEntry]:
+    """Return recordings, and behind all of them the sources that are their targets."""
+    return [*entries, *(source for entry in entries for source in task.sources(entry))]
+
+
+def _numbered_sources(
+    waveforms: WaveformStore, entries: Sequence[ManifestEntry], task: Task
+) -> tuple[dict[int, list[int]], dict[int, str]]:
+    """Return the numbers of the sources of recordings, by the number of each, and what is wrong with others, by row."""
+    numbers = {row: number for number, row in enumerate(waveforms.rows.tolist())}
+    found: dict[int, list[int]] = {}
+    faults: dict[int, str] = {}
+    first = len(entries)
+    for row, entry in enumerate(entries):
+        rows = range(first, first := first + len(task.sources(entry)))
+        if not rows or row not in numbers:
+            continue
+        known = [numbers[each] for each in rows if each in numbers]
+        lengths = [int(waveforms.lengths[number]) for number in (numbers[row], *known)]
+        if len(known) < len(rows):
+            faults[row] = "one of its sources cannot be read"
+        elif len(set(lengths)) > 1:
+            faults[row] = f"it has {lengths[0]} samples, and its sources have {lengths[1:]}"
+        else:
+            found[numbers[row]] = known
+    return found, faults
 
 
 def _speaker(entry: ManifestEntry) -> str | None:

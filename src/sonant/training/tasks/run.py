@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from sonant.training.ranks import first_then_others, on_first, process_group, ra
 from sonant.training.tasks.batches import LabeledBatch, LabeledBatches
 from sonant.training.tasks.feature_cache import CachedStates, FeatureCache, StateKind, StatesPlace
 from sonant.training.tasks.lora import adapters_in, merge_adapters
+from sonant.training.tasks.mixture_batches import MixtureBatches
 from sonant.training.tasks.objective import TaskObjective, predict
 from sonant.training.tasks.recordings import LabeledRecordings
 from sonant.training.tasks.results import TaskResult
@@ -163,7 +165,8 @@ def batches_of(
     **more: Any,
 ) -> LabeledBatches:
     """Return batches of recordings; `more` goes to `LabeledBatches`."""
-    return LabeledBatches(
+    make = LabeledBatches if recordings.mixer is None else partial(MixtureBatches, mixer=recordings.mixer)
+    return make(
         recordings.waveforms,
         recordings.targets(objective.task, objective.classes),
         objective.backbone,

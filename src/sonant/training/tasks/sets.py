@@ -19,7 +19,7 @@ from sonant.training.ranks import world
 from sonant.training.run_folder import held_folder
 from sonant.training.runs import WAVEFORMS
 from sonant.training.state import MAY_DIFFER
-from sonant.training.tasks.recordings import LabeledRecordings
+from sonant.training.tasks.recordings import LabeledRecordings, with_sources
 from sonant.training.tasks.settings import TaskRun
 from sonant.training.tasks.task import Task
 
@@ -33,6 +33,9 @@ FREE = (
     "data",
     "dev",
     "model",
+    "task.mixing.noise",
+    "task.mixing.dev_noise",
+    "task.mixing.impulse_responses",
     "trackers",
     "waveforms.*",
     *(f"training.{name}" for name in MAY_DIFFER),
@@ -140,7 +143,8 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     before = read_settings(run.folder / "run.json") if begun else {}
     known_folders = before.get(WAVEFORMS, {})
     keys = {
-        name: known_folders.get(name) or corpus_hash(entries, backbone.sampling_rate) for name, entries in both.items()
+        name: known_folders.get(name) or corpus_hash(with_sources(entries, task), backbone.sampling_rate)
+        for name, entries in both.items()
     }
 
     def read(name: str) -> LabeledRecordings:
@@ -195,15 +199,24 @@ def read_set(
         max_seconds: longer recordings are left out.
         key: of the folder of decoded recordings; "": by the recordings.
     """
-    return LabeledRecordings.read(
+    task = rows.task
+    found = LabeledRecordings.read(
         entries,
         list(map(rows.needs.label, entries)),
-        _waveform_folder(run, name, key or corpus_hash(entries, backbone.sampling_rate)),
-        rows.task,
+        _waveform_folder(run, name, key or corpus_hash(with_sources(entries, task), backbone.sampling_rate)),
+        task,
         name=name,
         backbone=backbone,
         max_seconds=max_seconds,
     )
+    mixer = task.mixer(
+        name,
+        given=found.sources,
+        labels={number: found.labels[number] for number in found.used if number not in found.sources},
+        folder=run.folder / WAVEFORMS,
+        sampling_rate=backbone.sampling_rate,
+    )
+    return replace(found, mixer=mixer)
 
 
 def check_contents(run: TaskRun, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Settings of a training on labels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -98,7 +98,7 @@ class TaskRun:
     @property
     def uses_cache(self) -> bool:
         """True if states are read from the cache: they are the same in each epoch."""
-        return bool(self.cache) and not self.augmentation.changes_states
+        return bool(self.cache) and not (self.augmentation.changes_states or self.task.makes_recordings)
 
 
 def check(run: TaskRun) -> None:
@@ -129,8 +129,8 @@ def check(run: TaskRun) -> None:
         )
     if run.cache and not run.uses_cache:
         warn(
-            "The cache is not used: `augmentation` changes the recordings or their frames at each step, and so their "
-            "states. Leave the augmentation out to compute states once.",
+            "The cache is not used: `augmentation`, or mixing, changes the recordings or their frames at each step, "
+            "and so their states. Leave it out to compute states once.",
             SonantWarning,
         )
     if run.single_state is not None and run.layer != "weighted":
@@ -143,6 +143,7 @@ def check(run: TaskRun) -> None:
             f"augmentation.crop_seconds={run.augmentation.crop_seconds:g} was given, and a part of a recording does "
             f"not have the label of the whole in {type(run.task).__name__}. Set augmentation.crop_seconds=0."
         )
+    _check_mixtures(run)
     if run.training.patience and not run.dev:
         raise ConfigurationError(
             f"training.patience={run.training.patience} was given without a development set to evaluate. Name one: "
@@ -157,3 +158,19 @@ def check(run: TaskRun) -> None:
     check_numbers(run)
     usable_devices(run.device)
     check_trackers(run.trackers)
+
+
+def _check_mixtures(run: TaskRun) -> None:
+    """Raise ConfigurationError if mixtures and their sources would not belong together."""
+    if not run.task.num_sources:
+        return
+    if replace(run.augmentation, crop_seconds=0.0) != Augmentation():
+        raise ConfigurationError(
+            "Settings of `augmentation` were given, which would change a mixture and leave its sources as they are. "
+            "Leave them out; single speakers are varied by task.mixing."
+        )
+    if run.uses_cache and run.augmentation.crop_seconds:
+        raise ConfigurationError(
+            f"cache={run.cache} was given with augmentation.crop_seconds={run.augmentation.crop_seconds:g}; states of "
+            "mixtures are kept of whole ones. Set augmentation.crop_seconds=0, or leave cache out."
+        )

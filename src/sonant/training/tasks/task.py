@@ -15,6 +15,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import LayerMix
+from sonant.training.tasks.mixer import Mixer
 from sonant.training.tasks.results import Prediction, TaskResult
 from sonant.training.tasks.targets import Target
 from sonant.training.validation import Criterion
@@ -23,8 +24,11 @@ from sonant.training.validation import Criterion
 class TaskHead(Protocol):
     """Module over packed states, of a kind that checkpoints have a place for."""
 
-    def __call__(self, states: Packed) -> Any:
-        """Compute outputs of states (total_frames, states, dim)."""
+    def __call__(self, states: Packed, *heard: Any) -> Any:
+        """Compute outputs of states (total_frames, states, dim).
+
+        With `num_sources` above 0 it also gets waveforms (total_samples,), and the places of the frames in them.
+        """
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors to save."""
@@ -52,6 +56,16 @@ class Task(ABC):
     criterion: ClassVar[Criterion]
     is_open_set: ClassVar[bool] = False
     is_of_every_part: ClassVar[bool] = False
+
+    @property
+    def num_sources(self) -> int:
+        """The number of waveforms that are the target, of a head that reads the speech too; 0 for other heads."""
+        return 0
+
+    @property
+    def makes_recordings(self) -> bool:
+        """True if recordings are made while training, so that states cannot be kept."""
+        return False
 
     @property
     def is_for_transformers(self) -> bool:
@@ -83,6 +97,29 @@ class Task(ABC):
     def unfit(self, label: str) -> str:  # noqa: ARG002
         """Return why a piece with this label cannot be learned, and is left out; "" if it can."""
         return ""
+
+    def sources(self, entry: ManifestEntry) -> list[ManifestEntry]:  # noqa: ARG002
+        """Return the recordings that are the target of one, and as long, if there are any."""
+        return []
+
+    def mixer(
+        self,
+        name: str,  # noqa: ARG002
+        *,
+        given: Mapping[int, Sequence[int]],  # noqa: ARG002
+        labels: Mapping[int, str],  # noqa: ARG002
+        folder: Path,  # noqa: ARG002
+        sampling_rate: int,  # noqa: ARG002
+    ) -> Mixer | None:
+        """Return the maker of recordings with their sources, for a task that learns these; None for any other.
+
+        Args:
+            name: of the set, such as "train".
+            given: numbers of the sources of each recording that has some.
+            labels: of each other recording.
+            folder: for decoded noises.
+        """
+        return None
 
     def fitted(
         self,
