@@ -13,6 +13,7 @@ from sonant.self_training.pseudo_labels import (
     check_spelling,
     histogram_text,
     marked,
+    none_left,
     read_labels,
     select,
     without_known,
@@ -72,6 +73,14 @@ def test_texts_within_the_limits_are_kept_and_all_are_counted(limits: dict[str, 
     assert facts["filtered"] == 3 - len(kept) == sum(facts["characters_per_second"]["left_out"])
     assert facts["hours"] == pytest.approx(2.0 * len(kept) / 3600)
     assert len(histogram_text(facts["confidence"])) == 10
+
+
+def test_a_selection_of_nothing_says_why() -> None:
+    facts = select(ENTRIES, LABELS[1:2], Selection(), label="text", source="teacher").facts
+    assert none_left(facts) == (
+        "None of the 5 recordings has a text to learn from. 4 recordings could not be used: see "
+        "labeling/transcripts.errors.jsonl; 1 texts are empty: train the teacher for longer, or give another one."
+    )
 
 
 def test_a_manifest_of_both_tells_them_apart(tmp_path: Path) -> None:

@@ -135,5 +135,5 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[
 
 def write_pickle(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as draft:
-        torch.save(value, draft)
+    with atomic(path) as draft, draft.open("wb") as file:  # by a file of Python, whose errors say that a disk is full
+        torch.save(value, file)

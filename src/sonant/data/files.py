@@ -1,12 +1,13 @@
 """File names, and atomic writing of files."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, SonantError
 
 
 def as_path(given: object, what: str) -> Path:
@@ -22,14 +23,27 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` on success, and is removed on error.
 
     The old file stays complete until then; memory maps of it stay valid.
+
+    Raises OSError, with the path: it could not be written, as on a full disk, whatever the writer makes of that.
     """
     draft = path.with_name(f"{path.name}.part")
     try:
         yield draft
         draft.replace(path)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if (number := _failed_write(error)) is not None:
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise
+
+
+def _failed_write(error: BaseException) -> int | None:
+    """Return the error number of a failed write, which torch and safetensors hide in errors of their own."""
+    for each in (error, error.__context__):
+        if isinstance(each, OSError) and not isinstance(each, SonantError) and each.filename is None:
+            return each.errno
+    told = re.search(r"\(os error (\d+)\)", str(error)) if type(error).__name__ == "SafetensorError" else None
+    return None if told is None else int(told[1])
 
 
 def shortened(name: str, room: int) -> str:

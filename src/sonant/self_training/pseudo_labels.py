@@ -155,6 +155,17 @@ def check_spelling(texts: Sequence[str], transcripts: Sequence[str]) -> None:
         )
 
 
+def none_left(facts: Mapping[str, Any]) -> str:
+    """Return the message of a selection in which no text is left, and what may help."""
+    cures = {
+        "without_result": "recordings could not be used: see labeling/transcripts.errors.jsonl",
+        "empty": "texts are empty: train the teacher for longer, or give another one",
+        "filtered": "texts are outside the limits of the selection: widen these",
+    }
+    found = "; ".join(f"{facts[name]:,} {cure}" for name, cure in cures.items() if facts[name])
+    return f"None of the {facts['recordings']:,} recordings has a text to learn from. {found}."
+
+
 def marked(entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
     """Return recordings with transcripts, marked as such."""
     return [replace(entry, fields={**entry.fields, MARK: False}) for entry in entries]

@@ -23,6 +23,7 @@ from sonant.self_training.pseudo_labels import (
     check_spelling,
     labels_of,
     marked,
+    none_left,
     read_labels,
     select,
     without_known,
@@ -218,7 +219,7 @@ def _selection(files: RunFiles) -> StageResult:
     chosen = select(entries, read_labels(labeled / LABELS), run.selection, label=run.label, source=source)
     given = read_manifest(run.data)
     if not chosen.entries:
-        raise ManifestError(f"No text is left to learn from: {chosen.facts}. Widen the limits of the selection.")
+        raise ManifestError(none_left(chosen.facts))
     check_spelling(
         [str(each.fields[run.label]) for each in chosen.entries], [reference_of(files, each) for each in given]
     )

@@ -66,8 +66,8 @@ def save_state(
 
 def write(path: Path, state: dict[str, Any]) -> None:
     """Write a file atomically."""
-    with atomic(path) as draft:
-        torch.save(state, draft)
+    with atomic(path) as draft, draft.open("wb") as file:  # by a file of Python, whose errors say that a disk is full
+        torch.save(state, file)
 
 
 def load_state(
