@@ -26,6 +26,9 @@ def test_manifests_are_found_by_folder_and_by_the_beginning_of_their_names(tmp_p
     }  # fmt: skip
     (beside,) = data_of("ks", known_data({"ks": str(tmp_path / "all")}), tmp_path / "written")
     assert beside.manifests["test"] == tmp_path / "all_test.jsonl"
+    before = beside.digest("test")
+    write_lines(tmp_path / "all_test.jsonl", ROW.replace("x", "y"))
+    assert beside.digest("test") != before
     write_lines(tmp_path / "words" / "dev.csv", ROW)
     with pytest.raises(ManifestError, match="several manifests of dev"):
         data_of("ks", {"ks": tmp_path / "words"}, tmp_path)

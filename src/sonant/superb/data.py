@@ -5,13 +5,14 @@ folders of these names. The folder of a task holds manifests called train, dev a
 beginning of their names: `ks=words/commands` stands for `words/commands_train.jsonl` and so on.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 from sonant.data.corpora import CORPORA, CorpusSets, read_corpus
-from sonant.data.manifest import FORMATS, READERS
+from sonant.data.manifest import FORMATS, READERS, read_manifest
 from sonant.data.manifest_writer import write_manifest
 from sonant.errors import ConfigurationError, ManifestError, UnknownName
 from sonant.superb.tasks import SUPERB_TASKS, is_there
@@ -44,8 +45,9 @@ class TaskData:
         return f"{self.task}-fold{self.fold}" if self.fold else self.task
 
     def digest(self, part: str) -> str:
-        """Return a short hash of a manifest."""
-        return sha256(self.manifests[part].read_bytes()).hexdigest()[:16]
+        """Return a short hash of the rows of a manifest."""
+        rows = [(entry.identity, entry.fields) for entry in read_manifest(self.manifests[part])]
+        return sha256(json.dumps(rows, sort_keys=True, default=str).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def known_data(given: Data) -> dict[str, Path]:
