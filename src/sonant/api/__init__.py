@@ -5,6 +5,7 @@ from sonant.api.evaluation import evaluate_asr
 from sonant.api.loading import load
 from sonant.api.once import align, classify, diarize, search, transcribe, units, verify
 from sonant.api.options import BulkOptions, InferenceOptions
+from sonant.api.speaker_evaluation import evaluate_asv
 from sonant.api.spoken_search import SpokenMatch
 from sonant.api.voices import Voices
 from sonant.decoding.alignment.aligned_text import Alignment
@@ -32,6 +33,7 @@ __all__ = [
     "classify",
     "diarize",
     "evaluate_asr",
+    "evaluate_asv",
     "fingerprint",
     "load",
     "search",

@@ -53,6 +53,7 @@ VERBS: dict[str, Verb] = {
         "sonant.cli.evaluate_diarization:evaluate_diarization", "measure speaker turns against the true ones"
     ),
     "evaluate asr": Verb("sonant.cli.evaluate:evaluate_asr", "measure speech recognition, or compare two systems"),
+    "evaluate asv": Verb("sonant.cli.evaluate_asv:evaluate_asv", "measure speaker verification on trials"),
     "evaluate superb": Verb("sonant.cli.superb:evaluate_superb", "measure models on the tasks of SUPERB"),
     "tune-decoder": Verb("sonant.cli.tune_decoder:tune_decoder", "search the weights of a language model in decoding"),
     "lm": Verb("sonant.cli.lm:language_models", "train and measure language models of text"),
