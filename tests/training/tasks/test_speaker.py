@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import sonant
+from sonant.cli import main
 from sonant.data import read_manifest
 from sonant.errors import ConfigurationError, ManifestError
 from sonant.evaluation import speaker_eer
@@ -90,6 +91,25 @@ def test_a_recording_has_one_embedding_alone_and_among_longer_ones(name: str, tr
         whole = encoder.speaker_vectors(clip)  # all of it is loud, but the last frame
         assert whole @ sample.vector > 0.99 * np.linalg.norm(whole) * np.linalg.norm(sample.vector)
     assert encoder.diarize(np.concatenate(clips), num_speakers=2)
+
+
+@pytest.mark.parametrize("name", ["speaker_xvector", "speaker"])
+def test_people_are_enrolled_and_found_by_the_trained_embedding(
+    name: str, trained: dict[str, TaskRun], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_voices(tmp_path / "people", 2, 2, seconds=3.0, seed=5)
+    one, again, other, unknown = sorted(map(str, (tmp_path / "people").glob("*.wav")))
+    given = ["--voices", str(tmp_path / "people.voices")]
+    model = str(trained[name].folder / "model")
+    assert main(["voices", "enroll", "Ada", one, *given, "-m", model]) == 0
+    assert main(["voices", "enroll", "Ben", other, *given]) == 0
+    capsys.readouterr()
+    assert main(["voices", "identify", one, again, unknown, *given, "--threshold", "-1", "--json"]) == 0
+    encoder = sonant.load(model)
+    for line, path in zip(capsys.readouterr().out.splitlines(), (one, again, unknown), strict=True):
+        scores = {match["name"]: match["score"] for match in json.loads(line)["matches"]}
+        for person, enrolled in (("Ada", one), ("Ben", other)):
+            assert scores[person] == pytest.approx(encoder.verify(path, enrolled).score, abs=1e-4)
 
 
 def test_transformers_computes_the_same_logits(trained: dict[str, TaskRun]) -> None:
