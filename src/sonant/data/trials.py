@@ -11,7 +11,7 @@ from sonant.errors import ManifestError, some_of
 LABELS = {"1": True, "0": False, "target": True, "nontarget": False}
 
 
-class Trial(NamedTuple):
+class SpeakerTrial(NamedTuple):
     """One trial: the names of both recordings, and whether they are of one speaker."""
 
     enrolled: str
@@ -19,7 +19,7 @@ class Trial(NamedTuple):
     is_target: bool
 
 
-def read_trials(path: str | Path) -> list[Trial]:
+def read_trials(path: str | Path) -> list[SpeakerTrial]:
     """Read a trials file: "1 ENROLLED TEST" (VoxCeleb), or "ENROLLED TEST target" (Kaldi), 0 or nontarget for others.
 
     Raises ManifestError: no such file, or a line of another form.
@@ -32,9 +32,9 @@ def read_trials(path: str | Path) -> list[Trial]:
     for number, line in enumerate(lines, start=1):
         parts = line.split()
         if len(parts) == 3 and parts[0] in LABELS:
-            trials.append(Trial(parts[1], parts[2], LABELS[parts[0]]))
+            trials.append(SpeakerTrial(parts[1], parts[2], LABELS[parts[0]]))
         elif len(parts) == 3 and parts[2] in LABELS:
-            trials.append(Trial(parts[0], parts[1], LABELS[parts[2]]))
+            trials.append(SpeakerTrial(parts[0], parts[1], LABELS[parts[2]]))
         elif parts:
             raise ManifestError(
                 f"{path}, line {number}: {line[:80]!r} is no trial; expected 1 or 0 and two names of recordings, such "
@@ -45,7 +45,7 @@ def read_trials(path: str | Path) -> list[Trial]:
     return trials
 
 
-def match_trials(trials: Sequence[Trial], entries: Sequence[ManifestEntry]) -> list[tuple[int, int]]:
+def match_trials(trials: Sequence[SpeakerTrial], entries: Sequence[ManifestEntry]) -> list[tuple[int, int]]:
     """Return the rows of both recordings of each trial.
 
     A name is an id, or a path, of which the end counts (see `NameIndex`).
