@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -89,11 +90,16 @@ def hypothesis(
     units = path.tokens[begins].tolist()
     if units and units[-1] in vocabulary.delimiters:
         units.pop()
-    written = path_transcript(path, vocabulary, frame_rate=frame_rate, duration_seconds=len(path.tokens) / frame_rate)
-    words = written.words if lexicon is None else _words(path, vocabulary, lexicon, frame_rate)
-    text = written.text if lexicon is None else join_words(words)
-    confidence = written.confidence if lexicon is None else confidence_of(path, vocabulary, end=lexicon.end)
-    return Hypothesis(text, words, confidence, tuple(units), score, emission_score, lm_score)
+    if lexicon is None:
+        written = path_transcript(
+            path, vocabulary, frame_rate=frame_rate, duration_seconds=len(path.tokens) / frame_rate
+        )
+        return Hypothesis(
+            written.text, written.words, written.confidence, tuple(units), score, emission_score, lm_score
+        )
+    words = _words(path, vocabulary, lexicon, frame_rate)
+    confidence = confidence_of(path, vocabulary, end=lexicon.end)
+    return Hypothesis(join_words(words), words, confidence, tuple(units), score, emission_score, lm_score)
 
 
 def _words(path: BestPath, vocabulary: CTCVocabulary, lexicon: LexiconEnds, frame_rate: float) -> tuple[Word, ...]:
@@ -102,8 +108,9 @@ def _words(path: BestPath, vocabulary: CTCVocabulary, lexicon: LexiconEnds, fram
     ends = [*np.flatnonzero(lexicon.entries >= 0).tolist(), len(path.tokens)]
     entries = [*lexicon.entries[lexicon.entries >= 0].tolist(), lexicon.last]
     words: list[Word] = []
-    for begin, end, entry in zip([0, *ends], ends, entries, strict=False):
-        group = [span for span in spans if begin <= span.start_frame < end]
+    starts = np.searchsorted([span.start_frame for span in spans], [0, *ends]).tolist()
+    for (begin, end), entry in zip(pairwise(starts), entries, strict=True):
+        group = spans[begin:end]
         if entry >= 0 and group:
             words.append(_word(lexicon.words[entry], words, group, path, vocabulary.space, frame_rate))
     return tuple(words)

@@ -55,7 +55,7 @@ class TokenFusion:
     def start(self, count: int) -> FusedTexts:
         """Return the state of so many empty texts."""
         states = Fusion(self.lm)
-        return FusedTexts(states, torch.zeros(count, dtype=torch.int64, device=self.lm.device), (b"",) * count)
+        return FusedTexts(states, torch.full((count,), states.start, device=self.lm.device), (b"",) * count)
 
     def extend(self, texts: FusedTexts, tokens: Tensor) -> tuple[Tensor, FusedTexts]:
         """Return what the next tokens, int64 (texts,), add to the score of each text, and the longer texts."""

@@ -20,6 +20,7 @@ class Columns:
         width: number of columns.
         plain: number of columns that end no word of a lexicon.
         choices: number of words of a lexicon with one spelling, at most; 0 without a lexicon.
+        ends_by_delimiter: whether the delimiter ends a word of a lexicon, not any unit that begins the next one.
         values: float32 (frames, recordings, width): the emission of each column.
         impossible: number of a column that is never chosen.
     """
@@ -34,6 +35,7 @@ class Columns:
         values[..., units.blank] = IMPOSSIBLE
         if lexicon is not None and units.delimiter is not None:
             values[..., units.delimiter] = IMPOSSIBLE
+        self.ends_by_delimiter = units.delimiter is not None
         self.plain, self.impossible = count, units.padding
         self._labels: Tensor | None = None
         self._by_frame = tokens is not None and tokens < units.padding - 1

@@ -12,19 +12,20 @@ import torch
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.hypotheses import Hypothesis
 from sonant.decoding.language_model import LanguageModel
-from sonant.decoding.prefix_beam.combination import CombinedModels
+from sonant.decoding.prefix_beam.compiled_search import CompiledSearch, can_search
 from sonant.decoding.prefix_beam.hot_words import HotWords
 from sonant.decoding.prefix_beam.lexicon import Lexicon
+from sonant.decoding.prefix_beam.models import CombinedModels
 from sonant.decoding.prefix_beam.options import BeamSearch
 from sonant.decoding.prefix_beam.result import hypotheses
 from sonant.decoding.prefix_beam.search import PrefixSearch
+from sonant.decoding.prefix_beam.torch_search import TorchSearch
 from sonant.decoding.prefix_beam.units import SearchUnits
 from sonant.decoding.prefix_beam.words import LexiconWords, OpenWords
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 
 WORDS_OF_ONE_UNIT = 8  # of a language model of words, at most; or half of the units, if that is more
-SEEDS = 8  # of hashes, of which the first one that tells all prefixes apart is used
 
 
 class PrefixBeamDecoder:
@@ -101,20 +102,21 @@ class PrefixBeamDecoder:
         """
         if not len(emissions):
             return []
-        self._models = _placed(self._models, emissions.values.device)
-        order = emissions.lengths.argsort(descending=True, stable=True).tolist()
+        order = emissions.lengths.argsort(descending=True, stable=True)
         clips = self._units.emissions(emissions).unpack()
-        for seed in range(SEEDS):
-            search = PrefixSearch(self._units, self.options, self._models, [clips[i] for i in order], seed)
-            search.run()
-            if not search.collided():
-                break
-        else:  # of one in 2**64 a pair of prefixes, each time
-            raise RuntimeError(f"Prefixes of a beam search had equal hashes with each of {SEEDS} hash functions.")
+        ordered = Packed.pack(clips[i] for i in order.tolist())
+        search = self._search(len(clips), ordered.values.device)
+        choices = search.advance(ordered)
         found: list[list[Hypothesis]] = [[] for _ in clips]
-        for number, results in zip(order, hypotheses(search, frame_rate), strict=True):
+        for number, results in zip(order.tolist(), hypotheses(search, choices, ordered, frame_rate), strict=True):
             found[number] = results
         return found
+
+    def _search(self, count: int, device: torch.device) -> PrefixSearch:
+        """Return the search of so many recordings, on a device."""
+        self._models = self._models.to(device)
+        kind = CompiledSearch if can_search(self._models, device) else TorchSearch
+        return kind(self._units, self.options, self._models, count, device)
 
 
 def units_of_model(lm: LanguageModel[Any], units: SearchUnits) -> torch.Tensor | None:
@@ -159,14 +161,3 @@ def _look_ahead(words: LexiconWords, lm: LanguageModel[Any], weight: float) -> t
     best = weight * words.trie.best_below(scores.cpu().numpy())
     best[0] = 0.0
     return best
-
-
-def _placed(models: CombinedModels, device: torch.device) -> CombinedModels:
-    """Return the models on a device."""
-    return replace(
-        models,
-        words=None if models.words is None else models.words.to(device),
-        hot=None if models.hot is None else models.hot.to(device),
-        lm=None if models.lm is None else models.lm.to(device),
-        lm_units=None if models.lm_units is None else models.lm_units.to(device),
-    )

@@ -1,101 +1,87 @@
-"""History of a prefix beam search, and the most probable path of a hypothesis that is read from it."""
+"""History of a prefix beam search, and the most probable paths of hypotheses that are read from it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-Array = NDArray[np.int64]
+Array: TypeAlias = NDArray[Any]
 
 
-class Traces(NamedTuple):
-    """The most probable paths of hypotheses, each (frames, recordings, hypotheses).
+class Choices(NamedTuple):
+    """The hypotheses that were kept at each frame, and where their most probable paths come from.
+
+    The number of a path is 2 * place + 1 for the path of the hypothesis at a place of the beam that ends with its last
+    unit, and 2 * place for the one that ends with a blank. The first three dimensions are (frames, recordings, beam);
+    what is behind the end of a recording does not count.
 
     Attributes:
-        units: int64: the unit of every frame.
-        begins: bool: whether a unit of the text begins at the frame.
-        places: int64: the place in the beam after the frame.
+        pointers: int32 (..., 2): the path before the frame of each path after it.
+        begins: bool: whether the last unit of a hypothesis begins at the frame, on the path that ends with it.
+        labels: int32: label of the last extension of each hypothesis, as in `Columns`.
+        entries: int32: the word of a lexicon that ended last, or -1.
     """
 
+    pointers: Array
+    begins: Array
+    labels: Array
+    entries: Array
+
+    @classmethod
+    def empty(cls, frames: int, recordings: int, beam: int) -> Choices:
+        """Return choices to be filled in."""
+        shape = (frames, recordings, beam)
+        pointers, labels, entries = (np.zeros(size, np.int32) for size in ((*shape, 2), shape, shape))
+        return cls(pointers, np.zeros(shape, np.bool_), labels, entries)
+
+    def then(self, more: Choices) -> Choices:
+        """Return these and the choices of the frames that follow."""
+        return Choices(*map(np.concatenate, zip(self, more, strict=True)))
+
+    def since(self, frame: int) -> Choices:
+        """Return the choices from a frame on."""
+        return Choices(*(each[frame:] for each in self))
+
+
+class Paths(NamedTuple):
+    """The most probable paths of hypotheses, each (frames, recordings, paths).
+
+    Attributes:
+        numbers: of the path at each frame, as in `Choices`.
+        units: the unit of each frame.
+        begins: whether a unit of the text begins at the frame.
+        entries: the word of a lexicon that ends before the unit of each frame, -1 where none does.
+    """
+
+    numbers: Array
     units: Array
-    begins: NDArray[np.bool_]
-    places: Array
+    begins: Array
+    entries: Array
 
 
-@dataclass
-class SearchHistory:
-    """Choices of every frame, each list one tensor (recordings, beam) a frame; recordings are the longest first.
+def trace(choices: Choices, ends: Array, lengths: Sequence[int], *, units: int, blank: int) -> Paths:
+    """Trace paths back to the first frame.
 
-    Attributes:
-        beam: number of hypotheses.
-        columns: number of extensions of a hypothesis.
-        chosen: the candidate that each hypothesis was: below `beam` the hypothesis of that number kept, else
-            beam + number * columns + column for an extension of hypothesis `number`.
-        unit_is_best: whether the most probable path of a hypothesis before the frame ended with its unit, not blank.
-        merged_with: by hypothesis before the frame: the one whose extension gives the same prefix.
-        merged_is_best: by hypothesis before the frame: whether that extension is the most probable path that ends
-            with a unit.
-        state: states of the hypotheses, (recordings, beam, 8), before the first frame and after each; the last unit
-            comes first.
+    Args:
+        ends: (recordings, paths): numbers of the paths after the last frame of each recording.
+        lengths: frames of the recordings, the longest first.
+        units: number of units, padding included.
+        blank: number of the blank.
     """
-
-    beam: int
-    columns: int
-    chosen: list[Tensor] = field(default_factory=list)
-    unit_is_best: list[Tensor] = field(default_factory=list)
-    merged_with: list[Tensor] = field(default_factory=list)
-    merged_is_best: list[Tensor] = field(default_factory=list)
-    state: list[Tensor] = field(default_factory=list)
-
-    def append(self, *choices: Tensor) -> None:
-        """Add the choices of a frame, in the order of the attributes."""
-        lists = (self.chosen, self.unit_is_best, self.merged_with, self.merged_is_best)
-        for tensors, tensor in zip(lists, choices, strict=True):
-            tensors.append(tensor)
-
-    def traces(self, places: Array, *, ends_with_unit: NDArray[np.bool_], blank: int, delimiter: int) -> Traces:
-        """Trace hypotheses back to the first frame.
-
-        Args:
-            places: (recordings, hypotheses): places in the beam after the last frame of each recording.
-            ends_with_unit: (recordings, hypotheses): whether the best path of each ends with its unit, not blank.
-            blank, delimiter: numbers of these units.
-        """
-        chosen, with_unit, merged, by_merging, last = (
-            [tensor.cpu().numpy() for tensor in tensors]
-            for tensors in (
-                self.chosen,
-                self.unit_is_best,
-                self.merged_with,
-                self.merged_is_best,
-                [state[..., 0] for state in self.state],
-            )
-        )
-        shape = (len(chosen), *places.shape)
-        traces = Traces(np.full(shape, blank, np.int64), np.zeros(shape, np.bool_), np.zeros(shape, np.int64))
-        places, state = places.copy(), ends_with_unit.copy()
-        for frame in reversed(range(len(chosen))):
-            active = len(chosen[frame])
-            rows = np.arange(active)[:, None]
-            place, in_unit = places[:active], state[:active]
-            unit = last[frame + 1][rows, place]
-            traces.places[frame, :active] = place
-            traces.units[frame, :active] = np.where(in_unit, unit, blank)
-            choice = chosen[frame][rows, place]
-            new = choice >= self.beam
-            source = np.where(new, (choice - self.beam) // self.columns, choice)
-            merging = ~new & in_unit & by_merging[frame][rows, source]
-            source = np.where(merging, merged[frame][rows, source], source)
-            extended = new | merging
-            traces.begins[frame, :active] = extended
-            before = last[frame][rows, source]
-            repeated = np.where(extended, before == unit, ~in_unit | (before == delimiter))
-            best = with_unit[frame][rows, source]
-            # A repeated unit is a new one only behind a blank; a unit goes on as itself; a blank follows either.
-            state[:active] = np.where(extended, ~repeated & best, ~repeated | best)
-            places[:active] = source
-        return traces
+    frames, recordings = choices.begins.shape[:2]
+    pointers = choices.pointers.reshape(frames, recordings, 2 * choices.begins.shape[2])
+    rows, active = np.arange(recordings)[:, None], np.searchsorted(-np.asarray(lengths), -np.arange(frames)).tolist()
+    numbers = np.zeros((frames, *ends.shape), np.int32)
+    number = ends.astype(np.int32)
+    for frame in reversed(range(frames)):
+        count = active[frame]  # recordings that have this frame
+        numbers[frame, :count] = number[:count]
+        number[:count] = pointers[frame, rows[:count], number[:count]]
+    places, in_unit = numbers >> 1, (numbers & 1).astype(np.bool_)
+    labels = np.take_along_axis(choices.labels, places, 2)
+    begins = np.take_along_axis(choices.begins, places, 2) & in_unit
+    entries = np.where(begins & (labels >= units), np.take_along_axis(choices.entries, places, 2), -1)
+    return Paths(numbers, np.where(in_unit, labels % units, blank), begins, entries)

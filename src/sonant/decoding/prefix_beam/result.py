@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.decoding.ctc import BestPath
 from sonant.decoding.hypotheses import Hypothesis, LexiconEnds, hypothesis
-from sonant.decoding.prefix_beam.combination import ENDED, HOT, LABEL, ROW, WORD
-from sonant.decoding.prefix_beam.history import Array
-from sonant.decoding.prefix_beam.search import BEST_BLANK, BEST_UNIT, BLANK, EXTRA, LM, UNIT, PrefixSearch
+from sonant.decoding.prefix_beam.extension_scores import ExtensionScores
+from sonant.decoding.prefix_beam.history import Array, Choices, Paths, trace
+from sonant.decoding.prefix_beam.search import (
+    BEST_BLANK,
+    BEST_UNIT,
+    ENTRY,
+    EXTRA,
+    HOT,
+    LABEL,
+    LAST,
+    LM,
+    PARENT,
+    PREFIX,
+    ROW,
+    WORD,
+    PrefixSearch,
+)
 from sonant.decoding.prefix_beam.units import IMPOSSIBLE
-from sonant.decoding.prefix_beam.words import LexiconWords, OpenWords
+from sonant.layers.packed import Packed
 
 
 class Finished(NamedTuple):
@@ -25,143 +39,180 @@ class Finished(NamedTuple):
         scores: of the hypotheses; -inf where there is none.
         extras: the part of what is combined with emissions.
         lm_scores: unweighted.
-        places: in the beam.
-        ends_with_unit: whether the most probable path does.
+        paths: numbers of the most probable paths, as in `Choices`.
         entries: of a lexicon, the word that ends with the recording; -1 if none does.
     """
 
     scores: Tensor
     extras: Tensor
     lm_scores: Tensor
-    places: Tensor
-    ends_with_unit: Tensor
+    paths: Tensor
     entries: Tensor
+
+
+class _Texts(NamedTuple):
+    """The texts as which the hypotheses of a beam may end, each (recordings, texts).
+
+    Those in which no word ends come first, one for each hypothesis; then come those in which a word ends, for each
+    hypothesis as many as there are words with one spelling.
+
+    Attributes:
+        scores: -inf where a text is impossible.
+        lm_scores: unweighted.
+        rows: of the language model.
+    """
+
+    scores: Tensor
+    lm_scores: Tensor
+    rows: Tensor
+
+
+def _possible_texts(search: PrefixSearch, choices: int) -> _Texts:
+    """End the words of all hypotheses.
+
+    A lexicon or a language model may allow none of the last words of a recording; then its hypotheses end with the
+    last word that is finished.
+    """
+    state, total, models = search.states, search.total, search.models
+    last, lm_scores = state[..., LAST], search.scores[LM]
+    if models.words is None:
+        return _Texts(total, lm_scores, state[..., ROW])
+    outside = (last == search.delimiter) | (last == search.units.padding)
+    if models.open is not None:
+        outside |= ~models.open.in_word[last]
+    wanted = (~outside & (total > IMPOSSIBLE))[..., None].expand(-1, -1, choices)
+    endings = ExtensionScores(search.options, models, search.fusion).endings(state, wanted)
+    ended = total[..., None] + endings.gains
+    if models.lexicon is not None and models.lexicon.look_ahead is not None:
+        ended -= models.lexicon.look_ahead[state[..., WORD, None]]
+    stay = torch.where(outside, total, IMPOSSIBLE)
+    unfinished = ~((stay > IMPOSSIBLE).any(1) | (ended > IMPOSSIBLE).flatten(1).any(1))
+    return _Texts(
+        torch.cat([torch.where(unfinished[:, None], total, stay), ended.flatten(1)], 1),
+        torch.cat([lm_scores, (lm_scores[..., None] + endings.lm_scores).flatten(1)], 1),
+        torch.cat([state[..., ROW], endings.rows.flatten(1)], 1),
+    )
 
 
 def finish(search: PrefixSearch) -> Finished:
     """End the texts of a search: with their last words, and with the end of the sentence in the language model.
 
-    A text with a delimiter at its end is the text without it: both are one hypothesis. A lexicon or a language model
-    may allow none of the last words of a recording; then its hypotheses end with the last word that is finished.
+    A text with a delimiter at its end is the text without it: both are one hypothesis.
     """
-    parts = search.final[::-1]  # the longest recordings were the last to be set aside
-    scores = torch.cat([part.scores for part in parts], 1)
-    state, offset = torch.cat([part.state for part in parts]), torch.cat([part.offset for part in parts])
-    beam, words, combination = search.options.beam, search.models.words, search.combination
-    last, prefix, parent, label = state[..., :WORD].unbind(-1)
-    total, best = torch.logaddexp(scores[BLANK], scores[UNIT]), torch.maximum(scores[BEST_BLANK], scores[BEST_UNIT])
-    choices = max(1, search.columns.choices)
-
-    stay, ended = total, torch.zeros(*total.shape, 0, device=total.device)
-    lm_ended, rows = ended, state[..., ROW] if combination.is_needed else state[..., LABEL]
-    if words is not None:
-        outside = (last == search.delimiter) | (last == search.units.padding)
-        if isinstance(words, OpenWords):
-            outside |= ~words.in_word[last]
-        stay = torch.where(outside, total, IMPOSSIBLE)
-        reached = torch.where(outside, IMPOSSIBLE, total)[..., None].expand(-1, -1, choices)
-        endings = combination.endings(state, reached)
-        ended = reached + endings.gains
-        lm_ended = torch.zeros_like(ended) if endings.lm_scores is None else endings.lm_scores
-        new_rows = state[..., ROW, None].expand_as(ended) if endings.rows is None else endings.rows
-        rows = torch.cat([rows, new_rows.flatten(1)], 1)
-    candidates = torch.cat([stay, ended.flatten(1)], 1)
-    unfinished = ~(candidates > IMPOSSIBLE).any(1, keepdim=True)
-    candidates[:, :beam] = torch.where(unfinished, total, candidates[:, :beam])
-    number = torch.arange(candidates.shape[1], device=total.device)
-    slot = torch.where(number < beam, number, (number - beam) // choices)  # place in the beam of each candidate
-    lm = torch.cat([scores[LM], (scores[LM][..., None] + lm_ended).flatten(1)], 1)
-    if search.models.hot is not None:
-        candidates = candidates + search.models.hot.ending[state[..., HOT]][:, slot]
-    if search.models.lm is not None:
+    scores, state, beam, models = search.scores, search.states, search.options.beam, search.models
+    last, prefix, parent, label = (state[..., field] for field in (LAST, PREFIX, PARENT, LABEL))
+    choices = max(1, models.choices)
+    candidates, lm, rows = _possible_texts(search, choices)
+    number = torch.arange(candidates.shape[1], device=candidates.device)
+    slot = torch.where(number < beam, number, (number - beam) // choices)  # place in the beam of each text
+    if models.hot is not None:
+        candidates = candidates + models.hot.ending[state[..., HOT]][:, slot]
+    if search.fusion is not None:
         alive = candidates > IMPOSSIBLE
         closing = torch.zeros_like(candidates)
-        closing[alive] = combination.finish(rows[alive])
+        closing[alive] = search.fusion.finish(rows[alive])
         candidates, lm = candidates + search.options.lm_weight * closing, lm + closing
 
     # A hypothesis that ends with a delimiter, and the one that ends there with the recording.
     same = (prefix[:, :, None] == parent[:, None, :]) & (last == search.delimiter)[:, None, :]
     matched, shorter = same.max(1)
-    choice = (label // search.columns.units - 1).clamp(min=0)
-    partner = shorter if words is None else beam + shorter * choices + choice
+    choice = (label // (search.units.padding + 1) - 1).clamp(min=0)
+    partner = shorter if models.words is None else beam + shorter * choices + choice
     other = torch.where(matched, candidates.gather(1, partner), IMPOSSIBLE)
     merged = candidates.clone()
     merged[:, :beam] = torch.logaddexp(candidates[:, :beam], other)
     taken = torch.zeros(merged.shape, dtype=torch.long, device=merged.device)
     taken.scatter_add_(1, partner, (other > IMPOSSIBLE).long())
     merged = torch.where(taken > 0, IMPOSSIBLE, merged)
+    best = torch.maximum(scores[BEST_BLANK], scores[BEST_UNIT])
     better = (other > IMPOSSIBLE) & (best.gather(1, shorter) > best)  # the most probable path of both is there
 
     score, winner = merged.topk(search.options.n_best)
     place = slot[winner]
-    extra = candidates.gather(1, winner) - total.gather(1, place) + scores[EXTRA].gather(1, place)
+    extra = candidates.gather(1, winner) - search.total.gather(1, place) + scores[EXTRA].gather(1, place)
     by_delimiter = (winner < beam) & better.gather(1, place)
     entry = torch.full_like(place, -1)
-    if isinstance(words, LexiconWords):
-        entry = torch.where(by_delimiter, state[..., ENDED].gather(1, place), entry)
-        at_end = words.trie.word(state[..., WORD].gather(1, place), (winner - beam).clamp(min=0) % choices)
+    if models.lexicon is not None:
+        entry = torch.where(by_delimiter, state[..., ENTRY].gather(1, place), entry)
+        at_end = models.lexicon.trie.word(state[..., WORD].gather(1, place), (winner - beam).clamp(min=0) % choices)
         entry = torch.where(winner >= beam, at_end, entry)
     traced = torch.where(by_delimiter, shorter.gather(1, place), place)
-    return Finished(
-        score.double() + offset[:, None],
-        extra,
-        lm.gather(1, winner),
-        traced,
-        (scores[BEST_UNIT] > scores[BEST_BLANK]).gather(1, traced),
-        entry,
-    )
+    path = 2 * traced + (scores[BEST_UNIT] > scores[BEST_BLANK]).gather(1, traced)
+    return Finished(score.double() + search.offsets[:, None], extra, lm.gather(1, winner), path, entry)
 
 
-def hypotheses(search: PrefixSearch, frame_rate: float) -> list[list[Hypothesis]]:
-    """Return the hypotheses of each recording of a finished search, best first."""
+class PathPart(NamedTuple):
+    """Frames of the most probable path of a hypothesis, each (frames,).
+
+    Attributes:
+        tokens: of the vocabulary.
+        probabilities: float32, of those tokens.
+        begins: bool: whether a unit of the text begins.
+        entries: the word of a lexicon that ends before the unit, -1 where none does.
+    """
+
+    tokens: Array
+    probabilities: Array
+    begins: Array
+    entries: Array
+
+
+def path_parts(search: PrefixSearch, paths: Paths, emissions: Packed) -> list[list[PathPart]]:
+    """Return each path of each recording."""
+    frame = torch.arange(len(paths.units))[:, None] + emissions.offsets[:-1]
+    frame = frame.clamp(max=max(0, len(emissions.values) - 1)).to(emissions.values.device)
+    unit = torch.from_numpy(paths.units).to(frame.device)
+    probabilities = emissions.values[frame[..., None], unit].exp().cpu().numpy()
+    tokens = search.units.tokens.numpy()[paths.units]
+    arrays = (tokens, probabilities, paths.begins, paths.entries)
+    return [
+        [PathPart(*(array[:size, row, number] for array in arrays)) for number in range(tokens.shape[2])]
+        for row, size in enumerate(emissions.sizes)
+    ]
+
+
+def hypotheses(
+    search: PrefixSearch, choices: Choices, emissions: Packed, frame_rate: float, before: Sequence[PathPart] = ()
+) -> list[list[Hypothesis]]:
+    """Return the hypotheses of each recording of a finished search, best first.
+
+    Args:
+        choices: of all frames, or of those that follow `before`.
+        emissions: of the same frames.
+        before: the path of all hypotheses of a single recording before these frames.
+    """
     found = finish(search)
-    units, words = search.units, search.models.words
-    traces = search.history.traces(
-        found.places.cpu().numpy(),
-        ends_with_unit=found.ends_with_unit.cpu().numpy(),
-        blank=units.blank,
-        delimiter=search.delimiter,
-    )
-    tokens, probabilities = traces.units, np.zeros(traces.units.shape, np.float32)
-    if len(tokens):
-        chosen = torch.from_numpy(traces.units).to(search.device)
-        probabilities = search.emissions.gather(2, chosen).exp().cpu().numpy()
-        tokens = units.tokens.numpy()[traces.units]
-    ends = _word_ends(search, traces.places, traces.begins) if isinstance(words, LexiconWords) else None
+    units, models = search.units, search.models
+    paths = trace(choices, found.paths.cpu().numpy(), emissions.sizes, units=units.padding + 1, blank=units.blank)
     scores, extras, lm_scores, entries = (
         each.tolist() for each in (found.scores, found.extras.double(), found.lm_scores, found.entries)
     )
     results: list[list[Hypothesis]] = []
-    for row, length in enumerate(search.lengths):
+    for row, parts in enumerate(path_parts(search, paths, emissions)):
         results.append([])
-        for number, score in enumerate(scores[row]):
+        for number, part in enumerate(parts):
+            score = scores[row][number]
             if score == IMPOSSIBLE:
                 continue
-            at = (slice(length), row, number)
+            path = joined([*before, part])
             lexicon = None
-            if ends is not None and isinstance(words, LexiconWords):
-                lexicon = LexiconEnds(words.lexicon.words, ends[at], entries[row][number])
+            if models.lexicon is not None:
+                lexicon = LexiconEnds(models.lexicon.lexicon.words, path.entries, entries[row][number])
             results[-1].append(
                 hypothesis(
-                    BestPath(tokens[at], probabilities[at]),
-                    traces.begins[at],
+                    BestPath(path.tokens, path.probabilities),
+                    path.begins,
                     units.vocabulary,
                     lexicon,
                     frame_rate=frame_rate,
                     score=score,
                     emission_score=score - extras[row][number],
-                    lm_score=None if search.models.lm is None else lm_scores[row][number],
+                    lm_score=None if models.lm is None else lm_scores[row][number],
                 )
             )
     return results
 
 
-def _word_ends(search: PrefixSearch, places: Array, begins: NDArray[np.bool_]) -> Array:
-    """Return the entry of a lexicon that ends before the unit of each frame, -1 where none does."""
-    ends = np.full(places.shape, -1, np.int64)
-    for frame, state in enumerate(search.history.state[1:]):
-        after = state.cpu().numpy()
-        rows, place = np.arange(len(after))[:, None], places[frame, : len(after)]
-        ended = begins[frame, : len(after)] & (after[rows, place, LABEL] >= search.columns.units)
-        ends[frame, : len(after)] = np.where(ended, after[rows, place, ENDED], -1)
-    return ends
+def joined(parts: Sequence[PathPart]) -> PathPart:
+    """Return the path of consecutive parts."""
+    return parts[0] if len(parts) == 1 else PathPart(*map(np.concatenate, zip(*parts, strict=True)))

@@ -24,10 +24,11 @@ class OpenWords:
 
     Attributes:
         ends: bool (units, units): whether a word ends when the second unit follows the first.
-        only_delimiter: whether words end by the delimiter alone.
+        in_word: bool (units,): whether a unit is part of a word.
+        factors, codes: int64 (units,): by which the hash of a word becomes that of the word with one more unit.
+        hashes, numbers: int64 (words,): the words of a language model by ascending hash, and their numbers.
+        prefixes: int64: ascending hashes of all beginnings of these words.
     """
-
-    start = 0
 
     def __init__(self, units: SearchUnits, words: Sequence[str] | None = None, unknown: int = 0) -> None:
         count = units.padding + 1
@@ -35,17 +36,13 @@ class OpenWords:
         self.ends = _ends(units)
         outside = torch.ones(count, dtype=torch.bool)
         outside[units.written] = False
-        others = self.ends.clone()
-        if units.delimiter is not None:
-            others[:, units.delimiter] = False
-        self.only_delimiter = not bool(others.any())
         begins = [text.startswith(SPACE) for text in units.texts]
         factors = [0 if begin else _power(len(text)) for begin, text in zip(begins, texts, strict=True)]
-        self._factors = torch.tensor(factors)
-        self._codes = torch.from_numpy(_hashes(texts)[0])
+        self.factors = torch.tensor(factors)
+        self.codes = torch.from_numpy(_hashes(texts)[0])
         self.in_word = ~outside
         self._unknown = unknown
-        self._hashes = self._numbers = self._prefixes = torch.zeros(0, dtype=torch.long)
+        self.hashes = self.numbers = self.prefixes = torch.zeros(0, dtype=torch.long)
         if words is not None:
             self._look_up(units, words)
 
@@ -59,27 +56,27 @@ class OpenWords:
                 f"vocabulary writes {some_of(written, 8)}."
             )
         hashes, prefixes = _hashes(encoded)
-        self._hashes, self._numbers = torch.from_numpy(hashes).sort(stable=True)
-        self._prefixes = torch.from_numpy(prefixes)
+        self.hashes, self.numbers = torch.from_numpy(hashes).sort(stable=True)
+        self.prefixes = torch.from_numpy(prefixes)
 
     def to(self, device: torch.device) -> OpenWords:
         """Move the tensors to a device."""
-        for name in ("ends", "in_word", "_factors", "_codes", "_hashes", "_numbers", "_prefixes"):
+        for name in ("ends", "in_word", "factors", "codes", "hashes", "numbers", "prefixes"):
             setattr(self, name, getattr(self, name).to(device))
         return self
 
     def word(self, states: Tensor) -> Tensor:
         """Return the number of the word that ends in each state in the language model."""
-        place, found = _find(self._hashes, states)
-        return torch.where(found, self._numbers[place], self._unknown)
+        place, found = _find(self.hashes, states)
+        return torch.where(found, self.numbers[place], self._unknown)
 
     def may_be_known(self, states: Tensor) -> Tensor:
         """Return whether a word of the language model begins as the unfinished word of each state."""
-        return _find(self._prefixes, states)[1]
+        return _find(self.prefixes, states)[1]
 
     def after(self, states: Tensor, ended: Tensor, units: Tensor) -> Tensor:
         """Return the states after a unit, which follows the end of a word where `ended`."""
-        return torch.where(ended, 0, states) * self._factors[units] + self._codes[units]
+        return torch.where(ended, 0, states) * self.factors[units] + self.codes[units]
 
 
 class LexiconWords:
@@ -94,8 +91,6 @@ class LexiconWords:
         look_ahead: float32 (nodes,): the largest score by the language model of a word below each node, at the
             beginning of a text; None without a language model or where it is not wanted.
     """
-
-    start = 0
 
     def __init__(self, units: SearchUnits, lexicon: Lexicon) -> None:
         spellings = lexicon.spelled(units)
