@@ -19,6 +19,7 @@ from sonant.decoding.hypotheses import Hypothesis
 from sonant.decoding.language_model import LanguageModel
 from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
 from sonant.decoding.prefix_beam.decoder import units_of_model
+from sonant.decoding.prefix_beam.recording_search import RecordingSearch
 from sonant.decoding.prefix_beam.units import SearchUnits
 from sonant.decoding.rescoring import Rescoring, rescore
 from sonant.decoding.results import Transcript
@@ -98,6 +99,21 @@ class BeamTranscripts(TranscriptDecoder):
         device = recordings[0][0].device
         emissions = Packed.pack(emission.to(device) for emission, _ in recordings)
         found = self._search.decode(emissions, frame_rate=self._frame_rate)
+        return self._transcripts(found, [seconds for _, seconds in recordings], device)
+
+    def begin(self, device: torch.device) -> RecordingSearch:
+        """Begin the search of one recording whose emissions come in parts; `finish` makes its transcript."""
+        return self._search.begin(device, frame_rate=self._frame_rate)
+
+    def finish(self, search: RecordingSearch, seconds: float, device: torch.device) -> Transcript:
+        """Return the transcript of a recording whose search is complete."""
+        (transcript,) = self._transcripts([search.finish()], [seconds], device)
+        return transcript
+
+    def _transcripts(
+        self, found: list[list[Hypothesis]], seconds: Sequence[float], device: torch.device
+    ) -> list[Transcript]:
+        """Rank what was found again, score its words, and make transcripts; language models are on the device."""
         scorer: Any = self._options.rescoring_lm
         if scorer is not None:
             scorer.model.to(device)
@@ -108,13 +124,13 @@ class BeamTranscripts(TranscriptDecoder):
                 Transcript(
                     text=hypotheses[0].text if hypotheses else "",
                     words=hypotheses[0].words if hypotheses else (),
-                    duration_seconds=seconds,
+                    duration_seconds=duration,
                     confidence=hypotheses[0].confidence if hypotheses else 0.0,
                     alternatives=tuple(hypotheses),
                 ),
                 self._vocabulary,
             )
-            for hypotheses, (_, seconds) in zip(found, recordings, strict=True)
+            for hypotheses, duration in zip(found, seconds, strict=True)
         ]
 
     def with_keywords(self, keywords: Sequence[str], n_best: int | None) -> TranscriptDecoder:

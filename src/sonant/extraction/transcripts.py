@@ -11,11 +11,12 @@ from torch import Tensor
 
 from sonant.decoding.ctc import BestPath, best_path, join_paths, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.decoding.prefix_beam.recording_search import RecordingSearch
 from sonant.decoding.results import Transcript, join_words
 from sonant.decoding.slot_marks import with_slots
 from sonant.extraction.adapter_sink import AdapterSink
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions
-from sonant.extraction.decoders import GreedyTranscripts, TranscriptDecoder, decoder_of
+from sonant.extraction.decoders import BeamTranscripts, GreedyTranscripts, TranscriptDecoder, decoder_of
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require_ctc, samples_for, states_of
@@ -70,28 +71,76 @@ class TranscriptSink:
 
 
 class EmissionSink:
-    """A sink that keeps the emission of a recording; of 32 tokens, an hour takes 23 MB.
+    """A sink whose result is the emission of a recording; of 32 tokens, an hour takes 23 MB.
 
     Args:
         head_on: returns the head on a device.
-        finish: computes the result from the emission, float32 (frames, tokens), which may be a `Pending` one.
     """
 
-    def __init__(self, head_on: Callable[[torch.device], CTCHead], finish: Callable[[Tensor], Any]) -> None:
-        self._head_on, self._finish = head_on, finish
+    def __init__(self, head_on: Callable[[torch.device], CTCHead]) -> None:
+        self._head_on = head_on
         self._blocks: list[Tensor] = []
 
-    @torch.no_grad()
     def append(self, frames: Tensor) -> None:
-        logits = self._head_on(frames.device)(one_clip(frames)).values
-        self._blocks.append(require_finite(logits, "CTC").float().log_softmax(-1))
+        self._blocks.append(emission_of(self._head_on, frames))
 
-    def finish(self) -> Any:
+    def finish(self) -> NDArray[np.float32]:
         blocks, self._blocks = self._blocks, []
-        return self._finish(torch.cat(blocks))
+        return torch.cat(blocks).cpu().numpy()
 
     def abandon(self) -> None:
         self._blocks.clear()
+
+
+class SearchSink:
+    """A sink that decodes a recording by a beam search.
+
+    A recording that comes as one block is decoded together with others. The blocks of a longer one are decoded as they
+    come, so that neither its emission nor its choices are kept to the end.
+
+    Args:
+        head_on: returns the head on a device.
+        seconds: returns the duration of the recording.
+    """
+
+    def __init__(
+        self, head_on: Callable[[torch.device], CTCHead], decoder: BeamTranscripts, *, seconds: Callable[[], float]
+    ) -> None:
+        self._head_on, self._decoder, self._seconds = head_on, decoder, seconds
+        self._first: Tensor | None = None
+        self._search: RecordingSearch | None = None
+
+    def append(self, frames: Tensor) -> None:
+        emission = emission_of(self._head_on, frames)
+        if self._first is None:
+            self._first = emission
+            return
+        if self._search is None:
+            self._search = self._decoder.begin(emission.device)
+            self._search.append(self._first)
+            self._first = self._first[:0]
+        self._search.append(emission)
+
+    def finish(self) -> Transcript | Pending:
+        assert self._first is not None
+        if self._search is None:
+            return Pending((self._first, self._seconds()), self._decoder)
+        return self._decoder.finish(self._search, self._seconds(), self._first.device)
+
+    def so_far(self) -> Transcript:
+        """Return the partial transcript: the words that are certain, whatever follows."""
+        words = () if self._search is None else self._search.words()
+        return Transcript(join_words(words), words, self._seconds(), 0.0)
+
+    def abandon(self) -> None:
+        self._first = self._search = None
+
+
+@torch.no_grad()
+def emission_of(head_on: Callable[[torch.device], CTCHead], frames: Tensor) -> Tensor:
+    """Return the emission of states (layers, frames, dim), float32 (frames, tokens)."""
+    logits = head_on(frames.device)(one_clip(frames)).values
+    return require_finite(logits, "CTC").float().log_softmax(-1)
 
 
 def one_clip(frames: Tensor) -> Packed:
@@ -149,17 +198,14 @@ def transcription(
     if isinstance(decoder, DecoderOptions):
         decoder = decoder_of(decoder, vocabulary, name, frame_rate=frame_rate)
     search = decoder
-
-    def searching(source: Source) -> Sink:
-        return EmissionSink(head_on, lambda emission: Pending((emission, source.seconds()), search))
-
-    return recognizer.pipeline(searching)
+    assert isinstance(search, BeamTranscripts)
+    return recognizer.pipeline(lambda source: SearchSink(head_on, search, seconds=source.seconds))
 
 
 def emission_pipeline(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[NDArray[np.float32]]:
     """Return the pipeline of the CTC head whose answer is the emission, (frames, tokens). Raises as `transcription`."""
     recognizer = _Recognizer(model, heads, name)
-    return recognizer.pipeline(lambda _: EmissionSink(recognizer.head_on, lambda emission: emission.cpu().numpy()))
+    return recognizer.pipeline(lambda _: EmissionSink(recognizer.head_on))
 
 
 def transcript_decoder(model: Backbone, heads: Heads, *, name: str, decoder: DecoderOptions) -> TranscriptDecoder:

@@ -1,6 +1,7 @@
 """Served models decode with the options of the operator, and with the keywords of a request besides."""
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,24 @@ def test_a_model_decodes_with_its_options_and_keywords_here_and_in_replicas(tmp_
     plain, here, there = asyncio.run(answers())
     threads.close()
     assert plain.text == encoder.transcribe(wave, **options).text
-    assert parts == []
+    assert [part.text for part in parts] == [""], "nothing is certain of one window"
     expected = encoder.transcribe(wave, hot_words=["hat"], n_best=2, **options)
     for found in (here, there):
         assert [each.text for each in found.alternatives] == [each.text for each in expected.alternatives]
+
+
+def test_certain_words_of_a_beam_are_told_before_the_end(tmp_path: Path) -> None:
+    encoder, wave = sonant.load(write_ctc(tmp_path / "m")), noise(8.0)
+    options: dict[str, Any] = {"lm": write_lm(tmp_path / "lm.arpa", ["A", "HAT"]), "beam": 4}
+    threads, parts = ComputeThreads(), list[Transcript]()
+    settings = ServerSettings(decoder=DecoderOptions(**options), queue=Queue(window_seconds=1.0))
+    local = LocalModel("m", encoder, settings, threads, Metrics())
+    (found,) = asyncio.run(local.transcribe([wave], share="a", on_words=parts.append))
+    threads.close()
+    assert found.text == encoder.transcribe(wave, window_seconds=1.0, **options).text
+    texts = [part.text for part in parts]
+    assert all(text.startswith(before) for before, text in pairwise([*texts, found.text]))
+    assert any(texts[:-1])
 
 
 def test_options_that_fit_no_model_are_refused(tmp_path: Path) -> None:

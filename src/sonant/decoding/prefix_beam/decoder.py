@@ -17,6 +17,7 @@ from sonant.decoding.prefix_beam.hot_words import HotWords
 from sonant.decoding.prefix_beam.lexicon import Lexicon
 from sonant.decoding.prefix_beam.models import CombinedModels
 from sonant.decoding.prefix_beam.options import BeamSearch
+from sonant.decoding.prefix_beam.recording_search import RecordingSearch
 from sonant.decoding.prefix_beam.result import hypotheses
 from sonant.decoding.prefix_beam.search import PrefixSearch
 from sonant.decoding.prefix_beam.torch_search import TorchSearch
@@ -111,6 +112,16 @@ class PrefixBeamDecoder:
         for number, results in zip(order.tolist(), hypotheses(search, choices, ordered, frame_rate), strict=True):
             found[number] = results
         return found
+
+    def begin(self, device: torch.device, *, frame_rate: float = 1.0) -> RecordingSearch:
+        """Begin the search of one recording whose emissions come in parts.
+
+        Args:
+            device: of the search, unless it can be compiled for the CPU, where one recording is decoded faster.
+            frame_rate: as in `decode`.
+        """
+        cpu = torch.device("cpu")
+        return RecordingSearch(self._search(1, cpu if can_search(self._models, cpu) else device), frame_rate)
 
     def _search(self, count: int, device: torch.device) -> PrefixSearch:
         """Return the search of so many recordings, on a device."""

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sonant.decoding.prefix_beam.units import SearchUnits
+
 Array: TypeAlias = NDArray[Any]
 
 
@@ -43,7 +45,7 @@ class Choices(NamedTuple):
 
     def since(self, frame: int) -> Choices:
         """Return the choices from a frame on."""
-        return Choices(*(each[frame:] for each in self))
+        return Choices(*(each[frame:].copy() for each in self))
 
 
 class Paths(NamedTuple):
@@ -61,15 +63,18 @@ class Paths(NamedTuple):
     begins: Array
     entries: Array
 
+    def until(self, frame: int) -> Paths:
+        """Return the paths before a frame."""
+        return Paths(*(each[:frame] for each in self))
 
-def trace(choices: Choices, ends: Array, lengths: Sequence[int], *, units: int, blank: int) -> Paths:
+
+def trace(choices: Choices, ends: Array, lengths: Sequence[int], units: SearchUnits) -> Paths:
     """Trace paths back to the first frame.
 
     Args:
         ends: (recordings, paths): numbers of the paths after the last frame of each recording.
         lengths: frames of the recordings, the longest first.
-        units: number of units, padding included.
-        blank: number of the blank.
+        units: of the search.
     """
     frames, recordings = choices.begins.shape[:2]
     pointers = choices.pointers.reshape(frames, recordings, 2 * choices.begins.shape[2])
@@ -83,5 +88,6 @@ def trace(choices: Choices, ends: Array, lengths: Sequence[int], *, units: int, 
     places, in_unit = numbers >> 1, (numbers & 1).astype(np.bool_)
     labels = np.take_along_axis(choices.labels, places, 2)
     begins = np.take_along_axis(choices.begins, places, 2) & in_unit
-    entries = np.where(begins & (labels >= units), np.take_along_axis(choices.entries, places, 2), -1)
-    return Paths(numbers, np.where(in_unit, labels % units, blank), begins, entries)
+    count = units.padding + 1
+    entries = np.where(begins & (labels >= count), np.take_along_axis(choices.entries, places, 2), -1)
+    return Paths(numbers, np.where(in_unit, labels % count, units.blank), begins, entries)

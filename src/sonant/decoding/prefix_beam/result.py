@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -179,40 +179,41 @@ def hypotheses(
     Args:
         choices: of all frames, or of those that follow `before`.
         emissions: of the same frames.
+        frame_rate: frames a second.
         before: the path of all hypotheses of a single recording before these frames.
     """
     found = finish(search)
-    units, models = search.units, search.models
-    paths = trace(choices, found.paths.cpu().numpy(), emissions.sizes, units=units.padding + 1, blank=units.blank)
+    paths = trace(choices, found.paths.cpu().numpy(), emissions.sizes, search.units)
     scores, extras, lm_scores, entries = (
         each.tolist() for each in (found.scores, found.extras.double(), found.lm_scores, found.entries)
     )
-    results: list[list[Hypothesis]] = []
-    for row, parts in enumerate(path_parts(search, paths, emissions)):
-        results.append([])
-        for number, part in enumerate(parts):
-            score = scores[row][number]
-            if score == IMPOSSIBLE:
-                continue
-            path = joined([*before, part])
-            lexicon = None
-            if models.lexicon is not None:
-                lexicon = LexiconEnds(models.lexicon.lexicon.words, path.entries, entries[row][number])
-            results[-1].append(
-                hypothesis(
-                    BestPath(path.tokens, path.probabilities),
-                    path.begins,
-                    units.vocabulary,
-                    lexicon,
-                    frame_rate=frame_rate,
-                    score=score,
-                    emission_score=score - extras[row][number],
-                    lm_score=None if models.lm is None else lm_scores[row][number],
-                )
+    return [
+        [
+            _hypothesis(
+                search,
+                [*before, part],
+                entries[row][number],
+                frame_rate=frame_rate,
+                score=scores[row][number],
+                emission_score=scores[row][number] - extras[row][number],
+                lm_score=None if search.models.lm is None else lm_scores[row][number],
             )
-    return results
+            for number, part in enumerate(parts)
+            if scores[row][number] > IMPOSSIBLE
+        ]
+        for row, parts in enumerate(path_parts(search, paths, emissions))
+    ]
 
 
-def joined(parts: Sequence[PathPart]) -> PathPart:
-    """Return the path of consecutive parts."""
-    return parts[0] if len(parts) == 1 else PathPart(*map(np.concatenate, zip(*parts, strict=True)))
+def common_path(search: PrefixSearch, parts: Sequence[PathPart], frame_rate: float) -> Hypothesis:
+    """Return what all hypotheses have in common, as a hypothesis without scores."""
+    return _hypothesis(search, parts, -1, frame_rate=frame_rate, score=0.0, emission_score=0.0, lm_score=None)
+
+
+def _hypothesis(search: PrefixSearch, parts: Sequence[PathPart], last: int, **numbers: Any) -> Hypothesis:
+    """Return the hypothesis of a path in parts, with which the word `last` of a lexicon ends; -1: none."""
+    path = parts[0] if len(parts) == 1 else PathPart(*map(np.concatenate, zip(*parts, strict=True)))
+    lexicon = search.models.lexicon
+    ends = None if lexicon is None else LexiconEnds(lexicon.lexicon.words, path.entries, last)
+    best = BestPath(path.tokens, path.probabilities)
+    return hypothesis(best, path.begins, search.units.vocabulary, ends, **numbers)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sonant.decoding.results import Transcript
 from sonant.extraction.heads import HeadPipeline
-from sonant.extraction.transcripts import TranscriptSink
+from sonant.extraction.sources import Source
+from sonant.extraction.transcripts import SearchSink, TranscriptSink
 
 
 def reporting_words(
@@ -21,15 +22,16 @@ def reporting_words(
     def report(transcript: Transcript) -> None:
         loop.call_soon_threadsafe(on_words, transcript)
 
-    return replace(
-        pipeline, make_sink=lambda source: _ReportingSink(cast("TranscriptSink", pipeline.make_sink(source)), report)
-    )
+    def make(source: Source) -> _ReportingSink:
+        return _ReportingSink(cast("TranscriptSink | SearchSink", pipeline.make_sink(source)), report)
+
+    return replace(pipeline, make_sink=make)
 
 
 class _ReportingSink:
     """Wrapper of the sink that makes the transcript."""
 
-    def __init__(self, sink: TranscriptSink, report: Callable[[Transcript], None]) -> None:
+    def __init__(self, sink: TranscriptSink | SearchSink, report: Callable[[Transcript], None]) -> None:
         self._sink, self._report = sink, report
         self.finish, self.abandon = sink.finish, sink.abandon
 

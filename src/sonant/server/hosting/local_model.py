@@ -11,7 +11,7 @@ from sonant.decoding.known_voices import KnownVoices
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.errors import ConfigurationError
 from sonant.extraction.decoder_options import GREEDY
-from sonant.extraction.decoders import GreedyTranscripts, TranscriptDecoder
+from sonant.extraction.decoders import BeamTranscripts, GreedyTranscripts, TranscriptDecoder
 from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.long_recordings import windowing_of
 from sonant.extraction.request import EncodeRequest
@@ -82,7 +82,7 @@ class LocalModel(ServedModel):
             except ConfigurationError as error:  # the operator's options were checked when the model was loaded
                 raise ApiError(400, "invalid_value", str(error), param="keywords" if keywords else "n_best") from error
         pipeline = self.encoder.head_pipeline("transcription", decoder=decoder)
-        if on_words is not None and isinstance(decoder, GreedyTranscripts):
+        if on_words is not None and isinstance(decoder, GreedyTranscripts | BeamTranscripts):
             pipeline = reporting_words(pipeline, on_words)
         return await self._batcher.run(waveforms, pipeline, share=share)
 

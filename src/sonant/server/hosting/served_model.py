@@ -130,8 +130,8 @@ class ServedModel(ABC):
         """Transcribe each recording. Raises as `encode` does.
 
         Args:
-            on_words: called with the settled words after each window; for a single recording. A beam search has none
-                before its end.
+            on_words: called with the settled words after each window; for a single recording. A decoder with
+                cross-attention has none before its end.
             keywords: hot words, in addition to those of the operator.
             n_best: alternatives of each transcript.
         """
