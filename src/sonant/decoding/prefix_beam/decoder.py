@@ -13,12 +13,13 @@ from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.hypotheses import Hypothesis
 from sonant.decoding.language_model import LanguageModel
 from sonant.decoding.prefix_beam.compiled_search import CompiledSearch, can_search
+from sonant.decoding.prefix_beam.history import trace
 from sonant.decoding.prefix_beam.hot_words import HotWords
 from sonant.decoding.prefix_beam.lexicon import Lexicon
 from sonant.decoding.prefix_beam.models import CombinedModels
 from sonant.decoding.prefix_beam.options import BeamSearch
 from sonant.decoding.prefix_beam.recording_search import RecordingSearch
-from sonant.decoding.prefix_beam.result import hypotheses
+from sonant.decoding.prefix_beam.result import finish, hypotheses, path_parts
 from sonant.decoding.prefix_beam.search import PrefixSearch
 from sonant.decoding.prefix_beam.torch_search import TorchSearch
 from sonant.decoding.prefix_beam.units import SearchUnits
@@ -109,7 +110,10 @@ class PrefixBeamDecoder:
         search = self._search(len(clips), ordered.values.device)
         choices = search.advance(ordered)
         found: list[list[Hypothesis]] = [[] for _ in clips]
-        for number, results in zip(order.tolist(), hypotheses(search, choices, ordered, frame_rate), strict=True):
+        ends = finish(search)
+        paths = trace(choices, ends.paths.cpu().numpy(), ordered.sizes, self._units)
+        parts = [[[part] for part in of_recording] for of_recording in path_parts(search, paths, ordered)]
+        for number, results in zip(order.tolist(), hypotheses(search, ends, parts, frame_rate), strict=True):
             found[number] = results
         return found
 

@@ -39,33 +39,23 @@ class Choices(NamedTuple):
         pointers, labels, entries = (np.zeros(size, np.int32) for size in ((*shape, 2), shape, shape))
         return cls(pointers, np.zeros(shape, np.bool_), labels, entries)
 
-    def then(self, more: Choices) -> Choices:
-        """Return these and the choices of the frames that follow."""
-        return Choices(*map(np.concatenate, zip(self, more, strict=True)))
-
-    def since(self, frame: int) -> Choices:
-        """Return the choices from a frame on."""
-        return Choices(*(each[frame:].copy() for each in self))
-
 
 class Paths(NamedTuple):
     """The most probable paths of hypotheses, each (frames, recordings, paths).
 
     Attributes:
-        numbers: of the path at each frame, as in `Choices`.
+        numbers: of the path after each frame, as in `Choices`.
         units: the unit of each frame.
         begins: whether a unit of the text begins at the frame.
         entries: the word of a lexicon that ends before the unit of each frame, -1 where none does.
+        first: (recordings, paths): numbers of the paths before the first frame.
     """
 
     numbers: Array
     units: Array
     begins: Array
     entries: Array
-
-    def until(self, frame: int) -> Paths:
-        """Return the paths before a frame."""
-        return Paths(*(each[:frame] for each in self))
+    first: Array
 
 
 def trace(choices: Choices, ends: Array, lengths: Sequence[int], units: SearchUnits) -> Paths:
@@ -90,4 +80,4 @@ def trace(choices: Choices, ends: Array, lengths: Sequence[int], units: SearchUn
     begins = np.take_along_axis(choices.begins, places, 2) & in_unit
     count = units.padding + 1
     entries = np.where(begins & (labels >= count), np.take_along_axis(choices.entries, places, 2), -1)
-    return Paths(numbers, np.where(in_unit, labels % count, units.blank), begins, entries)
+    return Paths(numbers, np.where(in_unit, labels % count, units.blank), begins, entries, number)

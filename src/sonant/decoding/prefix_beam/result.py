@@ -12,7 +12,7 @@ from torch import Tensor
 from sonant.decoding.ctc import BestPath
 from sonant.decoding.hypotheses import Hypothesis, LexiconEnds, hypothesis
 from sonant.decoding.prefix_beam.extension_scores import ExtensionScores
-from sonant.decoding.prefix_beam.history import Array, Choices, Paths, trace
+from sonant.decoding.prefix_beam.history import Array, Paths
 from sonant.decoding.prefix_beam.search import (
     BEST_BLANK,
     BEST_UNIT,
@@ -156,6 +156,21 @@ class PathPart(NamedTuple):
     begins: Array
     entries: Array
 
+    @classmethod
+    def joined(cls, parts: Sequence[PathPart]) -> PathPart:
+        """Return the path of consecutive parts."""
+        kinds = (np.int64, np.float32, np.bool_, np.int32)
+        return cls(*(np.concatenate([np.empty(0, kinds[i]), *(part[i] for part in parts)]) for i in range(len(kinds))))
+
+    def until(self, frame: int) -> PathPart:
+        """Return the path before a frame."""
+        return PathPart(*(each[:frame] for each in self))
+
+    def agreement(self, other: PathPart) -> int:
+        """Return the number of frames from the first one on in which both are the same."""
+        differs = (self.tokens != other.tokens) | (self.begins != other.begins) | (self.entries != other.entries)
+        return int(differs.argmax()) if differs.any() else len(differs)
+
 
 def path_parts(search: PrefixSearch, paths: Paths, emissions: Packed) -> list[list[PathPart]]:
     """Return each path of each recording."""
@@ -172,18 +187,16 @@ def path_parts(search: PrefixSearch, paths: Paths, emissions: Packed) -> list[li
 
 
 def hypotheses(
-    search: PrefixSearch, choices: Choices, emissions: Packed, frame_rate: float, before: Sequence[PathPart] = ()
+    search: PrefixSearch, found: Finished, paths: Sequence[Sequence[Sequence[PathPart]]], frame_rate: float
 ) -> list[list[Hypothesis]]:
     """Return the hypotheses of each recording of a finished search, best first.
 
     Args:
-        choices: of all frames, or of those that follow `before`.
-        emissions: of the same frames.
+        search: that is finished.
+        found: what `finish` returned.
+        paths: the parts of the path of each hypothesis of each recording, from the first frame on.
         frame_rate: frames a second.
-        before: the path of all hypotheses of a single recording before these frames.
     """
-    found = finish(search)
-    paths = trace(choices, found.paths.cpu().numpy(), emissions.sizes, search.units)
     scores, extras, lm_scores, entries = (
         each.tolist() for each in (found.scores, found.extras.double(), found.lm_scores, found.entries)
     )
@@ -191,17 +204,17 @@ def hypotheses(
         [
             _hypothesis(
                 search,
-                [*before, part],
+                parts,
                 entries[row][number],
                 frame_rate=frame_rate,
                 score=scores[row][number],
                 emission_score=scores[row][number] - extras[row][number],
                 lm_score=None if search.models.lm is None else lm_scores[row][number],
             )
-            for number, part in enumerate(parts)
+            for number, parts in enumerate(of_recording)
             if scores[row][number] > IMPOSSIBLE
         ]
-        for row, parts in enumerate(path_parts(search, paths, emissions))
+        for row, of_recording in enumerate(paths)
     ]
 
 
@@ -212,7 +225,7 @@ def common_path(search: PrefixSearch, parts: Sequence[PathPart], frame_rate: flo
 
 def _hypothesis(search: PrefixSearch, parts: Sequence[PathPart], last: int, **numbers: Any) -> Hypothesis:
     """Return the hypothesis of a path in parts, with which the word `last` of a lexicon ends; -1: none."""
-    path = parts[0] if len(parts) == 1 else PathPart(*map(np.concatenate, zip(*parts, strict=True)))
+    path = PathPart.joined(parts)
     lexicon = search.models.lexicon
     ends = None if lexicon is None else LexiconEnds(lexicon.lexicon.words, path.entries, last)
     best = BestPath(path.tokens, path.probabilities)
