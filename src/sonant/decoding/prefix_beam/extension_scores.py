@@ -37,7 +37,7 @@ class Endings:
 
 @dataclass(frozen=True)
 class Added:
-    """What depends on the extension, beside its score.
+    """Properties of extensions, beside their scores.
 
     Attributes:
         lm_scores, lm_rows: log-probability of each unit by a language model of units, and the rows of the longer

@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sonant.decoding.prefix_beam.columns import Columns
-from sonant.decoding.prefix_beam.extension_scores import Extension, ExtensionScores
+from sonant.decoding.prefix_beam.extension_scores import Added, Extension, ExtensionScores
 from sonant.decoding.prefix_beam.history import Choices
 from sonant.decoding.prefix_beam.search import (
+    BEST_BLANK,
     BEST_UNIT,
+    BLANK,
     ENTRY,
     EXTRA,
     LABEL,
@@ -55,6 +57,26 @@ class _Chosen(NamedTuple):
     unit_is_best: Tensor
     merged_with: Tensor
     merged_is_best: Tensor
+
+
+class _Present(NamedTuple):
+    """The hypotheses before a frame, and what becomes of those that stay as they are, each (recordings, beam).
+
+    Attributes:
+        total, best: sum and maximum of the probabilities of paths of both kinds, as logarithms.
+        behind_blank: score by which a hypothesis may be extended by its last unit again; by a second delimiter never.
+        emitted: emission of the last unit.
+        blank, unit, best_blank, best_unit: scores after the frame.
+    """
+
+    total: Tensor
+    best: Tensor
+    behind_blank: Tensor
+    emitted: Tensor
+    blank: Tensor
+    unit: Tensor
+    best_blank: Tensor
+    best_unit: Tensor
 
 
 class TorchSearch(PrefixSearch):
@@ -103,58 +125,92 @@ class TorchSearch(PrefixSearch):
 
     def _step(self, emission: Tensor, columns: Columns, frame: int) -> _Chosen:
         """Advance by one frame, whose emissions are (recordings, units + 1)."""
-        beam, width = self.options.beam, columns.width
-        blank, unit, best_blank, best_unit = self.scores[:EXTRA].unbind()
         last, prefix, parent, label = self.states[..., : LABEL + 1].unbind(-1)
-        total, best = self.total, torch.maximum(best_blank, best_unit)
-        silent = last == self.delimiter
-        emitted, emitted_blank = emission.gather(1, last), emission[:, self.units.blank, None]
-        kept_blank = total + emitted_blank
-        repeated = torch.where(silent, total, unit) + emitted
-        repeated_best = torch.where(silent, best, best_unit) + emitted
-
-        # Extensions: by the last unit again only behind a blank, and never by a second delimiter.
-        behind_blank = torch.where(silent, IMPOSSIBLE, blank)
-        extended = columns.extend(frame, total, behind_blank, last, emitted)  # (recordings, beam, width)
+        unit_is_best = self.scores[BEST_UNIT] > self.scores[BEST_BLANK]
+        present = self._present(emission)
+        extended = columns.extend(frame, present.total, present.behind_blank, last, present.emitted)
         matched, merged_with = (prefix[:, :, None] == parent[:, None, :]).max(1)
-        merging = torch.where(matched, merged_with * width + columns.column_of(frame, label), columns.impossible)
+        place = merged_with * columns.width + columns.column_of(frame, label)
+        merging = torch.where(matched, place, columns.impossible)
         added = None
         if self._extension_scores.is_needed:
-            stay = torch.maximum(kept_blank, repeated)
+            stay = torch.maximum(present.blank, present.unit)
             lowest = torch.maximum(stay.amin(1), stay.amax(1) - self.options.beam_threshold)
             added = self._extension_scores.add(columns, frame, extended, self.states, lowest, merging)
+        extensions = extended.flatten(1)  # (recordings, beam * width), of the same memory
+        merged = self._merged(present, extensions, merged_with, merging)
+        candidates = torch.cat([torch.logaddexp(merged.blank, merged.unit), extensions], 1)
+        score, number = candidates.topk(self.options.beam)
+        self._follow(score, number, merged, emission, columns, frame, added)
+        return _Chosen(number, unit_is_best, merged_with, merged.best_unit > present.best_unit)
 
-        # A hypothesis whose parent is kept too gets the extension of its parent.
-        extensions = extended.flatten(1)
-        merged = extensions.gather(1, merging)
+    def _present(self, emission: Tensor) -> _Present:
+        """Return the scores of the hypotheses, and those that they have after the frame if they stay as they are."""
+        last = self.states[..., LAST]
+        silent = last == self.delimiter
+        emitted, blank = emission.gather(1, last), emission[:, self.units.blank, None]
+        total, best = self.total, torch.maximum(self.scores[BEST_BLANK], self.scores[BEST_UNIT])
+        return _Present(
+            total,
+            best,
+            torch.where(silent, IMPOSSIBLE, self.scores[BLANK]),
+            emitted,
+            total + blank,
+            torch.where(silent, total, self.scores[UNIT]) + emitted,
+            best + blank,
+            torch.where(silent, best, self.scores[BEST_UNIT]) + emitted,
+        )
+
+    def _merged(self, present: _Present, extensions: Tensor, merged_with: Tensor, merging: Tensor) -> _Present:
+        """Give a hypothesis whose parent is kept too the extension of its parent, which is taken from the others.
+
+        Args:
+            present: the hypotheses.
+            extensions: scores (recordings, beam * width), changed in place.
+            merged_with: numbers of the parents.
+            merging: numbers of the extensions, that of an impossible one without a parent.
+        """
+        last, merged = self.states[..., LAST], extensions.gather(1, merging)
         extensions.scatter_(1, merging, IMPOSSIBLE)
         again = last.gather(1, merged_with) == last
-        merged_best = torch.where(again, best_blank.gather(1, merged_with), best.gather(1, merged_with)) + emitted
-        merged_best = torch.where(merged > IMPOSSIBLE, merged_best, IMPOSSIBLE)
-        kept_unit = torch.logaddexp(repeated, merged)
-        kept = [kept_blank, kept_unit, best + emitted_blank, torch.maximum(merged_best, repeated_best)]
-        score, candidates = torch.cat([torch.logaddexp(kept_blank, kept_unit), extensions], 1).topk(beam)
-        chosen = _Chosen(candidates, best_unit > best_blank, merged_with, merged_best > repeated_best)
+        best = torch.where(again, self.scores[BEST_BLANK].gather(1, merged_with), present.best.gather(1, merged_with))
+        best = torch.where(merged > IMPOSSIBLE, best + present.emitted, IMPOSSIBLE)
+        return present._replace(
+            unit=torch.logaddexp(present.unit, merged), best_unit=torch.maximum(present.best_unit, best)
+        )
 
-        new, number = candidates >= beam, candidates - beam
-        source = torch.where(new, number // width, candidates)
+    def _follow(
+        self,
+        score: Tensor,
+        candidates: Tensor,
+        present: _Present,
+        emission: Tensor,
+        columns: Columns,
+        frame: int,
+        added: Added | None,
+    ) -> None:
+        """Make the hypotheses after the frame of the candidates with the highest scores, (recordings, beam) each."""
+        new, number = candidates >= self.options.beam, candidates - self.options.beam
+        source = torch.where(new, number // columns.width, candidates)
+        column = number % columns.width
         moved = self.states.gather(1, source[..., None].expand(self.states.shape))
-        labels = columns.label_of(frame, number % width)
-        extension = Extension(number % width, labels % columns.units, labels // columns.units - 1)
-        before = torch.stack([*kept, *self.scores[EXTRA:], total, best, blank, best_blank])
-        before = before.gather(2, source.expand(len(before), -1, -1))
+        labels = columns.label_of(frame, column)
+        extension = Extension(column, labels % columns.units, labels // columns.units - 1)
+        kept = torch.stack([*present[4:], *self.scores[EXTRA:]])
+        extended = torch.stack([present.total, present.best, self.scores[BLANK], self.scores[BEST_BLANK]])
+        kept, extended = (each.gather(2, source.expand(len(each), -1, -1)) for each in (kept, extended))
         again = moved[..., LAST] == extension.unit
-        base = torch.where(again, before[8:], before[6:8]) + emission.gather(1, extension.unit)
-        grown = torch.full_like(before[:6], IMPOSSIBLE)
-        grown[UNIT], grown[BEST_UNIT], grown[EXTRA:] = score, base[1], before[EXTRA:6]
+        base, best = torch.where(again, extended[2:], extended[:2]) + emission.gather(1, extension.unit)
+
+        grown = torch.full_like(kept, IMPOSSIBLE)
+        grown[UNIT], grown[BEST_UNIT], grown[EXTRA:] = score, best, kept[EXTRA:]
         child = moved.clone()
         if added is not None:
-            grown[EXTRA] += score - base[0]
+            grown[EXTRA] += score - base
             grown[LM] += self._extension_scores.follow(added, child, source, extension)
         child[..., LAST], child[..., PARENT], child[..., LABEL] = extension.unit, moved[..., PREFIX], labels
         child[..., PREFIX] = moved[..., PREFIX] * self.multiplier + self.label_codes[labels]
-        self._keep(score, torch.where(new, grown, before[:6]), torch.where(new[..., None], child, moved), frame)
-        return chosen
+        self._keep(score, torch.where(new, grown, kept), torch.where(new[..., None], child, moved), frame)
 
     def _keep(self, score: Tensor, scores: Tensor, states: Tensor, frame: int) -> None:
         """Take the new hypotheses, without those that are too bad."""
