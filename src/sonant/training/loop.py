@@ -13,6 +13,7 @@ from sonant.errors import ConfigurationError, SonantError
 from sonant.loss import Objective
 from sonant.training.arithmetic_limit import arithmetic_limit
 from sonant.training.compilation import compiled
+from sonant.training.kept_memory import kept_memory
 from sonant.training.log import Monitoring, TrainingLog
 from sonant.training.precision import autocast
 from sonant.training.prefetch import Batch, Batches, Prefetcher
@@ -99,6 +100,7 @@ def train(
         )
         stack.enter_context(log)
         stack.enter_context(_arranged(objective, training))
+        stack.enter_context(kept_memory(device))
         numbers = range(first * training.grad_accumulation, last * training.grad_accumulation)
         stream = stack.enter_context(Prefetcher(batches, numbers, device, workers=workers))
         bad_steps = most_bad_steps = torch.zeros((), device=device)
