@@ -81,6 +81,12 @@ def parts(contact: Contact) -> Iterator[Fact]:
         yield {"what": what, "ms": contact.milliseconds(call)}
     with without(triton_convolution):
         yield {"what": "positional convolution, by torch", "ms": contact.milliseconds(calls["positional convolution"])}
+    warps = triton_convolution.WARPS
+    try:
+        triton_convolution.WARPS = 8
+        yield {"what": "positional convolution, 8 warps", "ms": contact.milliseconds(calls["positional convolution"])}
+    finally:
+        triton_convolution.WARPS = warps
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from machine import cache_folder
 from tilings import CUTS, one_kernel, using
 
 from sonant.layers.kernels.triton_attention import Tiling, attend_triton
+from sonant.layers.kernels.triton_clip_norm import norm_gelu
 from sonant.layers.kernels.triton_convolution import convolve
 from sonant.layers.kernels.triton_norm import norm_triton
 
@@ -54,6 +55,7 @@ def jobs(contact: Contact) -> list[Callable[[], object]]:
         *(partial(both_ways, contact, *sort) for sort in sorts),
         *(partial(positions, contact, channels) for channels in (48, 64)),
         partial(norms, contact),
+        partial(clip_norms, contact),
         *(partial(cut, contact, *one) for one in CUTS),
     ]
 
@@ -84,6 +86,14 @@ def norms(contact: Contact) -> None:
                     norm_triton(x, ones, ones, 1e-5, dtype, added=added, kept=kept)  # type: ignore[arg-type]
             norm_triton(x, None, None, 0.0, dtype, gelu=True)
             norm_triton(x.to(dtype), ones, ones, 1e-5, dtype, gelu=True)
+
+
+def clip_norms(contact: Contact) -> None:
+    """Compile the norm of channels over clips, forward and backward."""
+    ones = torch.ones(4, device=contact.device)
+    for dtype in (contact.half, torch.float32):
+        stream = torch.randn(1, 4, 60, device=contact.device).to(dtype).requires_grad_()
+        norm_gelu(stream, ones, ones, [0], [60]).sum().backward()
 
 
 def cut(contact: Contact, kernel: str, precision: str, tiling: Tiling) -> None:

@@ -1,6 +1,6 @@
 """Tests of the kernels against references in float64, forward and backward, and for equal results when repeated."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from sonant.layers.attention import attend_reference
 from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 from sonant.layers.kernels.triton_attention import attend_triton
+from sonant.layers.kernels.triton_clip_norm import norm_gelu, norm_gelu_reference
 from sonant.layers.kernels.triton_convolution import convolve, convolve_reference
 from sonant.layers.kernels.triton_norm import norm_reference, norm_triton
 
@@ -37,6 +38,7 @@ def rows() -> Iterator[Row]:
     yield kinds[0]
     yield Row("kernel convolution 48", SECTION, 25, partial(convolution, channels=48))
     yield Row("kernel norm", SECTION, 15, norm)
+    yield Row("kernel clip norm", SECTION, 15, clip_norm)
     yield from kinds[1:]
     yield Row("kernel convolution 64", SECTION, 25, partial(convolution, channels=64))
 
@@ -155,3 +157,26 @@ def norm(contact: Contact) -> Iterator[Fact]:
             output = relative(given[0], expected[0])
             fact = {"kernel": what, "type": name_of(dtype), "width": dim, "output": output}
             yield judged(fact, TOLERANCES[dtype], output)
+
+
+def clip_norm(contact: Contact) -> Iterator[Fact]:
+    """Test the norm of channels over clips with GELU, both ways and twice, and time it beside PyTorch's."""
+    channels, lengths = (4, [100, 30]) if contact.trial else (512, [50_000] * 21 + [31_234])
+    starts = [0, *torch.tensor([-(-length // 64) * 64 for length in lengths]).cumsum(0).tolist()]
+    shapes = (1, channels, starts.pop()), (channels,), (channels,)
+    stream, weight, bias = (torch.randn(shape, device=contact.device) for shape in shapes)
+    given = [part.requires_grad_() for part in (stream.to(contact.half), weight, bias)]
+    slope = torch.randn_like(given[0])
+
+    def both_ways(function: Callable[..., Tensor]) -> tuple[Tensor, ...]:
+        result = function(*given, starts, lengths)
+        return result, *torch.autograd.grad(result, given, slope)
+
+    ours, again, theirs = both_ways(norm_gelu), both_ways(norm_gelu), both_ways(norm_gelu_reference)
+    worst = max(map(relative, ours[1:], theirs[1:]))
+    same = all(map(torch.equal, ours, again))
+    fact = {"kernel": "clip norm and GELU", "type": name_of(contact.half), "width": channels}
+    fact |= {"output": relative(ours[0], theirs[0]), "worst gradient": worst, "same twice": same}
+    fact |= {"ms": contact.milliseconds(lambda: both_ways(norm_gelu))}
+    fact |= {"ms by torch": contact.milliseconds(lambda: both_ways(norm_gelu_reference))}
+    yield judged(fact, TOLERANCES[contact.half], fact["output"], worst, 0.0 if same else float("inf"))

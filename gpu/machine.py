@@ -16,7 +16,7 @@ from sonant.inference.cuda.encoder import GraphedEncoder
 from sonant.inference.cuda.exact_float32 import exact_float32
 from sonant.inference.cuda_copy import optimize_for_cuda
 from sonant.layers.attention import kernel_for
-from sonant.layers.kernels import triton_convolution
+from sonant.layers.kernels import triton_clip_norm, triton_convolution
 from sonant.layers.kernels.triton_blocks import serves
 
 
@@ -62,12 +62,13 @@ def what_serves(contact: Contact) -> Iterator[Fact]:
         "attention": kernel_for(heads, dropout=0.0),
         "attention in training": kernel_for(heads, dropout=0.1),
         "positional convolution": "triton" if convolution else "torch",
+        "norm of the extractor in training": "triton" if triton_clip_norm.available(heads) else "torch",
         "norms": "triton" if serves(contact.device) else "torch",
         "CUDA graphs": encoder.graphs.count,
         "float32 convolutions": tf32,
     }
-    expected = {"attention": "triton", "attention in training": "triton", "positional convolution": "triton"}
-    ours = all(fact[part] == kernel for part, kernel in expected.items()) and encoder.graphs.count == 1
+    kernels = ("attention", "attention in training", "positional convolution", "norm of the extractor in training")
+    ours = all(fact[part] == "triton" for part in kernels) and encoder.graphs.count == 1
     yield {**fact, "passed": ours or not contact.on_gpu}
 
 

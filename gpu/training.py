@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -15,8 +15,9 @@ from row import Row
 from torch import nn
 
 from sonant.audio.augment import Mixing, mix_utterances
-from sonant.layers.kernels import flex_attention, triton_attention, triton_convolution
+from sonant.layers.kernels import flex_attention, triton_attention, triton_clip_norm, triton_convolution
 from sonant.layers.packed import Packed
+from sonant.layers.transformer import FeedForward
 from sonant.models import Backbone, build
 from sonant.pretraining import (
     CPC,
@@ -35,10 +36,12 @@ from sonant.recipes import pretraining_recipe
 SECTION = "Pretraining step, bfloat16"
 LENGTH = 15.625  # seconds of a clip, as WavLM Base was trained
 VARIED = [float(seconds) for seconds in np.linspace(4, 15.6, 35).round(2)]  # as much speech, in many lengths
-WAYS: dict[str, tuple[ModuleType, ...]] = {
+WAYS: dict[str, tuple[Callable[[], AbstractContextManager[None]], ...]] = {
     "sonant": (),
-    "without our attention": (triton_attention, flex_attention),
-    "without our positional convolution": (triton_convolution,),
+    "without our attention": (lambda: without(triton_attention), lambda: without(flex_attention)),
+    "without our positional convolution": (lambda: without(triton_convolution),),
+    "without our norm of the extractor": (lambda: without(triton_clip_norm),),
+    "feed-forward by 4,096 rows": (lambda: in_blocks(4096),),
 }
 OBJECTIVES: dict[type, type[nn.Module]] = {
     CPCConfig: CPC,
@@ -58,12 +61,14 @@ PUBLISHED = {  # and the small run of the same family, for a trial
 
 
 def rows() -> Iterator[Row]:
-    """Yield the rows of WavLM Base and HuBERT Base, also without our kernels."""
+    """Yield the rows of WavLM Base and HuBERT Base, also without our kernels and in other ways."""
     for model, way in (
         ("WavLM Base", "sonant"),
         ("HuBERT Base", "sonant"),
         ("WavLM Base", "without our attention"),
         ("WavLM Base", "without our positional convolution"),
+        ("WavLM Base", "without our norm of the extractor"),
+        ("WavLM Base", "feed-forward by 4,096 rows"),
     ):
         measure = partial(step_of, model=model, way=way, seconds=[LENGTH] * 22)
         yield Row(f"train {model} {way}", SECTION, 30, measure)
@@ -92,8 +97,8 @@ def step_of(contact: Contact, *, model: str, way: str, seconds: list[float]) -> 
     batch = batch_for(objective.backbone, contact.clips(seconds), 500).to(contact.device)
     step = stepping(contact, objective, batch)
     with ExitStack() as stack:
-        for kernel in WAYS[way]:
-            stack.enter_context(without(kernel))
+        for change in WAYS[way]:
+            stack.enter_context(change())
         ((took, memory),) = contact.seconds_and_memory({"": step}, 5).values()
         if way == "sonant" and len(seconds) == 22 and model == "WavLM Base":
             contact.profile("profile_pretraining.txt", step)
@@ -134,6 +139,17 @@ def without(kernel: ModuleType) -> Iterator[None]:
         yield
     finally:
         kernel.available = available  # type: ignore[attr-defined]
+
+
+@contextmanager
+def in_blocks(rows: int) -> Iterator[None]:
+    """Compute feed-forward blocks on so many rows at a time while the context is open."""
+    plain = FeedForward.forward
+    FeedForward.forward = lambda block, x: torch.cat([plain(block, part) for part in x.split(rows)])  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        FeedForward.forward = plain  # type: ignore[method-assign]
 
 
 def mixing(contact: Contact) -> Iterator[Fact]:

@@ -57,6 +57,7 @@ OPTIONAL = {
 # Written in the language of optional packages, and so themselves imported inside functions only.
 IN_ITS_LANGUAGE = {
     "sonant.layers.kernels.triton_programs": {"triton"},
+    "sonant.layers.kernels.triton_norm_programs": {"triton"},
     "sonant.server": {
         "alembic", "argon2", "fastapi", "httpx2", "jinja2", "markupsafe", "orjson", "prometheus_client", "pydantic",
         "python_multipart", "sqlalchemy", "starlette", "uvicorn",

@@ -193,6 +193,20 @@ def test_gradients_by_definition(stack: list[tuple[int, int]], extra: list[int],
 
 
 @pytest.mark.parametrize("norm", ["group", "layer", "clip"])
+def test_long_streams_have_few_lengths(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = extractor(norm)
+    clips = [torch.randn(length) for length in (600, 2000, 431)]
+    expected = made(Packed.pack(clips)).values
+    monkeypatch.setattr(conv_extractor, "STREAM_FRAMES", 7)
+    assert conv_extractor.in_few_totals(torch.tensor([200, 23])).tolist() == [200, 23]  # not long
+    assert conv_extractor.in_few_totals(torch.tensor([200, 25])).tolist() == [200, 31]
+    lengthened = torch.tensor([600, 2000, 431]) // made.stride + torch.tensor([1, 1, 9])
+    monkeypatch.setattr(ConvExtractor, "_slots", lambda *_: lengthened)
+    monkeypatch.setattr(ConvExtractor, "_takes_rows", lambda *_: False)
+    torch.testing.assert_close(made(Packed.pack(clips)).values, expected)
+
+
+@pytest.mark.parametrize("norm", ["group", "layer", "clip"])
 def test_clips_of_one_length_as_the_rows_of_a_batch(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU; frames and gradients are those of one stream."""
     made = extractor(norm, bias=True)

@@ -15,11 +15,16 @@ from torch import Tensor, nn
 
 from sonant.errors import TooShortAudio
 from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, by_clip
+from sonant.layers.kernels import triton_clip_norm
 from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.kernels.device import to_device
 from sonant.layers.kernels.tracing import is_traced
 from sonant.layers.packed import Packed, steps_at
 from sonant.layers.row_convolution import convolve_normalized, convolve_rows
+
+# A GPU's library plans each convolution anew for another length: streams of 32 times as many frames or more are
+# lengthened to multiples.
+STREAM_FRAMES = 128
 
 ExtractorNorm = Literal["group", "layer", "clip"]
 
@@ -91,6 +96,8 @@ class ConvLayer(nn.Module):
         norm = self.norm
         if isinstance(norm, ClipNorm):
             norms = None
+            if statistics is None and self._fuses_norm(stream):
+                return triton_clip_norm.norm_gelu(stream, norm.weight, norm.bias, starts, lengths)
             if statistics is not None:
                 norms = [
                     norm.normalize
@@ -102,6 +109,13 @@ class ConvLayer(nn.Module):
         elif norm is not None:
             stream = norm(stream)
         return self.activation(stream)
+
+    def _fuses_norm(self, stream: Tensor) -> bool:
+        """Return whether one kernel computes norm and activation of the convolution's output."""
+        norm = self.norm
+        if not isinstance(norm, ClipNorm) or norm.groups != len(norm.weight) or self.activation is not F.gelu:
+            return False
+        return _runs_its_own_forward(norm) and triton_clip_norm.available(stream)
 
     def of_rows(self, rows: Tensor) -> Tensor:
         """Compute one clip from rows, (steps, in) to (fewer steps, out); a group norm for each channel at most."""
@@ -199,7 +213,7 @@ class ConvExtractor(StridedExtractor):
             stream = speech.values.unflatten(0, (len(speech), -1))[:, None]  # (batch, 1, samples)
             at, lengths = speech.lengths[:1] * 0, speech.lengths[:1]
         else:
-            slots = -(-speech.lengths // self.stride) * self.stride
+            slots = self._slots(speech) * self.stride
             stream = torch.cat(
                 [F.pad(clip, (0, slot - len(clip))) for clip, slot in zip(speech, slots.tolist(), strict=True)]
             )[None, None]  # (1, 1, samples)
@@ -212,6 +226,11 @@ class ConvExtractor(StridedExtractor):
             features = features.index_select(0, to_device(steps_at(at, frames), features.device))
         features = features[: int(frames.sum())]
         return Packed(features.abs().log1p() if self.log_compression else features, frames)
+
+    def _slots(self, speech: Packed) -> Tensor:
+        """Return the frames that each clip takes in the stream."""
+        slots = -(-speech.lengths // self.stride)
+        return in_few_totals(slots) if speech.values.is_cuda else slots
 
     def _takes_rows(self, samples: Tensor) -> bool:
         """Return whether clips are computed one by one from rows of channels: on a CPU, whose products are faster."""
@@ -237,6 +256,13 @@ def _runs_its_own_forward(module: nn.Module) -> bool:
     ]
     own = vars(module)
     return known and "forward" not in own and not any(own[name] for name in HOOKS)
+
+
+def in_few_totals(slots: Tensor) -> Tensor:
+    """Lengthen the last of some slots (clips,), so that a long stream has one of few lengths."""
+    total = int(slots.sum())
+    slots[-1] += -total % STREAM_FRAMES if total >= 32 * STREAM_FRAMES else 0
+    return slots
 
 
 def as_rows(speech: Packed) -> bool:

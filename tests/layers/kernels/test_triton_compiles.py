@@ -17,12 +17,14 @@ import torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from sonant.layers.kernels import triton_attention, triton_programs
+from sonant.layers.kernels import triton_attention, triton_norm_programs, triton_programs
+from sonant.layers.kernels.triton_clip_norm import norm_gelu
 from sonant.layers.kernels.triton_convolution import convolve
 from sonant.layers.kernels.triton_norm import norm_triton
 from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 
-TYPES = {torch.bfloat16: "*bf16", torch.float16: "*fp16", torch.float32: "*fp32", torch.int32: "*i32"}
+TYPES = {torch.bfloat16: "*bf16", torch.float16: "*fp16", torch.float32: "*fp32", torch.int32: "*i32",
+    torch.int64: "*i64"}
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 built = []
 
@@ -41,8 +43,8 @@ def stack(cubin):
 class Compiled:
     """In place of a kernel: what it is launched with is compiled, not run."""
 
-    def __init__(self, name):
-        self.name, self.kernel = name, getattr(triton_programs, name)
+    def __init__(self, programs, name):
+        self.name, self.kernel = name, getattr(programs, name)
 
     def __getitem__(self, grid):
         return self
@@ -68,7 +70,9 @@ class Compiled:
 
 
 for name in ("forward", "query_gradient", "key_gradient", "table_gradient", "convolution", "taps_gradient", "norm"):
-    setattr(triton_programs, name, Compiled(name))
+    setattr(triton_programs, name, Compiled(triton_programs, name))
+for name in ("clip_norm_gelu", "clip_norm_gelu_gradient"):
+    setattr(triton_norm_programs, name, Compiled(triton_norm_programs, name))
 
 
 def attend(bias, dropout=0.0, dtype=torch.bfloat16):
@@ -88,6 +92,8 @@ convolve(*half, [4, 5]).sum().backward()
 x, ones = torch.randn(9, 512), torch.ones(512)
 norm_triton(x, ones, ones, 1e-5, torch.bfloat16, added=x.to(torch.bfloat16), kept="sum")
 norm_triton(x, None, None, 0.0, torch.bfloat16, gelu=True)
+stream = torch.randn(1, 512, 99).to(torch.bfloat16).requires_grad_()
+norm_gelu(stream, ones, ones, [0, 64], [60, 30]).sum().backward()
 print(json.dumps(built))
 '''
 STACK = 16  # bytes: what one kernel takes without spilling in its loop
@@ -105,8 +111,9 @@ def test_every_kernel_compiles(capability: int) -> None:
     names = [name for name, *_ in built]
     assert names.count("forward") == names.count("query_gradient") == names.count("key_gradient") == 3
     assert {"table_gradient", "convolution", "taps_gradient", "norm", "forward float32"} <= set(names)
+    assert {"clip_norm_gelu", "clip_norm_gelu_gradient"} <= set(names)
     for name, shared, products, stack in built:
         assert shared <= SHARED_MEMORY[capability], name
-        exact = name == "norm" or name.endswith("float32")
+        exact = "norm" in name or name.endswith("float32")
         assert products > 0 or exact, f"{name} multiplies without matrix units"
         assert capability < 90 or stack is None or stack <= STACK, f"{name} spills registers"
