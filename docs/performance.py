@@ -93,7 +93,7 @@ What makes the difference, of which the first needs a C++ compiler:
 - Attention keeps nothing of (frames × frames) for the way back: the weights are computed again, block by block, with the gated bias and with dropout. One clip of 10 s and 12 heads take 49 ms forward and backward instead of 117 by torch's operations, without a bias 51 instead of 71, with gate and dropout 49 instead of 116 (one core of an AMD EPYC with AVX2).
 - The extractor computes each clip from rows of channels, by matrix products without copies, and its group norm is part of the first convolution.
 - The positional convolution of Base passes through Fourier transforms: 0.48 s instead of 1.25 s for 3 × 499 frames.
-- A training run, though not the steps of the table, keeps the memory that a step frees, where the C library is glibc: the system would clear 1 GB and more anew in each step. HuBERT Base on one clip of 8 s took 6.2 s of one core's time instead of 6.6 (medians of two steps on a busy virtual machine), transforms of the positional convolution for 3 × 499 frames 0.23 s instead of 0.47.
+- A training run, though not the steps of the table, keeps the memory that a step frees, where the C library is glibc: the system would clear 1 GB and more in each step. HuBERT Base on one clip of 8 s took 6.2 s of one core's time instead of 6.6 (medians of two steps on a busy virtual machine), transforms of the positional convolution for 3 × 499 frames 0.23 s instead of 0.47.
 
 `precision="bfloat16"` of a training run is for processors that multiply in bfloat16; on others the run computes in float32, as a step of `sonant/wavlm-tiny` took ten times as long in emulated bfloat16.
 """  # noqa: E501

@@ -22,7 +22,7 @@ from sonant.layers.kernels.tracing import is_traced
 from sonant.layers.packed import Packed, steps_at
 from sonant.layers.row_convolution import convolve_normalized, convolve_rows
 
-# A GPU's library plans each convolution anew for another length: streams of 32 times as many frames or more are
+# A GPU's library plans each convolution again for another length: streams of 32 times as many frames or more are
 # lengthened to multiples.
 STREAM_FRAMES = 128
 

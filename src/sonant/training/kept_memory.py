@@ -1,4 +1,4 @@
-"""Memory of the CPU that a process keeps between training steps, instead of getting and clearing it anew in each."""
+"""Memory of the CPU that a process keeps between training steps, which need as much of it again."""
 
 import ctypes
 from collections.abc import Iterator
