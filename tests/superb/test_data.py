@@ -29,6 +29,8 @@ def test_manifests_are_found_by_folder_and_by_the_beginning_of_their_names(tmp_p
     before = beside.digest("test")
     write_lines(tmp_path / "all_test.jsonl", ROW.replace("x", "y"))
     assert beside.digest("test") != before
+    (tmp_path / "words" / "train").mkdir()
+    assert data_of("ks", {"ks": tmp_path / "words"}, tmp_path)[0].manifests == data.manifests
     write_lines(tmp_path / "words" / "dev.csv", ROW)
     with pytest.raises(ManifestError, match="several manifests of dev"):
         data_of("ks", {"ks": tmp_path / "words"}, tmp_path)

@@ -119,8 +119,9 @@ def _manifests(folder: Path, task: str) -> dict[str, Path]:
     for part in PARTS:
         beginnings = (folder / part, folder.with_name(f"{folder.name}_{part}"))
         endings = ["", *(ending for ending in READERS if ending.startswith("."))]
-        places = (each.with_name(f"{each.name}{ending}") for each in beginnings for ending in endings)
-        there = [path for path in places if path.exists()]
+        places = [each.with_name(f"{each.name}{ending}") for each in beginnings for ending in endings]
+        folders = [path for path in places if path.is_dir()]
+        there = [path for path in places if path.is_file()] or folders  # recordings may be in one beside a manifest
         if len(there) != 1:
             said = f"several manifests of {part}: {', '.join(path.name for path in there)}" if there else f"no {part}"
             raise ManifestError(
