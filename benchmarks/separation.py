@@ -68,6 +68,7 @@ def settings(given: argparse.Namespace, task: str, inputs: str) -> dict[str, Any
         "output": str(given.out),
         "device": given.device,
         "batching": {"batch_seconds": 16.0, "max_seconds": SECONDS[1]},
+        "augmentation": {"crop_seconds": 0.0},
         "training": {"steps": given.steps, "validate_every": 100, "save_every": 100, "log_every": 20},
         "task": {"inputs": inputs, "hidden_dim": 128, "num_layers": 2, "mixing": mixing},
         "trackers": [],

@@ -6,6 +6,7 @@ import torch
 
 from sonant.checkpoints import Head, save_pretrained
 from sonant.models import BackboneConfig, Wav2Vec2Config, WavLMConfig, build
+from sonant.tasks import LayerMix, MaskHead, MaskNetwork
 from tests.shapes import SMALL
 
 LETTERS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
@@ -85,6 +86,21 @@ def write_classifier(folder: Path, *, seed: int = 0) -> Path:
     }
     metadata: dict[str, object] = {"labels": list(LABELS), "pooling_mode": "max"}
     return _write(folder, config, {"speech_classification": Head(tensors, metadata)}, seed)
+
+
+def write_masks(folder: Path, *, kind: str = "separation", config: BackboneConfig | None = None, seed: int = 0) -> Path:
+    """A model with a mask head of random weights: of two speakers, or for "enhancement"."""
+    config = config or WavLMConfig(**SMALL)
+    torch.manual_seed(seed)
+    sources = 2 if kind == "separation" else 1
+    head = MaskHead(
+        config.dim,
+        MaskNetwork(num_sources=sources, hidden_dim=8, num_layers=1),
+        LayerMix(torch.zeros(config.num_layers + 1)),
+    )
+    metadata = head.settings | {"labels": [f"speaker_{number + 1}" for number in range(sources)]}
+    tensors = {name: tensor.detach() for name, tensor in head.tensors().items()}
+    return _write(folder, config, {kind: Head(tensors, metadata)}, seed)
 
 
 def _write(folder: Path, config: BackboneConfig, heads: dict[str, Head], seed: int) -> Path:

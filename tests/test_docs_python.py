@@ -28,7 +28,7 @@ from tests.checkpoints import tiny
 from tests.checkpoints.table import lora
 from tests.checkpoints.test_discrete_bert import roberta, save
 from tests.codes import WORDS, discrete_bert, vq_wav2vec
-from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
+from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_masks, write_xvector
 from tests.mms import write_mms
 from tests.models.language_models import TEXTS, write_gpt2
 from tests.server.running import running
@@ -211,6 +211,14 @@ PAGES = {
             "lm.arpa": partial(write_lm, words=["HELLO", "WELCOME"]),
         },
         instead={"n_best=3": "n_best=3, beam=4", "lm_weight=1.8": "lm_weight=1.8, beam=4"},
+    ),
+    "enhancement.md": Page(
+        files={
+            "runs/enhancement/model": partial(write_masks, kind="enhancement"),
+            "runs/separation/model": partial(write_masks, kind="separation"),
+            "call.wav": partial(speech, name="en-allison-busy"),
+            "meeting.wav": partial(speech, name="it-carlo-queue"),
+        }
     ),
     "evaluation.md": Page(
         files={"facebook/wav2vec2-base-960h": write_ctc, "test.csv": transcribed_list},

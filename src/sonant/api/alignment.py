@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Unpack, overload
 
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
-from sonant.api.bulk import BulkWriting, Output, Source
+from sonant.api.bulk import Output, Source
 from sonant.api.option_values import BULK, completed
 from sonant.api.options import (
     AnyAlignment,
@@ -18,6 +18,7 @@ from sonant.api.options import (
     PlainAlignment,
     SkippingAlignment,
 )
+from sonant.api.separation import SourceSeparation
 from sonant.checkpoints import Head
 from sonant.checkpoints.tokenizer_files import LEXICON, SUBWORDS
 from sonant.data.text_normalization import Normalization
@@ -38,7 +39,7 @@ File = str | PathLike[str]
 Texts = list[str] | tuple[str, ...]
 
 
-class TextAlignment(BulkWriting):
+class TextAlignment(SourceSeparation):
     """A loaded model with methods that align known texts with recordings."""
 
     _text_units: tuple[Head, dict[str, Path | None], Continued] | None = None  # for a head and files

@@ -107,7 +107,8 @@ class OutputFormats(Generic[Kind]):
 
     @property
     def _known(self) -> str:
-        return f"{self.what.capitalize()} go into a folder, or into one file that ends in {', '.join(self.endings)}."
+        one_file = f", or into one file that ends in {', '.join(self.endings)}" if self.endings else ""
+        return f"{self.what.capitalize()} go into a folder{one_file}."
 
     def _by_name(self, output: Path, kind: Kind | None) -> Destination[Kind]:
         suffix, in_folder = output.suffix.lower(), kind or self.folders[0]
@@ -167,3 +168,5 @@ ALIGNMENTS: OutputFormats[AlignmentFormat] = OutputFormats(
     printed="ctm",
 )
 LABELS = OutputFormats(what="labels", endings={".json": "json", ".jsonl": "json"}, folders=["json"], printed="json")
+ENHANCED: OutputFormats[str] = OutputFormats(what="enhanced recordings", endings={".wav": "wav"}, folders=["wav"])
+SEPARATED: OutputFormats[str] = OutputFormats(what="separated recordings", endings={}, folders=["wav"])
