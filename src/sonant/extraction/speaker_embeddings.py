@@ -26,8 +26,8 @@ class SpeakerEmbeddings(Protocol):
     def delay(self) -> int:
         """The index of the recording's frame on which the first of these is centered."""
 
-    def add(self, hop: int, frames: NDArray[np.float32]) -> None:
-        """Add frames of speech (frames, width) of a hop; hops without any are empty."""
+    def add(self, hop: int, frames: NDArray[np.float32], loud: NDArray[np.bool_]) -> None:
+        """Add frames (frames, width) of a hop, and whether each is loud enough to be speech (frames,)."""
 
     def of_groups(self, groups: NDArray[np.bool_]) -> Vectors:
         """Return the embeddings of groups of hops (groups, hops), each of which holds speech: (groups, dim)."""
@@ -50,7 +50,8 @@ class _SumEmbeddings:
         self._sums: list[NDArray[np.float32]] = []
         self._squares: list[NDArray[np.float32]] = []
 
-    def add(self, hop: int, frames: NDArray[np.float32]) -> None:
+    def add(self, hop: int, frames: NDArray[np.float32], loud: NDArray[np.bool_]) -> None:
+        frames = frames[loud]
         while len(self._counts) <= hop:
             self._counts.append(0)
             self._sums.append(np.zeros(frames.shape[1], np.float32))
@@ -127,7 +128,8 @@ class HeadEmbeddings(_SumEmbeddings):
 class ECAPAEmbeddings:
     """Embeddings of an ECAPA-TDNN, which is applied to the frames of each stretch, one behind another.
 
-    All frames are kept: those of an hour of speech take 0.55 GB with a model of width 768.
+    Pauses stay in, as in its training: its layers see neighboring frames, and its pooling weighs them. All frames are
+    kept: those of an hour take 0.55 GB with a model of width 768.
     """
 
     delay = 0
@@ -140,7 +142,7 @@ class ECAPAEmbeddings:
         self._device = states.device
         return self._head_on(states.device).mix(one_clip(states)).values
 
-    def add(self, hop: int, frames: NDArray[np.float32]) -> None:
+    def add(self, hop: int, frames: NDArray[np.float32], loud: NDArray[np.bool_]) -> None:  # noqa: ARG002
         while len(self._hops) <= hop:
             self._hops.append([])
         self._hops[hop].append(frames)

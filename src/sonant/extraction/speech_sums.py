@@ -32,7 +32,7 @@ LEAST_SPEECH_SECONDS = 0.4  # in a window with an embedding
 class SpeechSums:
     """Sums of the frames of every 0.4 s that are loud enough to be speech; an hour takes 55 to 110 MB.
 
-    An ECAPA-TDNN keeps the frames themselves, see `ECAPAEmbeddings`.
+    An ECAPA-TDNN keeps the frames themselves, and pauses too, see `ECAPAEmbeddings`.
 
     Args:
         embeddings: the kind of speaker embedding.
@@ -64,7 +64,8 @@ class SpeechSums:
         self._summed += len(found)
         loud, hops = self.loud(numbers), numbers // self.hop
         for hop in np.unique(hops):
-            self._add(int(hop), found[loud & (hops == hop)])
+            here = hops == hop
+            self._add(int(hop), found[here], loud[here])
 
     def loud(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether each of these frames, by index, is loud enough to be speech."""
@@ -92,10 +93,10 @@ class SpeechSums:
             centers = np.array([int(heard.argmax())])
         return centers, self._kind.of_windows(centers)
 
-    def _add(self, hop: int, rows: NDArray[np.float32]) -> None:
+    def _add(self, hop: int, rows: NDArray[np.float32], loud: NDArray[np.bool_]) -> None:
         self.counts += [0] * (hop + 1 - len(self.counts))
-        self.counts[hop] += len(rows)
-        self._kind.add(hop, rows)
+        self.counts[hop] += int(loud.sum())
+        self._kind.add(hop, rows, loud)
 
     def clear(self) -> None:
         """Free the memory."""
