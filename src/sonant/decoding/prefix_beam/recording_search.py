@@ -35,7 +35,7 @@ class _Section(NamedTuple):
 class RecordingSearch:
     """The search of one recording; its result is that of `PrefixBeamDecoder.decode` for the whole emission.
 
-    Of the parts before, those paths are kept by which hypotheses came that are kept now; most often it is a single one.
+    Of the parts before, those paths are kept by which hypotheses came that are kept now.
 
     Args:
         search: of one recording.
