@@ -184,8 +184,9 @@ class ServedModel(ABC):
 
 
 def abilities_of(heads: Iterable[Ability]) -> tuple[Ability, ...]:
-    """Add verification and diarization, which need no head, to the abilities of a model's heads."""
-    return tuple(dict.fromkeys([*heads, "verification", "diarization"]))
+    """Return the abilities of a model that routes answer: those of its heads, and two that need no head."""
+    answered = [ability for ability in heads if ability not in ("enhancement", "separation")]
+    return tuple(dict.fromkeys([*answered, "verification", "diarization"]))
 
 
 def unloaded(model_id: str) -> ApiError:
