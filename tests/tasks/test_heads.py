@@ -48,12 +48,25 @@ NETWORKS = {
 }
 MAKERS: dict[str, Callable[[], Any]] = {
     "frames": lambda: FrameClassificationHead.from_tensors(MIX | layer("classifier.", 2, DIM)),
+    "frames, recurrent": lambda: recurrent(
+        lambda lstm: FrameClassificationHead(nn.Linear(6, 2), LayerMix(MIX["layer_weights"]), lstm)
+    ),
+    "ctc": lambda: CTCHead.from_tensors(MIX | layer("", 4, DIM)),
+    "ctc, recurrent": lambda: recurrent(lambda lstm: CTCHead(nn.Linear(6, 4), LayerMix(MIX["layer_weights"]), lstm)),
     "sequence": lambda: SequenceClassificationHead.from_tensors(
         MIX | layer("projector.", 5, DIM) | layer("classifier.", 4, 5)
     ),
     "speech": lambda: SpeechClassificationHead.from_tensors(NETWORKS, {"pooling_mode": "max"}),
     "xvector": lambda: XVectorHead.from_tensors(XVECTOR, {"tdnn_kernel": [3, 2], "tdnn_dilation": [2, 1]}),
 }
+
+
+def recurrent(make: Callable[[PackedLSTM], Any]) -> Any:
+    """A head with random weights over an LSTM, made again from its own tensors."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        head = make(PackedLSTM(DIM, 3, num_layers=2))
+    return type(head).from_tensors(head.tensors())
 
 
 def ecapa() -> ECAPAHead:

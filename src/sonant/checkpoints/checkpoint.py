@@ -25,7 +25,7 @@ class Head:
 
     Tensors by kind; (r) marks optional ones:
 
-        ctc                       weight (tokens, dim), bias, layer_weights (r; sonant alone has it)
+        ctc                       weight (tokens, dim), bias, layer_weights, lstm.* (r; sonant alone has them)
         sequence_classification   layer_weights (r), projector.{weight,bias}, classifier.{weight,bias},
                                   attention.{weight,bias,context} (r; sonant alone has this pooling)
         speech_classification     classifier.{dense,output}.{weight,bias}

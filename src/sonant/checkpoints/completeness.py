@@ -21,7 +21,7 @@ HEAD_INPUTS = {  # tensors of heads that multiply the backbone's output, and the
     UNUSED: {},
 }
 
-LSTM_INPUT = "lstm.weight_ih_l0"  # of a frame classification head of sonant
+LSTM_INPUT = "lstm.weight_ih_l0"  # of heads that sonant alone has
 
 HEAD_CHAINS = {  # consecutive linear layers of a head
     "sequence_classification": (("projector.weight", "classifier.weight"),),

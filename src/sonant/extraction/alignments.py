@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sonant.audio import Window
 from sonant.audio.activity import loudness, speech_bar
 from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.alignment.forced_path import forced_path
@@ -21,14 +22,13 @@ from sonant.decoding.alignment.times import (
 )
 from sonant.errors import AudioWarning, UnalignableText, some_of, warn
 from sonant.extraction.adapter_sink import AdapterSink
-from sonant.extraction.finiteness import require_finite
+from sonant.extraction.ctc_logits import CTCLogits
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, samples_for, states_of
 from sonant.extraction.recording_warnings import attributed_to
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 from sonant.extraction.text_spelling import TextSpeller
-from sonant.extraction.transcripts import one_clip
 from sonant.extraction.vocabularies import vocabulary_of
 from sonant.models import Backbone
 from sonant.tasks import CTCHead
@@ -57,7 +57,7 @@ class AlignmentSink:
     ) -> None:
         self._sampling_rate = sampling_rate
         self._form = form
-        self._head_on, self._text, self._source, self._frame_rate = head_on, text, source, frame_rate
+        self._logits, self._text, self._source, self._frame_rate = CTCLogits(head_on), text, source, frame_rate
         kinds, columns = np.unique(np.append(text.units, blank), return_inverse=True)
         self._columns, self._blank = columns[:-1], int(columns[-1])
         self._spoken = torch.from_numpy(kinds[kinds < text.star])
@@ -65,9 +65,13 @@ class AlignmentSink:
         self._losses: list[NDArray[np.float32]] = []
         self._greatest: list[NDArray[np.float32]] = []
 
-    @torch.no_grad()
     def append(self, frames: Tensor) -> None:
-        logits = require_finite(self._head_on(frames.device)(one_clip(frames)).values, "CTC").float()
+        self._keep(self._logits.of(frames).float())
+
+    def append_window(self, states: Tensor, window: Window) -> None:
+        self._keep(self._logits.of(states, window).float())
+
+    def _keep(self, logits: Tensor) -> None:
         greatest = logits.max(-1, keepdim=True).values
         self._losses.append((logits[:, self._spoken.to(logits.device)] - greatest).cpu().numpy())
         self._greatest.append((greatest[:, 0] - logits.logsumexp(-1)).cpu().numpy())

@@ -10,9 +10,8 @@ from sonant.decoding.class_scores import ClassLabels
 from sonant.errors import ConfigurationError
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
-from sonant.extraction.heads import CPU, HeadPipeline, require, states_of
+from sonant.extraction.heads import CPU, HeadPipeline, one_clip, require, states_of
 from sonant.extraction.pooling import RunningAttention, RunningPool
-from sonant.extraction.transcripts import one_clip
 from sonant.models import Backbone
 from sonant.models.abilities import HEADS_FOR
 from sonant.tasks import PooledHead

@@ -10,7 +10,7 @@ from torch import Tensor
 from sonant.decoding.speaker_clustering import Vectors
 from sonant.errors import TooShortAudio
 from sonant.extraction.finiteness import require_finite
-from sonant.extraction.transcripts import one_clip
+from sonant.extraction.heads import one_clip
 from sonant.inference.cuda.exact_float32 import exact_float32
 from sonant.layers.packed import Packed
 from sonant.tasks import ECAPAHead

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 from sonant.errors import ConfigurationError, some_of
 from sonant.extraction.device_copies import DeviceCopies
@@ -13,6 +14,7 @@ from sonant.extraction.request import Layer
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 from sonant.layers.conv_adapter import ConvAdapter
+from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.models.abilities import HEADS_FOR, Ability
 from sonant.models.catalog import CATALOG
@@ -105,3 +107,8 @@ def states_of(mix: LayerMix, model: Backbone, name: str, *, adapted: bool = Fals
             f"{model.num_layers + 1}. The head belongs to another model."
         )
     return (*range(model.num_layers), "last")
+
+
+def one_clip(frames: Tensor) -> Packed:
+    """Return states (layers, frames, dim) as the input of a head: one clip (frames, layers, dim)."""
+    return Packed(frames.transpose(0, 1), torch.tensor([frames.shape[1]]))

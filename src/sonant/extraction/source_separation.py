@@ -11,9 +11,8 @@ from sonant.audio import Window
 from sonant.errors import ConfigurationError
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
-from sonant.extraction.heads import CPU, HeadPipeline, require, states_of
+from sonant.extraction.heads import CPU, HeadPipeline, one_clip, require, states_of
 from sonant.extraction.sources import Source
-from sonant.extraction.transcripts import one_clip
 from sonant.layers.frame_grid import FrameGrid
 from sonant.layers.packed import Packed
 from sonant.models import Backbone

@@ -12,7 +12,7 @@ from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_turns import matching_order, turns
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.frame_decisions import FrameDecisions
-from sonant.extraction.transcripts import one_clip
+from sonant.extraction.heads import one_clip
 from sonant.tasks import FrameClassificationHead
 
 Activity = NDArray[np.float32]  # (frames, speakers), probabilities

@@ -10,8 +10,8 @@ from torch import Tensor
 from sonant.decoding.speaker_clustering import Vectors, normalize_within_class
 from sonant.extraction.ecapa_vectors import ECAPAOn, embed_stretches
 from sonant.extraction.finiteness import require_finite
+from sonant.extraction.heads import one_clip
 from sonant.extraction.speaker_vectors import HeadOn, OverTime
-from sonant.extraction.transcripts import one_clip
 
 HOPS_A_WINDOW = 5  # odd: a window is centered on its hop
 

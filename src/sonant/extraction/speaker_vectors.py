@@ -12,11 +12,10 @@ from sonant.extraction.adapter_sink import AdapterSink
 from sonant.extraction.ecapa_vectors import ECAPAVectorSink
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads, is_ecapa
-from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require, samples_for, states_of
+from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, one_clip, require, samples_for, states_of
 from sonant.extraction.pooling import RunningPool
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
-from sonant.extraction.transcripts import one_clip
 from sonant.inference.cuda.exact_float32 import exact_float32
 from sonant.models import Backbone
 from sonant.tasks import ECAPAHead, XVectorHead

@@ -9,21 +9,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sonant.audio import Window
 from sonant.decoding.ctc import BestPath, best_path, join_paths, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.prefix_beam.recording_search import RecordingSearch
 from sonant.decoding.results import Transcript, join_words
 from sonant.decoding.slot_marks import with_slots
 from sonant.extraction.adapter_sink import AdapterSink
+from sonant.extraction.ctc_logits import CTCLogits
 from sonant.extraction.decoder_options import GREEDY, DecoderOptions
 from sonant.extraction.decoders import BeamTranscripts, GreedyTranscripts, TranscriptDecoder, decoder_of
-from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require_ctc, samples_for, states_of
 from sonant.extraction.sinks import Pending, Sink
 from sonant.extraction.sources import Source
 from sonant.extraction.vocabularies import vocabulary_of
-from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.tasks import CTCHead
 
@@ -44,16 +44,17 @@ class TranscriptSink:
         frame_rate: float,
         seconds: Callable[[], float],
     ) -> None:
-        self._head_on = head_on
+        self._logits = CTCLogits(head_on)
         self._vocabulary = vocabulary
         self._frame_rate = frame_rate
         self._seconds = seconds
         self._paths: list[BestPath] = []
 
-    @torch.no_grad()
     def append(self, frames: Tensor) -> None:
-        logits = self._head_on(frames.device)(one_clip(frames)).values
-        self._paths.append(best_path(require_finite(logits, "CTC")))
+        self._paths.append(best_path(self._logits.of(frames)))
+
+    def append_window(self, states: Tensor, window: Window) -> None:
+        self._paths.append(best_path(self._logits.of(states, window)))
 
     def finish(self) -> Transcript:
         path, seconds = join_paths(self._paths), self._seconds()
@@ -78,11 +79,14 @@ class EmissionSink:
     """
 
     def __init__(self, head_on: Callable[[torch.device], CTCHead]) -> None:
-        self._head_on = head_on
+        self._logits = CTCLogits(head_on)
         self._blocks: list[Tensor] = []
 
     def append(self, frames: Tensor) -> None:
-        self._blocks.append(emission_of(self._head_on, frames))
+        self._blocks.append(self._logits.emission(frames))
+
+    def append_window(self, states: Tensor, window: Window) -> None:
+        self._blocks.append(self._logits.emission(states, window))
 
     def finish(self) -> NDArray[np.float32]:
         blocks, self._blocks = self._blocks, []
@@ -106,12 +110,17 @@ class SearchSink:
     def __init__(
         self, head_on: Callable[[torch.device], CTCHead], decoder: BeamTranscripts, *, seconds: Callable[[], float]
     ) -> None:
-        self._head_on, self._decoder, self._seconds = head_on, decoder, seconds
+        self._logits, self._decoder, self._seconds = CTCLogits(head_on), decoder, seconds
         self._first: Tensor | None = None
         self._search: RecordingSearch | None = None
 
     def append(self, frames: Tensor) -> None:
-        emission = emission_of(self._head_on, frames)
+        self._decode(self._logits.emission(frames))
+
+    def append_window(self, states: Tensor, window: Window) -> None:
+        self._decode(self._logits.emission(states, window))
+
+    def _decode(self, emission: Tensor) -> None:
         if self._first is None:
             self._first = emission
             return
@@ -134,18 +143,6 @@ class SearchSink:
 
     def abandon(self) -> None:
         self._first = self._search = None
-
-
-@torch.no_grad()
-def emission_of(head_on: Callable[[torch.device], CTCHead], frames: Tensor) -> Tensor:
-    """Return the emission of states (layers, frames, dim), float32 (frames, tokens)."""
-    logits = head_on(frames.device)(one_clip(frames)).values
-    return require_finite(logits, "CTC").float().log_softmax(-1)
-
-
-def one_clip(frames: Tensor) -> Packed:
-    """Return states (layers, frames, dim) as the input of a head: one clip (frames, layers, dim)."""
-    return Packed(frames.transpose(0, 1), torch.tensor([frames.shape[1]]))
 
 
 class _Recognizer:

@@ -22,9 +22,9 @@ from sonant.extraction.decoder_options import GREEDY, DecoderOptions
 from sonant.extraction.decoders import TranscriptDecoder, loaded
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
-from sonant.extraction.heads import CPU, HeadPipeline, samples_for, states_of
+from sonant.extraction.heads import CPU, HeadPipeline, one_clip, samples_for, states_of
 from sonant.extraction.sinks import Pending
-from sonant.extraction.transcripts import one_clip, transcript_decoder, transcription
+from sonant.extraction.transcripts import transcript_decoder, transcription
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.tasks import Seq2SeqHead

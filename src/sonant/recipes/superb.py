@@ -50,10 +50,10 @@ class _Recipe:
 
 
 ACCURACY = UtteranceTask(choose_by="accuracy")
-LINEAR = SettingSource(
+RECURRENT = SettingSource(
     "ours",
-    "one linear layer over the frames, without masks",
-    "s3prl has a projection to 1,024 and two LSTM layers of 1,024 in both directions, and masks the states",
+    "two LSTM layers of 1,024 in both directions, without masks",
+    "s3prl has a projection to 1,024 before them, dropout behind the second too, and masks the states",
 )
 RECIPES: Mapping[str, _Recipe] = {
     "superb_pr": _Recipe(
@@ -67,16 +67,18 @@ RECIPES: Mapping[str, _Recipe] = {
         },
     ),
     "superb_asr": _Recipe(
-        CTCTask(normalize="upper"), *("text", 1e-4, 200_000, 400.0, "asr/config.yaml"), notes={"task": LINEAR}
+        CTCTask(normalize="upper", lstm_dim=1024),
+        *("text", 1e-4, 200_000, 400.0, "asr/config.yaml"),
+        notes={"task": RECURRENT},
     ),
     "superb_ks": _Recipe(ACCURACY, *("label", 1e-4, 200_000, 32.0, "speech_commands/config.yaml")),
     "superb_ic": _Recipe(
         UtteranceTask(), *(("action", "object", "location"), 1e-4, 200_000, 74.0, "fluent_commands/config.yaml")
     ),
     "superb_sf": _Recipe(
-        SlotTask(normalize="upper"),
+        SlotTask(normalize="upper", lstm_dim=1024),
         *(("text", "slots"), 1e-4, 200_000, 100.0, "ctc/snips.yaml"),
-        notes={"task": LINEAR},
+        notes={"task": RECURRENT},
     ),
     "superb_er": _Recipe(ACCURACY, *("label", 1e-4, 30_000, 36.0, "emotion/config.yaml"), grad_accumulation=4),
     "superb_sd": _Recipe(

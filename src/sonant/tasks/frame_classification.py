@@ -1,6 +1,5 @@
 """Head of frame classification: speakers who talk, or other classes, in each frame."""
 
-import re
 from collections.abc import Mapping
 from typing import Self
 
@@ -10,8 +9,7 @@ from sonant.layers.lstm import PackedLSTM
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
 from sonant.tasks.linear import linear_of, tensors_of
-
-LSTM = "lstm."
+from sonant.tasks.recurrent import lstm_of, lstm_tensors
 
 
 class FrameClassificationHead(nn.Module):
@@ -34,13 +32,11 @@ class FrameClassificationHead(nn.Module):
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
         """Make the head from `classifier.{weight,bias}`, and, if there are, `layer_weights` and `lstm.*`."""
-        return cls(linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors), _lstm_of(tensors))
+        return cls(linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors), lstm_of(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that `from_tensors` takes."""
-        found = tensors_of(self.classifier, "classifier.") | self.mix.tensors()
-        own = {} if self.lstm is None else dict(self.lstm.layers.named_parameters())
-        return found | {f"{LSTM}{name}": tensor for name, tensor in own.items()}
+        return tensors_of(self.classifier, "classifier.") | self.mix.tensors() | lstm_tensors(self.lstm)
 
     @property
     def num_labels(self) -> int:
@@ -53,18 +49,3 @@ class FrameClassificationHead(nn.Module):
         if self.lstm is not None:
             frames = self.lstm(frames)
         return frames.with_values(self.classifier(frames.values))
-
-
-def _lstm_of(tensors: Mapping[str, Tensor]) -> PackedLSTM | None:
-    """Make the LSTM of tensors named as PyTorch names them, in float32; None if there are none."""
-    own = {name.removeprefix(LSTM): tensor.float() for name, tensor in tensors.items() if name.startswith(LSTM)}
-    if not own:
-        return None
-    lstm = PackedLSTM(
-        own["weight_ih_l0"].shape[1],
-        own["weight_hh_l0"].shape[1],
-        num_layers=sum(re.fullmatch(r"weight_ih_l\d+", name) is not None for name in own),
-        bidirectional="weight_ih_l0_reverse" in own,
-    )
-    lstm.layers.load_state_dict(own)
-    return lstm

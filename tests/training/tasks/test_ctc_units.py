@@ -20,6 +20,7 @@ from sonant.extraction.text_units import Bytes
 from sonant.extraction.vocabularies import vocabulary_of
 from sonant.models import WavLMConfig, build
 from sonant.recipes.tasks import task_run
+from sonant.tasks import CTCHead
 from sonant.training.tasks import CTCTask, TaskRun, train_task
 from tests.shapes import TINY
 from tests.training.tasks.test_ctc import write_words
@@ -94,6 +95,29 @@ def test_what_is_trained_is_read_by_transformers_and_trained_further(
         assert path.read_bytes() == (tmp_path / "copy" / path.name).read_bytes(), path.name
     trained = load_checkpoint(again).heads["ctc"].tensors["weight"]
     assert 0 < float((trained - saved.tensors["weight"]).abs().max()) < 0.01
+
+
+def test_a_head_with_an_lstm_is_served_and_trained_further(corpus: Path, tmp_path: Path) -> None:
+    changes = {"layer": "weighted", "task": {"lstm_dim": 6}}
+    folder = train_task(short_run(corpus, tmp_path, **changes))
+    saved = load_checkpoint(folder).heads["ctc"].tensors
+    head = CTCHead.from_tensors(saved)
+    assert head.lstm is not None
+    assert (head.lstm.layers.num_layers, head.lstm.dim, head.linear.in_features) == (2, 12, 12)
+    clips = [np.random.default_rng(seed).normal(size=size).astype(np.float32) for seed, size in ((0, 9000), (1, 5000))]
+    encoder = sonant.load(folder)
+    together, alone = encoder.emissions(clips), [encoder.emissions(clip) for clip in clips]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+    further = changes | {"task": {"vocabulary": "checkpoint"}, "model": str(folder), "name": "further"}
+    again = load_checkpoint(train_task(short_run(corpus, tmp_path, **further))).heads["ctc"].tensors
+    assert again.keys() == saved.keys()
+    assert 0 < float((again["lstm.weight_hh_l1"] - saved["lstm.weight_hh_l1"]).abs().max()) < 0.01
+    with pytest.raises(ConfigurationError, match=r"lora\.save=apart was given .*lstm_dim=6"):
+        train_task(short_run(corpus, tmp_path, task={"lstm_dim": 6}, lora={"rank": 2, "save": "apart"}))
+    with pytest.raises(ConfigurationError, match="Leave one of the two out"):
+        CTCTask(lstm_dim=6, vocabulary="checkpoint")
 
 
 def test_subwords_of_a_run_that_did_not_begin_are_made_again(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
 from sonant.extraction.continued_units import Continued
 from sonant.extraction.text_units import UNKNOWN, TextUnits
+from sonant.layers.lstm import PackedLSTM
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import CTCHead, LayerMix
@@ -27,14 +28,37 @@ NEVER = -10.0  # first logit of the unknown token, which no transcript has
 
 @dataclass(frozen=True, kw_only=True)
 class CTCTask(TranscriptTask):
-    """Transcripts: a linear layer over the frames, and the CTC loss, over the number of units.
+    """Transcripts: a linear layer over the frames, or over an LSTM on them, and the CTC loss, over the number of units.
 
     Error rates are those of greedy transcripts.
 
-    Source: Graves et al. 2006; the vocabulary and the head of transformers `Wav2Vec2ForCTC`.
+    Attributes:
+        lstm_dim: width of each direction of the LSTM over the states; 0: a linear layer alone, which transformers has
+            a class for.
+        lstm_layers: layers of it.
+        lstm_dropout: rate of dropout between them.
+
+    Source: Graves et al. 2006; the vocabulary and the head of transformers `Wav2Vec2ForCTC`; SUPERB (arXiv 2105.01051)
+    for the LSTM.
     """
 
     kind: ClassVar[str] = "ctc"
+
+    lstm_dim: int = 0
+    lstm_layers: int = 2
+    lstm_dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lstm_dim and self.vocabulary == "checkpoint":
+            raise ConfigurationError(
+                f"task.lstm_dim={self.lstm_dim} was given, and task.vocabulary=checkpoint trains the head of the model "
+                "further, with the layers that it has. Leave one of the two out."
+            )
+
+    @property
+    def is_for_transformers(self) -> bool:
+        return not self.lstm_dim
 
     def fitted(
         self, labels: Sequence[str], *, checkpoint: Checkpoint, model: str, folder: Path, resumed: bool
@@ -47,9 +71,13 @@ class CTCTask(TranscriptTask):
         return ctc_frames(self.units(label))
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> CTCHead:
+        lstm = None
+        if self.lstm_dim:
+            lstm = PackedLSTM(dim, self.lstm_dim, num_layers=self.lstm_layers, dropout=self.lstm_dropout)
+            dim = lstm.dim
         linear = nn.Linear(dim, len(classes))
         nn.init.constant_(linear.bias[classes.index(UNKNOWN)], NEVER)
-        return CTCHead(linear, mix)
+        return CTCHead(linear, mix, lstm)
 
     def loss(self, outputs: Packed, targets: Packed, classes: Sequence[str], *, training: bool) -> Loss:
         log_probabilities = outputs.with_values(outputs.values.float().log_softmax(-1))
