@@ -87,8 +87,8 @@ def iemocap(folder: Path, say: Say = noise) -> Path:
 def voxceleb1(folder: Path, say: Say = noise) -> Path:
     split = []
     for speaker, place in (("id10001", "dev"), ("id10002", "dev"), ("id10270", "test"), ("id10271", "test")):
-        for number in range(1, 4):
-            name = f"{speaker}/vid{number}/00001.wav"
+        for video, number in enumerate((1, 2, 3, 2), 1):
+            name = f"{speaker}/vid{video}/00001.wav"
             say(folder / place / "wav" / name, speaker)
             split.append(f"{number} {name}")
     write_lines(folder / "iden_split.txt", *split)
@@ -154,7 +154,7 @@ def covost2(folder: Path, say: Say = noise) -> Path:
     return folder
 
 
-LAYOUTS: dict[str, Callable[[Path], Path]] = {
+LAYOUTS: dict[str, Callable[..., Path]] = {
     each.__name__: each
     for each in (
         librispeech, speech_commands, fluent_speech_commands, snips, iemocap, voxceleb1, libri2mix,

@@ -1,0 +1,36 @@
+"""Every task of the suite, on the miniature of its corpus: from the files to the table."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sonant
+from sonant.superb.tasks import AVAILABLE, SUPERB_TASKS
+from tests.data.corpora.layouts import LAYOUTS, noise
+from tests.superb.miniature import write_tiny
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sonant.errors.SonantWarning")]
+NARROW: dict[str, dict[str, Any]] = {
+    "asr": {"lstm_dim": 8},
+    "sf": {"lstm_dim": 8},
+    "asv": {"channels": 8, "pooled_dim": 8, "embedding_dim": 8},
+    "sd": {"lstm_dim": 8},
+    "se": {"hidden_dim": 8},
+    "ss": {"hidden_dim": 8},
+    "st": {"num_subwords": 16, "decoder": {"dim": 16, "num_heads": 2, "feed_forward_dim": 16}},
+}
+
+
+@pytest.mark.parametrize("task", AVAILABLE)
+def test_a_task_is_trained_and_measured_on_its_corpus(tmp_path: Path, task: str) -> None:
+    corpus = SUPERB_TASKS[task].corpus
+    LAYOUTS[corpus](tmp_path / corpus, partial(noise, seconds=1.0))
+    changes = {task: {"task": NARROW[task]}} if task in NARROW else None
+    settings: dict[str, Any] = {"tasks": [task], "steps": 2, "output": tmp_path / "out", "changes": changes}
+    done = sonant.evaluate_superb(write_tiny(tmp_path), {corpus: tmp_path / corpus}, **settings)
+    (row,) = done.rows
+    for metric in SUPERB_TASKS[task].metrics:
+        found = row.measures[metric.name]
+        assert found.low <= found.value <= found.high
