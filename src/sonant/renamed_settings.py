@@ -34,6 +34,10 @@ ADDED: dict[str, dict[str, Any]] = {
         "num_subwords": 500,
         "normalize": "none",
         "digits": "keep",
+        "lstm_dim": 0,
+        "lstm_layers": 2,
+        "lstm_dropout": 0.2,
+        "bidirectional": True,
     },
     "LayerTargets": {"codebook": ""},
     "MaskedPredictionConfig": {

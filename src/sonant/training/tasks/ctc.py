@@ -1,7 +1,7 @@
 """Recognition of speech by connectionist temporal classification (CTC)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,26 +17,21 @@ from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
 from sonant.extraction.continued_units import Continued
 from sonant.extraction.text_units import UNKNOWN, TextUnits
-from sonant.layers.lstm import PackedLSTM
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import CTCHead, LayerMix
+from sonant.training.tasks.recurrent import RecurrentTask
+from sonant.training.tasks.task import settings_of
 from sonant.training.tasks.transcripts import TranscriptTask, path_of
 
 NEVER = -10.0  # first logit of the unknown token, which no transcript has
 
 
 @dataclass(frozen=True, kw_only=True)
-class CTCTask(TranscriptTask):
+class CTCTask(RecurrentTask, TranscriptTask):
     """Transcripts: a linear layer over the frames, or over an LSTM on them, and the CTC loss, over the number of units.
 
     Error rates are those of greedy transcripts.
-
-    Attributes:
-        lstm_dim: width of each direction of the LSTM over the states; 0: a linear layer alone, which transformers has
-            a class for.
-        lstm_layers: layers of it.
-        lstm_dropout: rate of dropout between them.
 
     Source: Graves et al. 2006; the vocabulary and the head of transformers `Wav2Vec2ForCTC`; SUPERB (arXiv 2105.01051)
     for the LSTM.
@@ -44,7 +39,6 @@ class CTCTask(TranscriptTask):
 
     kind: ClassVar[str] = "ctc"
 
-    lstm_dim: int = 0
     lstm_layers: int = 2
     lstm_dropout: float = 0.2
 
@@ -55,10 +49,6 @@ class CTCTask(TranscriptTask):
                 f"task.lstm_dim={self.lstm_dim} was given, and task.vocabulary=checkpoint trains the head of the model "
                 "further, with the layers that it has. Leave one of the two out."
             )
-
-    @property
-    def is_for_transformers(self) -> bool:
-        return not self.lstm_dim
 
     def fitted(
         self, labels: Sequence[str], *, checkpoint: Checkpoint, model: str, folder: Path, resumed: bool
@@ -71,13 +61,9 @@ class CTCTask(TranscriptTask):
         return ctc_frames(self.units(label))
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> CTCHead:
-        lstm = None
-        if self.lstm_dim:
-            lstm = PackedLSTM(dim, self.lstm_dim, num_layers=self.lstm_layers, dropout=self.lstm_dropout)
-            dim = lstm.dim
-        linear = nn.Linear(dim, len(classes))
-        nn.init.constant_(linear.bias[classes.index(UNKNOWN)], NEVER)
-        return CTCHead(linear, mix, lstm)
+        head = self.fresh(CTCHead, dim, classes, mix)
+        nn.init.constant_(head.linear.bias[classes.index(UNKNOWN)], NEVER)
+        return head
 
     def loss(self, outputs: Packed, targets: Packed, classes: Sequence[str], *, training: bool) -> Loss:
         log_probabilities = outputs.with_values(outputs.values.float().log_softmax(-1))
@@ -147,5 +133,4 @@ def _continued(task: CTCTask, checkpoint: Checkpoint, model: str) -> CTCTask:
             given[setting] = str(beside)
     lexicon, subwords = path_of(given["lexicon"]), path_of(given["subwords"])
     units = Continued(start, model, lexicon=lexicon, subwords=subwords, setting="task.subwords")
-    settings = {each.name: getattr(task, each.name) for each in fields(CTCTask)} | given
-    return _ContinuedCTCTask(**settings, units_of_head=units, start=start)
+    return _ContinuedCTCTask(**settings_of(task) | given, units_of_head=units, start=start)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,7 +19,7 @@ from sonant.loss import Loss
 from sonant.tasks import LayerMix
 from sonant.tasks.regression import RegressionHead
 from sonant.training.tasks.results import Prediction, TaskResult, groups_of
-from sonant.training.tasks.task import Task
+from sonant.training.tasks.task import Task, settings_of
 from sonant.training.tasks.utterance import UtteranceTask
 from sonant.training.validation import Criterion
 
@@ -77,8 +77,8 @@ class RegressionTask(UtteranceTask):
                 f"All {len(labels)} recordings have the same number, {numbers[0].tolist()}. Is it the right field? "
                 "Name another one: label=FIELD."
             )
-        settings = {each.name: getattr(self, each.name) for each in fields(RegressionTask)}
-        return _FittedRegressionTask(**settings, mean=tuple(numbers.mean(0).tolist()), std=tuple(std.tolist()))
+        mean = tuple(numbers.mean(0).tolist())
+        return _FittedRegressionTask(**settings_of(self), mean=mean, std=tuple(std.tolist()))
 
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
         return self.names

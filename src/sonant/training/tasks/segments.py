@@ -8,16 +8,14 @@ from math import ceil, isfinite
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from torch import nn
-
 from sonant.audio import Segment
 from sonant.data import ManifestEntry, read_manifest
 from sonant.data.manifest import MANIFEST
 from sonant.decoding.rttm import read_rttm
 from sonant.errors import AudioError, ManifestError, MissingExtra
-from sonant.layers.lstm import PackedLSTM
 from sonant.tasks import FrameClassificationHead, LayerMix
-from sonant.training.tasks.task import Columns, Task
+from sonant.training.tasks.recurrent import RecurrentTask
+from sonant.training.tasks.task import Columns
 
 NAMES = ("label", "speaker")  # of the label of a segment that is an object
 
@@ -31,30 +29,16 @@ class LabeledSpan(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentTask(Task):
+class SegmentTask(RecurrentTask):
     """Base of tasks that classify frames.
 
     Labels are lists of segments: `[[start, end, "label"], ...]`, or objects with these. Rows without such a list get
     the turns of an RTTM file that lies beside the manifest under its name (train.rttm for train.jsonl), or the parts of
     their mixture with their speakers. An empty list says that nothing is labeled. Recordings longer than
     `batching.max_seconds` are divided into pieces of equal length.
-
-    Attributes:
-        lstm_dim: width of the LSTM over the states, of each direction; 0: a linear layer alone, which transformers has
-            a class for.
-        lstm_layers: layers of it.
-        bidirectional: it reads in both directions.
     """
 
     kind: ClassVar[str] = "frame_classification"
-
-    lstm_dim: int = 0
-    lstm_layers: int = 1
-    bidirectional: bool = True
-
-    @property
-    def is_for_transformers(self) -> bool:
-        return not self.lstm_dim
 
     def recordings(self, manifest: str, column: Columns) -> list[ManifestEntry]:
         assert isinstance(column, str)  # `with_columns` refuses several
@@ -85,10 +69,7 @@ class SegmentTask(Task):
         ]
 
     def head(self, dim: int, classes: Sequence[str], mix: LayerMix) -> FrameClassificationHead:
-        lstm = None
-        if self.lstm_dim:
-            lstm = PackedLSTM(dim, self.lstm_dim, num_layers=self.lstm_layers, bidirectional=self.bidirectional)
-        return FrameClassificationHead(nn.Linear(lstm.dim if lstm else dim, len(classes)), mix, lstm)
+        return self.fresh(FrameClassificationHead, dim, classes, mix)
 
     @abstractmethod
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:

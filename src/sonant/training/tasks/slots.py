@@ -1,7 +1,7 @@
 """Slot filling: transcripts whose named parts are marked, by connectionist temporal classification (CTC)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -19,6 +19,7 @@ from sonant.evaluation.edits import edit_distance
 from sonant.evaluation.slots import slot_counts
 from sonant.extraction.slot_units import MarkedCharacters
 from sonant.training.tasks.ctc import CTCTask
+from sonant.training.tasks.task import settings_of
 from sonant.training.validation import Criterion
 
 
@@ -53,8 +54,7 @@ class SlotTask(CTCTask):
                 f"label=[{','.join(columns)}] was given; expected the fields of the text and of its slots, such as "
                 "label=[text,slots], or that of a marked text: label=text."
             )
-        settings = {each.name: getattr(self, each.name) for each in fields(SlotTask)}
-        return _TwoFieldSlotTask(**settings, columns=columns)
+        return _TwoFieldSlotTask(**settings_of(self), columns=columns)
 
     def marked(self, value: Any) -> str:
         """Return the value of a row as a marked text. Raises ManifestError."""

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -199,3 +199,8 @@ class Task(ABC):
     @abstractmethod
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
         """Return the metadata of the head in checkpoints."""
+
+
+def settings_of(task: Task) -> dict[str, Any]:
+    """Return the settings of a task by name, for a task of another class that adds to them."""
+    return {each.name: getattr(task, each.name) for each in fields(task)}

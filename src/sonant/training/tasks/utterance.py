@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from sonant.layers.packed import Packed
 from sonant.loss import Loss, count_predictions
 from sonant.tasks import AttentivePooling, LayerMix, SequenceClassificationHead
 from sonant.training.tasks.results import Prediction, TaskResult, groups_of
-from sonant.training.tasks.task import Task
+from sonant.training.tasks.task import Task, settings_of
 from sonant.training.validation import Criterion
 
 
@@ -53,8 +53,7 @@ class UtteranceTask(Task):
         return self.pooling == "mean"
 
     def with_columns(self, columns: tuple[str, ...]) -> Task:
-        settings = {each.name: getattr(self, each.name) for each in fields(UtteranceTask)}
-        return IntentTask(**settings, columns=columns)
+        return IntentTask(**settings_of(self), columns=columns)
 
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
         found = tuple(sorted(set(labels)))
