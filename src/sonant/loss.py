@@ -58,6 +58,11 @@ def count_predictions(predicted: Tensor, actual: Tensor, num_classes: int) -> Te
     return torch.stack([correct, count_classes(predicted, num_classes), count_classes(actual, num_classes)])
 
 
+def count_several(predicted: Tensor, actual: Tensor) -> Tensor:
+    """Count as `count_predictions` where a row has several classes or none, from bool (rows, classes) of both."""
+    return torch.stack([(predicted & actual).sum(0), predicted.sum(0), actual.sum(0)]).float()
+
+
 def _scalar(value: Tensor | float, like: Tensor) -> Tensor:
     return value.detach() if isinstance(value, Tensor) else torch.full((), value, device=like.device)
 

@@ -18,6 +18,17 @@ def test_interval_covers_a_known_rate():
     assert 88 <= covered <= 99
 
 
+def test_a_measured_ratio_is_the_sum_of_values_over_the_sum_of_weights():
+    assert bootstrap.measured_ratio([1, 2], weights=[2, 10])["value"] == 3 / 12
+    assert bootstrap.measured_ratio([1.0, 0.0, 0.0, 0.0], ["a", "a", "b", "b"]) == {
+        "value": 0.25,
+        "low": 0,
+        "high": 0.5,
+    }
+    with pytest.raises(MeasurementError, match="not all zero"):
+        bootstrap.measured_ratio([1, 1], weights=[0, 0])
+
+
 def test_differences_on_the_same_clips_are_surer_than_two_intervals():
     generator = np.random.default_rng(9)
     easy = generator.random(300)

@@ -41,6 +41,15 @@ def bootstrap_interval(
     return interval_of(ratios, level=level)
 
 
+def measured_ratio(
+    values: npt.ArrayLike, groups: Sequence[str] | None = None, *, weights: npt.ArrayLike | None = None
+) -> dict[str, float]:
+    """Return a ratio as `value`, with `low` and `high` of its interval; arguments as in `bootstrap_interval`."""
+    interval = bootstrap_interval(values, groups, weights=weights)
+    total = np.sum(values, dtype=np.float64)
+    return interval.around(total / (np.size(values) if weights is None else np.sum(weights, dtype=np.float64)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairedComparison:
     """Comparison of two systems on the same clips.

@@ -58,20 +58,35 @@ def score_diarization(
         errors.append(diarization_error(*pair, collar_seconds=collar_seconds, skip_overlap=skip_overlap, regions=spans))
         shares = jaccard_errors(*pair, collar_seconds=collar_seconds, skip_overlap=skip_overlap, regions=spans)
         jaccard += shares.values()
-    total = DiarizationError.total(errors)
-    rate, speech = total.rate, [each.speech_seconds for each in errors]
-    low, high = bootstrap_interval([each.error_seconds for each in errors], weights=speech)
-    return {
-        "recordings": len(names),
-        "der": {"value": rate, "low": low, "high": high},
-        "missed": total.missed_seconds / total.speech_seconds,
-        "false_alarm": total.false_alarm_seconds / total.speech_seconds,
-        "confusion": total.confusion_seconds / total.speech_seconds,
-        "jer": float(np.mean(jaccard)),
-        "speech_seconds": total.speech_seconds,
+    return error_rates(errors, jaccard) | {
+        "speech_seconds": DiarizationError.total(errors).speech_seconds,
         "collar_seconds": collar_seconds,
         "skip_overlap": skip_overlap,
         "by_recording": {
             name: each.rate if each.speech_seconds > 0 else None for name, each in zip(names, errors, strict=True)
         },
+    }
+
+
+def error_rates(
+    errors: Sequence[DiarizationError], jaccard: Sequence[float], groups: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Return the rates of recordings together: `recordings`, `der`, its parts, and `jer`, as `score_diarization`.
+
+    Args:
+        errors: of each recording.
+        jaccard: of each speaker of each recording.
+        groups: of each recording, such as its speaker; they are drawn whole for the interval.
+
+    Raises MeasurementError: no speech is scored.
+    """
+    total, speech = DiarizationError.total(errors), [each.speech_seconds for each in errors]
+    rate = total.rate  # raises without speech
+    return {
+        "recordings": len(errors),
+        "der": bootstrap_interval([each.error_seconds for each in errors], groups, weights=speech).around(rate),
+        "missed": total.missed_seconds / total.speech_seconds,
+        "false_alarm": total.false_alarm_seconds / total.speech_seconds,
+        "confusion": total.confusion_seconds / total.speech_seconds,
+        "jer": float(np.mean(jaccard)),
     }

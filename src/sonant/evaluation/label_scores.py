@@ -34,7 +34,7 @@ def score_labels(
     return {
         "recordings": len(ours),
         **{
-            name: {"value": float(measure(counts.sum(0)[None])[0]), **interval_of(measure(totals))._asdict()}
+            name: interval_of(measure(totals)).around(measure(counts.sum(0)[None])[0])
             for name, measure in (("accuracy", _accuracy), ("macro_f1", macro_f1))
         },
         "confusion": {"labels": list(classes), "counts": confusion.tolist()},
@@ -60,7 +60,7 @@ def score_counts(counts: Floats, classes: Sequence[str], groups: Sequence[str] |
     totals = resampled_totals(counts, groups)
     return {
         "recordings": len(counts),
-        "macro_f1": {"value": float(macro_f1(counts.sum(0))), **interval_of(macro_f1(totals))._asdict()},
+        "macro_f1": interval_of(macro_f1(totals)).around(float(macro_f1(counts.sum(0)))),
         "classes": {
             name: {
                 "precision": share(correct[number], predicted[number]),

@@ -39,9 +39,7 @@ def score_numbers(
     values = np.stack([np.ones_like(x), abs(x - y), x, y, x * x, y * y, x * y], axis=1)
     totals = resampled_totals(values, groups)
     measured, resampled = _measures(values.sum(0)[None]), _measures(totals)
-    return {
-        name: {"value": float(found[0]), **interval_of(resampled[name])._asdict()} for name, found in measured.items()
-    }
+    return {name: interval_of(resampled[name]).around(found[0]) for name, found in measured.items()}
 
 
 def _measures(totals: Floats) -> dict[str, Floats]:

@@ -18,6 +18,10 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def around(self, value: float | np.floating) -> dict[str, float]:
+        """Return JSON values: the `value` that the interval is of, `low` and `high`."""
+        return {"value": float(value), "low": self.low, "high": self.high}
+
 
 def resampled_totals(
     values: npt.ArrayLike, groups: Sequence[str] | None = None, *, resamples: int = 1000, seed: int = 0

@@ -13,8 +13,8 @@ from torch import Tensor
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_turns import turns
 from sonant.errors import ConfigurationError
-from sonant.evaluation.bootstrap import bootstrap_interval
 from sonant.evaluation.diarization import DiarizationError, diarization_error, jaccard_errors
+from sonant.evaluation.diarization_scores import error_rates
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import Powerset, frame_errors, permutation_free_bce
@@ -113,22 +113,10 @@ class DiarizationTask(SegmentTask):
         threshold, frames = settings[int(np.argmin(ders))]
         told = found(threshold, frames)
         by_piece, groups = errors(told), groups_of([each.speaker for each in predictions])
-        total = DiarizationError.total(by_piece)
-        seconds = (
-            np.array([each.error_seconds for each in by_piece]),
-            np.array([each.speech_seconds for each in by_piece]),
-        )
-        low, high = bootstrap_interval(seconds[0], groups, weights=seconds[1])
         jaccard = [error for pair in zip(wanted, told, strict=True) for error in jaccard_errors(*pair).values()]
-        speech = total.speech_seconds
         return TaskResult(
             {
-                "recordings": len(predictions),
-                "der": {"value": total.rate, "low": low, "high": high},
-                "missed": total.missed_seconds / speech,
-                "false_alarm": total.false_alarm_seconds / speech,
-                "confusion": total.confusion_seconds / speech,
-                "jer": float(np.mean(jaccard)),
+                **error_rates(by_piece, jaccard, groups),
                 "convention": "by frames of the model, no collar, overlaps scored, speakers matched in each recording "
                 "or piece of one",
                 "threshold": threshold,

@@ -6,14 +6,13 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from sonant.errors import ManifestError
 from sonant.evaluation.label_scores import score_counts
 from sonant.layers.packed import Packed
-from sonant.loss import Loss
+from sonant.loss import Loss, count_several
 from sonant.training.tasks.results import Prediction, TaskResult, groups_of
 from sonant.training.tasks.segments import SegmentTask, spans_of
 from sonant.training.tasks.targets import LabeledSegments
@@ -72,7 +71,7 @@ class FrameTask(SegmentTask):
             found, true = logits > 0, active
         else:
             found, true = (F.one_hot(each.argmax(-1), logits.shape[1]).bool() for each in (logits, active.int()))
-        return torch.stack([(found & true).sum(0), found.sum(0), true.sum(0)]).float()
+        return count_several(found, true)
 
     def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:
         speakers, counts = [], []

@@ -13,7 +13,8 @@ from torch import Tensor
 from sonant.data import ManifestEntry
 from sonant.data.mixtures import Mixture
 from sonant.errors import ConfigurationError, ManifestError
-from sonant.evaluation import bootstrap_interval, separation_scores
+from sonant.evaluation import separation_scores
+from sonant.evaluation.bootstrap import measured_ratio
 from sonant.layers.packed import Packed
 from sonant.layers.stft import STFT
 from sonant.loss import Loss
@@ -215,10 +216,7 @@ class MaskTask(Task):
             return TaskResult({"recordings": 0, "silent": silent})
         groups = groups_of(speakers)
         values = zip(("si_sdr", "si_sdr_improvement"), np.array(scores).T, strict=True)
-        measures = {
-            name: {"value": float(value.mean()), **bootstrap_interval(value, groups)._asdict()}
-            for name, value in values
-        }
+        measures = {name: measured_ratio(value, groups) for name, value in values}
         return TaskResult({"recordings": len(scores), "silent": silent} | measures)
 
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:

@@ -136,10 +136,9 @@ class TranslationTask(Seq2SeqTask):
             for each in predictions
         ]
         groups = groups_of([each.speaker for each in predictions])
-        low, high = interval_of(bleu_of(resampled_totals(counts, groups)))
-        value = float(bleu_of(np.sum(counts, axis=0)))
+        interval = interval_of(bleu_of(resampled_totals(counts, groups)))
         measures = super().result(predictions, classes).measures
-        return TaskResult({**measures, "bleu": {"value": value, "low": low, "high": high}})
+        return TaskResult({**measures, "bleu": interval.around(float(bleu_of(np.sum(counts, axis=0))))})
 
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
         return {**super().notes(classes), "translates": True}

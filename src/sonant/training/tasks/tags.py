@@ -14,7 +14,7 @@ from sonant.data import plain_label
 from sonant.errors import ManifestError
 from sonant.evaluation.label_scores import average_precision, score_counts
 from sonant.layers.packed import Packed
-from sonant.loss import Loss
+from sonant.loss import Loss, count_several
 from sonant.training.tasks.results import Prediction, TaskResult, groups_of
 from sonant.training.tasks.task import Task
 from sonant.training.tasks.utterance import UtteranceTask
@@ -64,13 +64,13 @@ class TagTask(UtteranceTask):
     def loss(self, outputs: Tensor, targets: Packed, classes: Sequence[str], *, training: bool) -> Loss:  # noqa: ARG002
         logits, wanted = outputs.float(), targets.values  # (batch, classes) both
         total = F.binary_cross_entropy_with_logits(logits, wanted.float(), reduction="sum")
-        return Loss(total, logits.numel(), {"macro_f1": _counts(logits.detach(), wanted)})
+        return Loss(total, logits.numel(), {"macro_f1": count_several(logits.detach() > 0, wanted)})
 
     def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:
         predictions = list(predictions)
         logits = torch.stack([each.output for each in predictions])  # (recordings, classes)
         wanted = torch.cat([each.target for each in predictions])
-        counts = torch.stack([_counts(*each) for each in zip(logits[:, None], wanted[:, None], strict=True)])
+        counts = torch.stack([count_several(*each) for each in zip(logits[:, None] > 0, wanted[:, None], strict=True)])
         groups = groups_of([each.speaker for each in predictions])
         scores = score_counts(counts.flatten(1).double().numpy(), classes, groups)
         precisions = average_precision(logits.numpy(), wanted.numpy())
@@ -81,9 +81,3 @@ class TagTask(UtteranceTask):
 
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
         return {"labels": list(classes), "problem_type": "multi_label_classification"}
-
-
-def _counts(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Count recordings by class, float32 (3, classes): correct, predicted, actual."""
-    found = logits > 0
-    return torch.stack([(found & wanted).sum(0), found.sum(0), wanted.sum(0)]).float()

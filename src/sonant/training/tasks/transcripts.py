@@ -18,7 +18,7 @@ from sonant.data.text_normalization import Normalization, normalize_text
 from sonant.decoding.ctc import spelled_text
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import ConfigurationError
-from sonant.evaluation.bootstrap import bootstrap_interval
+from sonant.evaluation.bootstrap import measured_ratio
 from sonant.evaluation.edits import edit_distance
 from sonant.extraction.piece_units import Pieces
 from sonant.extraction.text_units import Bytes, Characters, Phones, TextUnits
@@ -124,8 +124,7 @@ class TranscriptTask(Task):
         rates = {}
         for name, counts in self.counts(pairs(), classes).items():
             errors, sizes = np.array(counts).T  # (recordings,) each
-            low, high = bootstrap_interval(errors, groups_of(speakers), weights=sizes)
-            rates[name] = {"value": float(errors.sum() / sizes.sum()), "low": low, "high": high}
+            rates[name] = measured_ratio(errors, groups_of(speakers), weights=sizes)
         return TaskResult({"recordings": len(speakers), **rates})
 
     def error_rates(

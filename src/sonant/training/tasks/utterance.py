@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from sonant.data import plain_label
 from sonant.errors import ManifestError
-from sonant.evaluation.bootstrap import bootstrap_interval
+from sonant.evaluation.bootstrap import measured_ratio
 from sonant.evaluation.label_scores import score_labels
 from sonant.evaluation.temperature import cross_fitted, expected_calibration_error, fit_temperature, softmax
 from sonant.layers.packed import Packed
@@ -160,10 +160,7 @@ class IntentTask(UtteranceTask):
         groups = groups_of([each.speaker for each in predictions])
         measures: dict[str, Any] = {"recordings": len(predictions)}
         hits = {"accuracy": right.all(1)} | {f"accuracy_{each}": right[:, i] for i, each in enumerate(self.columns)}
-        for name, own in hits.items():
-            low, high = bootstrap_interval(own.numpy(), groups)
-            measures[name] = {"value": float(own.double().mean()), "low": low, "high": high}
-        return TaskResult(measures)
+        return TaskResult(measures | {name: measured_ratio(own.numpy(), groups) for name, own in hits.items()})
 
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
         return {
