@@ -20,18 +20,19 @@ def tasks() -> str:
         "|---|---|---|---|--:|--:|--:|---|---|",
     ]
     for task in AVAILABLE:
-        about, run = SUPERB_TASKS[task], task_recipe(recipe_of(task))
-        labels = (run.label,) if isinstance(run.label, str) else run.label
-        fields = about.fields or labels
-        seconds = run.batching.batch_seconds * run.training.grad_accumulation
+        about = SUPERB_TASKS[task]
+        fields, settings = about.fields, ["", "", ""]
+        if about.is_trained:
+            run = task_recipe(recipe_of(task))
+            fields = fields or ((run.label,) if isinstance(run.label, str) else run.label)
+            seconds = run.batching.batch_seconds * run.training.grad_accumulation
+            settings = [f"{run.training.steps:,}", f"{run.training.lr:g}", f"{seconds:g} s"]
         cells = [
             f"`{task}`",
             about.title,
             ", ".join(f"`{name}`" for name in fields),
             about.head,
-            f"{run.training.steps:,}",
-            f"{run.training.lr:g}",
-            f"{seconds:g} s",
+            *settings,
             ", ".join(metric.title for metric in about.metrics),
             CORPORA[about.corpus][task].title,
         ]

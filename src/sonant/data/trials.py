@@ -22,6 +22,8 @@ class SpeakerTrial(NamedTuple):
 def read_trials(path: str | Path) -> list[SpeakerTrial]:
     """Read a trials file: "1 ENROLLED TEST" (VoxCeleb), or "ENROLLED TEST target" (Kaldi), 0 or nontarget for others.
 
+    Tabs may separate the three, so that names may have blanks.
+
     Raises ManifestError: no such file, or a line of another form.
     """
     try:
@@ -30,7 +32,8 @@ def read_trials(path: str | Path) -> list[SpeakerTrial]:
         raise ManifestError(f"The trials {path} cannot be read: {error}.") from error
     trials = []
     for number, line in enumerate(lines, start=1):
-        parts = line.split()
+        parts = line.strip().split("\t")
+        parts = parts if len(parts) == 3 else line.split()
         if len(parts) == 3 and parts[0] in LABELS:
             trials.append(SpeakerTrial(parts[1], parts[2], LABELS[parts[0]]))
         elif len(parts) == 3 and parts[2] in LABELS:

@@ -1,32 +1,36 @@
 """Problems of the data of an evaluation, found before anything is trained."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sonant.checkpoints import make_backbone
 from sonant.checkpoints.fresh import fresh_or_loaded
-from sonant.data import ManifestEntry, check_labels
+from sonant.data import ManifestEntry, check_labels, read_manifest
+from sonant.data.trials import match_trials, read_trials
 from sonant.errors import ManifestError, SonantWarning, warn
+from sonant.superb.data import TaskData
+from sonant.superb.settings import SuperbRun
+from sonant.superb.tasks import DOCUMENTS
 from sonant.superb.trials import HeadTrial
 from sonant.training.tasks.run import starting_checkpoint
 from sonant.training.tasks.sets import read_labels
 
 
-def check_data(trials: Iterable[HeadTrial]) -> None:
-    """Warn of the problems of the data of some trials, one for each task and fold.
+def check_data(run: SuperbRun, data: Iterable[tuple[TaskData, Sequence[HeadTrial]]]) -> None:
+    """Warn of the problems of the data of tasks and folds, each with a training, or none.
 
     Raises ManifestError for errors of any of them, unless rows with errors are left out.
     """
     errors = []
-    for trial in trials:
-        name = trial.question.data.name
-        for line in _problems(trial):
-            if line.startswith("warning") or trial.run.on_error == "skip":
-                warn(f"{name}: {line}", SonantWarning)
+    for each, trials in data:
+        for line in chain(each.problems, _unmatched(each), *map(_problems, trials)):
+            if line.startswith("warning") or run.on_error == "skip":
+                warn(f"{each.name}: {line}", SonantWarning)
             else:
-                errors.append(f"{name}: {line}")
+                errors.append(f"{each.name}: {line}")
     if errors:
         raise ManifestError(
             "Nothing was trained, since the data have problems:\n"
@@ -35,10 +39,19 @@ def check_data(trials: Iterable[HeadTrial]) -> None:
         )
 
 
+def _unmatched(data: TaskData) -> Iterator[str]:
+    """Yield the problems of lists of trials."""
+    others = read_manifest(data.manifests[DOCUMENTS]) if DOCUMENTS in data.manifests else []
+    for part, path in data.trials.items():
+        try:
+            match_trials(read_trials(path), [*read_manifest(data.manifests[part]), *others])
+        except ManifestError as error:
+            yield f"error: {error}"
+
+
 def _problems(trial: HeadTrial) -> Iterator[str]:
-    """Yield the problems of the data of a trial, each a line."""
+    """Yield the problems of the recordings and labels of a training, each a line."""
     data, run = trial.question.data, trial.run
-    yield from data.problems
     checkpoint = starting_checkpoint(run, fresh_or_loaded(run.model, seed=run.seed))
     with TemporaryDirectory() as folder:
         try:

@@ -2,22 +2,25 @@
 
 A folder is named by a task (`ks=FOLDER`), by a corpus (`speech_commands=FOLDER`, for all tasks that use it), or holds
 folders of these names. The folder of a task holds manifests called train, dev and test, in any format; or FOLDER is the
-beginning of their names: `ks=words/commands` stands for `words/commands_train.jsonl` and so on.
+beginning of their names: `ks=words/commands` stands for `words/commands_train.jsonl` and so on. Pairs to compare are in
+`test_trials.txt` beside them, as `sonant.data.trials` reads it; those that are not listed are of the other kind.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from sonant.data.corpora import CORPORA, CorpusSets, read_corpus
+from sonant.data.files import atomic
 from sonant.data.manifest import FORMATS, READERS, read_manifest
 from sonant.data.manifest_writer import write_manifest
+from sonant.data.trials import read_trials
 from sonant.errors import ConfigurationError, ManifestError, UnknownName
 from sonant.superb.tasks import SUPERB_TASKS, is_there
 
-PARTS = ("train", "dev", "test")
 ALL = ""  # the name of a folder of folders
 Data = Mapping[str, str]
 
@@ -31,6 +34,7 @@ class TaskData:
         manifests: by part.
         problems: of the files of a corpus.
         files: others, by the setting of the task that names them.
+        trials: files of pairs to compare, by part.
     """
 
     task: str
@@ -38,6 +42,7 @@ class TaskData:
     manifests: Mapping[str, Path]
     problems: tuple[str, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
+    trials: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -45,8 +50,9 @@ class TaskData:
         return f"{self.task}-fold{self.fold}" if self.fold else self.task
 
     def digest(self, part: str) -> str:
-        """Return a short hash of the rows of a manifest."""
-        rows = [(entry.identity, entry.fields) for entry in read_manifest(self.manifests[part])]
+        """Return a short hash of the rows of a manifest, and of its trials."""
+        rows: list[Any] = [(entry.identity, entry.fields) for entry in read_manifest(self.manifests[part])]
+        rows += read_trials(self.trials[part]) if part in self.trials else []
         return sha256(json.dumps(rows, sort_keys=True, default=str).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
@@ -91,7 +97,7 @@ def data_of(task: str, found: Mapping[str, Path], folder: Path) -> list[TaskData
             f"{task}=FOLDER, or of a corpus, --data {_corpora(task)[0]}=FOLDER."
         )
     if name == task:
-        return [TaskData(task, 0, _manifests(found[name], task))]
+        return [TaskData(task, 0, _manifests(found[name], task), trials=_trials(found[name], task))]
     folds = CORPORA[name][task].folds
     numbers = range(1, folds + 1) if folds > 1 else (0,)
     return [_of_corpus(task, fold, read_corpus(name, found[name], task, fold=fold or 1), folder) for fold in numbers]
@@ -110,14 +116,35 @@ def _of_corpus(task: str, fold: int, read: CorpusSets, folder: Path) -> TaskData
     manifests = {part: folder / data.name / f"{part}.jsonl" for part in read.sets}
     for part, path in manifests.items():
         write_manifest(path, read.sets[part])
-    return TaskData(task, fold, manifests, data.problems, data.files)
+    trials = {part: folder / data.name / f"{part}_trials.txt" for part in read.trials or {}}
+    for part, path in trials.items():
+        with atomic(path) as draft:
+            draft.write_text("".join(map(str, (read.trials or {})[part])), encoding="utf-8")
+    return replace(data, manifests=manifests, trials=trials)
+
+
+def _places(folder: Path, name: str) -> tuple[Path, Path]:
+    """Return where a file of a task may be: in its folder, or behind the beginning of the names."""
+    return folder / name, folder.with_name(f"{folder.name}_{name}")
+
+
+def _trials(folder: Path, task: str) -> dict[str, Path]:
+    """Find the trials of a task. Raises ManifestError if it needs those that are missing."""
+    about, found = SUPERB_TASKS[task], {}
+    for part in about.trials:
+        places = _places(folder, f"{part}_trials.txt")
+        if path := next((path for path in places if path.is_file()), None):
+            found[part] = path
+        elif about.needs_trials:
+            raise ManifestError(f"There is no {places[0]}. Expected the pairs to compare for {task}, one a line.")
+    return found
 
 
 def _manifests(folder: Path, task: str) -> dict[str, Path]:
     """Find the manifests of a task: files, or folders that are corpora."""
     found = {}
-    for part in PARTS:
-        beginnings = (folder / part, folder.with_name(f"{folder.name}_{part}"))
+    for part in SUPERB_TASKS[task].parts:
+        beginnings = _places(folder, part)
         endings = ["", *(ending for ending in READERS if ending.startswith("."))]
         places = [each.with_name(f"{each.name}{ending}") for each in beginnings for ending in endings]
         folders = [path for path in places if path.is_dir()]
@@ -125,7 +152,8 @@ def _manifests(folder: Path, task: str) -> dict[str, Path]:
         if len(there) != 1:
             said = f"several manifests of {part}: {', '.join(path.name for path in there)}" if there else f"no {part}"
             raise ManifestError(
-                f"{folder} has {said}. Expected a train, dev and test for {task}, each one of {FORMATS}; or a corpus "
+                f"{folder} has {said}. Expected {', '.join(SUPERB_TASKS[task].parts)} for {task}, each one of "
+                f"{FORMATS}; or a corpus "
                 f"in its official layout, named as one: {_corpora(task)[0]}={folder}."
             )
         found[part] = there[0]

@@ -45,7 +45,7 @@ class FoldResult:
     """Result of a question in one fold.
 
     Attributes:
-        lr: learning rate that was chosen.
+        lr: learning rate that was chosen; None where nothing is trained.
         state: number of the state that was chosen; None if all are read, or the output.
         dev: value of the first metric on the development set.
         measures: on the test set, by metric.
@@ -54,7 +54,7 @@ class FoldResult:
     """
 
     fold: int
-    lr: float
+    lr: float | None
     state: int | None
     dev: float
     measures: Mapping[str, Measured]

@@ -16,6 +16,8 @@ NOTE = (
     "were chosen on the development sets."
 )
 
+DIGITS = {"chrf": 2, "mtwv": 4}
+
 
 @dataclass(frozen=True)
 class SuperbRow:
@@ -91,7 +93,8 @@ def choices_table(rows: Sequence[SuperbRow]) -> tuple[list[str], list[list[str]]
     heads = ["task", "model", "learned by", "fold", "lr", "layer", "dev", "test recordings"]
     lines = [
         [
-            row.task, row.model, row.way.replace("_", " "), str(fold.fold or ""), f"{fold.lr:g}",
+            row.task, row.model, row.way.replace("_", " "), str(fold.fold or ""),
+            "" if fold.lr is None else f"{fold.lr:g}",
             "" if fold.state is None else str(fold.state),
             shown(SUPERB_TASKS[row.task].metrics[0], fold.dev), f"{fold.recordings:,}",
         ]
@@ -131,7 +134,7 @@ def to_json(rows: Sequence[SuperbRow]) -> dict[str, Any]:
 
 def shown(metric: SuperbMetric, found: Measured | float) -> str:
     """Return a value as text, with its interval if it has one."""
-    factor, digits = (100, 1) if metric.percent else (1, 2 if metric.name in ("pesq", "chrf") else 3)
+    factor, digits = (100, 1) if metric.percent else (1, DIGITS.get(metric.name, 3))
     if isinstance(found, Measured):
         low, high = (f"{factor * each:.{digits}f}" for each in (found.low, found.high))
         return f"{factor * found.value:.{digits}f} [{low}, {high}]"

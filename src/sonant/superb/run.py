@@ -15,12 +15,13 @@ from sonant.data.settings import write_settings
 from sonant.errors import ConfigurationError
 from sonant.superb.checks import check_data
 from sonant.superb.data import ALL, TaskData, data_of, known_data, tasks_with
-from sonant.superb.measures import best_of, result_on_test
+from sonant.superb.measures import FoldResult, best_of, result_on_test
 from sonant.superb.models import model_source, num_layers_of
 from sonant.superb.page import superb_page
 from sonant.superb.report import SuperbRow, markdown, to_json
+from sonant.superb.searches import search_result
 from sonant.superb.settings import SuperbRun, Way
-from sonant.superb.tasks import AVAILABLE
+from sonant.superb.tasks import AVAILABLE, SUPERB_TASKS
 from sonant.superb.trials import HeadQuestion, HeadTrial, trials_of
 from sonant.training.run_folder import held_folder
 from sonant.training.tasks import train_task
@@ -98,6 +99,7 @@ def carry_out_superb(run: SuperbRun, *, show_progress: bool | None = None) -> Su
     """
     with held_folder(run.folder):
         trials = checked_trials(run)
+        found = {each: search_result(run, each, model_source(run, each.model)) for each in trials if not trials[each]}
         every = [trial for of_question in trials.values() for trial in of_question]
         done = sum(trial.run.is_trained for trial in every)
         with Progress(len(every), title="SUPERB", unit="trainings", done=done, show=show_progress) as progress:
@@ -106,7 +108,8 @@ def carry_out_superb(run: SuperbRun, *, show_progress: bool | None = None) -> Su
                     progress.note = trial.name
                     train_task(trial.run)
                     progress.update()
-        rows = tuple(_rows(trials))
+        found |= {each: result_on_test(best_of(of_it)) for each, of_it in trials.items() if of_it}
+        rows = tuple(_rows({each: found[each] for each in trials}))
         write_settings(run.folder / RESULTS, to_json(rows))
         for name, text in ((TABLE, markdown(rows)), (PAGE, superb_page(rows))):
             with atomic(run.folder / name) as draft:
@@ -117,7 +120,7 @@ def carry_out_superb(run: SuperbRun, *, show_progress: bool | None = None) -> Su
 def checked_trials(run: SuperbRun) -> dict[HeadQuestion, list[HeadTrial]]:
     """Return the trainings for each cell of the table, whose data are checked; the manifests of corpora are written."""
     trials = {question: list(_trials(run, question)) for question in _questions(run)}
-    check_data({of_question[0].question.data.name: of_question[0] for of_question in trials.values()}.values())
+    check_data(run, {question.data.name: (question.data, of_it[:1]) for question, of_it in trials.items()}.values())
     return trials
 
 
@@ -127,19 +130,26 @@ def _questions(run: SuperbRun) -> list[HeadQuestion]:
     if not tasks:
         raise ConfigurationError(f"There is data for none of the tasks {', '.join(AVAILABLE)}.")
     data: list[TaskData] = [each for task in tasks for each in data_of(task, found, run.folder / "manifests")]
-    return [HeadQuestion(each, model, way) for each in data for model in run.models for way in run.ways]
+    return [
+        HeadQuestion(each, model, way)
+        for each in data
+        for model in run.models
+        for way in (run.ways if SUPERB_TASKS[each.task].is_trained else ("best_layer",))
+    ]
 
 
 def _trials(run: SuperbRun, question: HeadQuestion) -> Iterator[HeadTrial]:
     source = model_source(run, question.model)
+    if not SUPERB_TASKS[question.data.task].is_trained:
+        return iter(())
     layers = num_layers_of(source) if question.way == "best_layer" else 0
     return trials_of(run, question, source, layers)
 
 
-def _rows(trials: Mapping[HeadQuestion, Sequence[HeadTrial]]) -> Iterator[SuperbRow]:
-    """Measure the best trial of each question, and join folds."""
-    by_cell: dict[tuple[str, str, Any], list[HeadQuestion]] = {}
-    for question in trials:
-        by_cell.setdefault((question.data.task, question.model, question.way), []).append(question)
-    for (task, model, way), of_cell in by_cell.items():
-        yield SuperbRow(task, model, way, tuple(result_on_test(best_of(trials[each])) for each in of_cell))
+def _rows(found: Mapping[HeadQuestion, FoldResult]) -> Iterator[SuperbRow]:
+    """Join the results of folds."""
+    by_cell: dict[tuple[str, str, Way], list[FoldResult]] = {}
+    for question, result in found.items():
+        by_cell.setdefault((question.data.task, question.model, question.way), []).append(result)
+    for cell, folds in by_cell.items():
+        yield SuperbRow(*cell, tuple(folds))

@@ -35,6 +35,9 @@ class SuperbTask:
         corpus: of `sonant.data.corpora.CORPORA`, that of the published results.
         metrics: the first one chooses learning rates and layers on the development set.
         fields: of the manifests, where the label of the recipe is none of them.
+        parts: sets of recordings; a task without "train" has no head and no recipe, and a state is chosen on "dev".
+        trials: parts with a list of pairs to compare.
+        needs_trials: False where all pairs are compared without a list.
     """
 
     title: str
@@ -42,8 +45,17 @@ class SuperbTask:
     corpus: str
     metrics: tuple[SuperbMetric, ...]
     fields: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ("train", "dev", "test")
+    trials: tuple[str, ...] = ()
+    needs_trials: bool = True
+
+    @property
+    def is_trained(self) -> bool:
+        """True if a head is trained."""
+        return "train" in self.parts
 
 
+DOCUMENTS = "documents"  # that are searched
 WHOLE = "projection to 256, mean over time, linear layer; cross-entropy"
 FIELDS = "projection to 256, mean over time, linear layer; cross-entropy of each field"
 FRAMES = "linear layer of each frame; CTC"
@@ -69,6 +81,8 @@ SUPERB_TASKS: Mapping[str, SuperbTask] = {
         "none; dynamic time warping over one state",
         "quesst14",
         (SuperbMetric("mtwv", "MTWV", percent=False, higher_is_better=True, published="QbE MTWV"),),
+        parts=(DOCUMENTS, "dev", "test"),
+        trials=("dev", "test"),
     ),
     "ic": SuperbTask("intents", FIELDS, "fluent_speech_commands", _accuracy("IC acc")),
     "sf": SuperbTask(
@@ -87,6 +101,8 @@ SUPERB_TASKS: Mapping[str, SuperbTask] = {
         "x-vector of 512; AM-softmax",
         "voxceleb1",
         (SuperbMetric("eer", "EER %", published="ASV EER"),),
+        trials=("test",),
+        needs_trials=False,
     ),
     "sd": SuperbTask(
         "diarization",
@@ -111,8 +127,8 @@ def recipe_of(task: str) -> str:
 
 
 def is_there(task: str) -> bool:
-    """Return True for a task that can be trained; others have no recipe yet."""
-    return recipe_of(task) in RECIPES
+    """Return True for a task that can be measured; others have no recipe yet."""
+    return not SUPERB_TASKS[task].is_trained or recipe_of(task) in RECIPES
 
 
 AVAILABLE = tuple(filter(is_there, SUPERB_TASKS))

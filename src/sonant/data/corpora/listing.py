@@ -37,6 +37,10 @@ class CorpusTrial(NamedTuple):
     first: Path
     second: Path
 
+    def __str__(self) -> str:
+        """Return a line of a file of trials."""
+        return f"{int(self.is_target)}\t{self.first}\t{self.second}\n"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusSets:
