@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -21,7 +22,7 @@ from sonant.checkpoints import load_checkpoint
 from sonant.errors import ConfigurationError, SonantError, SonantWarning, UnknownName
 from sonant.models import WavLMConfig, build
 from sonant.pretraining.kmeans import KMeans
-from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
+from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_masks, write_xvector
 from tests.shapes import SMALL
 
 RATE = 16_000
@@ -36,11 +37,15 @@ VERBS: dict[str, Callable[..., Any]] = {
     "similarity": lambda encoder, audio, **options: encoder.similarity(audio, audio, **options),
     "diarize": SpeechEncoder.diarize,
     "classify": SpeechEncoder.classify,
+    "enhance": SpeechEncoder.enhance,
+    "separate": SpeechEncoder.separate,
     "sonant.units": lambda model, audio, **how: sonant.units(audio, model=model, kmeans=CLUSTERS, layer=2, **how),
     "sonant.transcribe": lambda model, audio, **options: sonant.transcribe(audio, model=model, **options),
     "sonant.verify": lambda model, audio, **options: sonant.verify(audio, audio, model=model, **options),
     "sonant.diarize": lambda model, audio, **options: sonant.diarize(audio, model=model, **options),
     "sonant.classify": lambda model, audio, **options: sonant.classify(audio, model=model, **options),
+    "sonant.enhance": lambda model, audio, **options: sonant.enhance(audio, model=model, **options),
+    "sonant.separate": lambda model, audio, **options: sonant.separate(audio, model=model, **options),
 }
 BULK_VERBS: dict[str, Callable[..., Any]] = {
     "embed": SpeechEncoder.embed,
@@ -67,7 +72,14 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> SpeechEncoder:
     """A model with a head of each kind."""
     folder = tmp_path_factory.mktemp("heads")
     torch.manual_seed(0)
-    writers = (write_ctc, write_xvector, write_frame_classifier, write_classifier)
+    writers = (
+        write_ctc,
+        write_xvector,
+        write_frame_classifier,
+        write_classifier,
+        write_masks,
+        partial(write_masks, kind="enhancement"),
+    )
     heads = [load_checkpoint(write(folder / str(number))).heads for number, write in enumerate(writers)]
     return SpeechEncoder(
         build(WavLMConfig(**SMALL)).eval(), heads={kind: head for own in heads for kind, head in own.items()}

@@ -80,6 +80,8 @@ def functions_are_typed_as_the_methods(encoder: SpeechEncoder, paths: list[str])
     assert_type(sonant.diarize("a.wav", model=model, num_speakers=2), list[SpeakerTurn])
     assert_type(sonant.diarize(paths, model=model), list[list[SpeakerTurn]])
     assert_type(sonant.classify("a.wav", model=model), dict[str, float])
+    assert_type(sonant.enhance("a.wav", model=model), Frames)
+    assert_type(sonant.separate(paths, model=model), list[Frames])
     assert_type(sonant.classify(paths, model=model), list[dict[str, float]])
 
 

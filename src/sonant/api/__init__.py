@@ -3,7 +3,7 @@
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.evaluation import evaluate_asr
 from sonant.api.loading import load
-from sonant.api.once import align, classify, diarize, search, transcribe, units, verify
+from sonant.api.once import align, classify, diarize, enhance, search, separate, transcribe, units, verify
 from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.api.speaker_evaluation import evaluate_asv
 from sonant.api.spoken_search import SpokenMatch
@@ -32,11 +32,13 @@ __all__ = [
     "align",
     "classify",
     "diarize",
+    "enhance",
     "evaluate_asr",
     "evaluate_asv",
     "fingerprint",
     "load",
     "search",
+    "separate",
     "transcribe",
     "units",
     "verify",

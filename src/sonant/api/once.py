@@ -38,6 +38,7 @@ Model: TypeAlias = str | PathLike[str] | SpeechEncoder
 Given: TypeAlias = AudioInput | AudioInputs
 Codes: TypeAlias = NDArray[np.int64]
 Turns: TypeAlias = list[SpeakerTurn]
+Waveform: TypeAlias = NDArray[np.float32]
 Classes: TypeAlias = dict[str, float]
 No: TypeAlias = Literal[False]
 
@@ -190,6 +191,42 @@ def diarize(
     """
     encoder: Any = encoder_of(model)
     return encoder.diarize(audio, num_speakers=num_speakers, threshold=threshold, voices=voices, **options)
+
+
+@overload
+def enhance(audio: AudioInput, *, model: Model, **options: Unpack[PlainOptions]) -> Waveform: ...
+@overload
+def enhance(audio: AudioInputs, *, model: Model, **options: Unpack[PlainOptions]) -> list[Waveform]: ...
+@overload
+def enhance(audio: Given, *, model: Model, **options: Unpack[InferenceOptions]) -> Answers[Waveform]: ...
+def enhance(audio: Given, *, model: Model, **options: Unpack[InferenceOptions]) -> Answers[Waveform]:
+    """Take noise away from the speech of one recording or several; see `SpeechEncoder.enhance`.
+
+    Args:
+        audio: as in `units`.
+        model: a loaded model, or an argument of `load`, of `sonant train enhancement`.
+        **options: see `InferenceOptions`.
+    """
+    encoder: Any = encoder_of(model)
+    return encoder.enhance(audio, **options)
+
+
+@overload
+def separate(audio: AudioInput, *, model: Model, **options: Unpack[PlainOptions]) -> Waveform: ...
+@overload
+def separate(audio: AudioInputs, *, model: Model, **options: Unpack[PlainOptions]) -> list[Waveform]: ...
+@overload
+def separate(audio: Given, *, model: Model, **options: Unpack[InferenceOptions]) -> Answers[Waveform]: ...
+def separate(audio: Given, *, model: Model, **options: Unpack[InferenceOptions]) -> Answers[Waveform]:
+    """Separate the speakers of one recording or several; see `SpeechEncoder.separate`.
+
+    Args:
+        audio: as in `units`.
+        model: a loaded model, or an argument of `load`, of `sonant train separation`.
+        **options: see `InferenceOptions`.
+    """
+    encoder: Any = encoder_of(model)
+    return encoder.separate(audio, **options)
 
 
 @overload
