@@ -1,4 +1,4 @@
-"""Tables of the page on SUPERB name all tasks, corpora and layouts."""
+"""The page on SUPERB and the help of its command name all tasks, corpora and layouts."""
 
 import sys
 from importlib import import_module
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sonant.cli.superb import evaluate_superb
 from sonant.data.corpora import CORPORA
 from sonant.superb.tasks import AVAILABLE, SUPERB_TASKS
 
@@ -38,3 +39,8 @@ def test_the_page_includes_both_tables() -> None:
     page = (DOCS / "superb.md").read_text(encoding="utf-8")
     assert "{include} api/superb_tasks.inc" in page
     assert "{include} api/superb_corpora.inc" in page
+
+
+def test_the_help_names_the_tasks() -> None:
+    told = " ".join((evaluate_superb.__doc__ or "").split())
+    assert f"The tasks are {', '.join(AVAILABLE[:-1])} and {AVAILABLE[-1]}." in told

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sonant.superb.tasks import AVAILABLE
-
 if TYPE_CHECKING:
     from sonant.superb import SuperbRun
 
@@ -29,7 +27,7 @@ def evaluate_superb(
     For each task and model a light head is trained over a learned sum of the frozen model's states, with the published
     settings, and measured on the test set with intervals of 95 %. States are computed once for all tasks that share
     recordings. An evaluation that was stopped, even killed, goes on when the command is given again; more models,
-    tasks, ways and rates are added to it. The tasks are {tasks}.
+    tasks, ways and rates are added to it. The tasks are pr, asr, ks, qbe, ic, sf, er, sid, asv, sd, se, ss and st.
 
     Args:
         overrides (TASK.KEY=VALUE): settings of a task's training to change, such as ks.label=word.
@@ -84,9 +82,6 @@ def evaluate_superb(
         table.add_row(*line)
     print_parts(make_console(), [table, "", NOTE, str(done.folder / "index.html")])
     return 0
-
-
-evaluate_superb.__doc__ = (evaluate_superb.__doc__ or "").replace("{tasks}", ", ".join(AVAILABLE))
 
 
 def _named(data: list[str]) -> dict[str, str]:
