@@ -1,5 +1,6 @@
 """Every task of the suite, on the miniature of its corpus: from the files to the table."""
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def test_a_task_is_trained_and_measured_on_its_corpus(tmp_path: Path, task: str)
     settings: dict[str, Any] = {"tasks": [task], "steps": 2, "output": tmp_path / "out", "changes": changes}
     done = sonant.evaluate_superb(write_tiny(tmp_path), {corpus: tmp_path / corpus}, **settings)
     (row,) = done.rows
+    if task == "asv":  # the official trials, of which there are two
+        (measured,) = (tmp_path / "out").glob("trainings/*/test.json")
+        assert json.loads(measured.read_text())["measures"]["trials"] == 2
     for metric in SUPERB_TASKS[task].metrics:
         found = row.measures[metric.name]
         assert found.low <= found.value <= found.high

@@ -8,9 +8,12 @@ from typing import Any
 
 import torch
 
+from sonant.api.loading import load
+from sonant.api.speaker_evaluation import evaluate_asv
 from sonant.checkpoints import load_checkpoint
+from sonant.data import read_manifest
 from sonant.data.settings import write_settings
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, SonantWarning, some_of, warn
 from sonant.superb.tasks import SUPERB_TASKS, SuperbMetric
 from sonant.superb.trials import HeadTrial
 from sonant.training.tasks import measure_task, state_norms
@@ -85,7 +88,7 @@ def result_on_test(trial: HeadTrial) -> FoldResult:
         weights = _weights(trial, test)
         found = {
             "manifest": digest,
-            "measures": dict(measure_task(trial.run, test)),
+            "measures": _on_trials(trial) if "test" in data.trials else dict(measure_task(trial.run, test)),
             "weights": None if weights is None else asdict(weights),
         }
         write_settings(path, found)
@@ -97,9 +100,27 @@ def result_on_test(trial: HeadTrial) -> FoldResult:
         trial.state,
         dev_value(trial, metrics[0]),
         {metric.name: _of(found["measures"], metric, trial) for metric in metrics},
-        int(found["measures"].get("recordings", 0)),
+        int(found["measures"].get("recordings") or len(read_manifest(data.manifests["test"]))),
         None if weights_found is None else StateWeights(*map(tuple, weights_found.values())),
     )
+
+
+def _on_trials(trial: HeadTrial) -> dict[str, Any]:
+    """Measure speaker verification on the listed trials of the test set, as `sonant evaluate asv --whole` does."""
+    data, run = trial.question.data, trial.run
+    done = evaluate_asv(
+        data.manifests["test"],
+        load(run.folder / "model", device=run.device),
+        trials=data.trials["test"],
+        whole=True,
+    )
+    if done.failures:
+        warn(
+            f"{data.name}: {done.skipped} trials are left out, since {len(done.failures)} recordings cannot be used: "
+            f"{some_of(list(done.failures), 5)}.",
+            SonantWarning,
+        )
+    return dict(done.measures)
 
 
 def _of(measures: Mapping[str, Any], metric: SuperbMetric, trial: HeadTrial) -> Measured:

@@ -16,7 +16,7 @@ NOTE = (
     "were chosen on the development sets."
 )
 
-DIGITS = {"chrf": 2, "mtwv": 4}
+DIGITS = {"bleu": 2, "chrf": 2, "mtwv": 4}
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ SUPERB_TASKS: Mapping[str, SuperbTask] = {
         "translation",
         "Transformer decoder of 3 layers; smoothed cross-entropy",
         "covost2",
-        (SuperbMetric("chrf", "chrF", percent=False, higher_is_better=True),),
+        tuple(SuperbMetric(name.lower(), name, percent=False, higher_is_better=True) for name in ("BLEU", "chrF")),
     ),
 }
 
