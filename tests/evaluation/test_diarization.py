@@ -1,7 +1,7 @@
 """The diarization error rate, by cases that can be added up by hand."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant.decoding.results import SpeakerTurn
@@ -108,6 +108,7 @@ spans = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.intege
 
 
 @given(spans, spans)
+@settings(max_examples=40)
 def test_against_counting_seconds(reference: list[tuple[str, int, int]], found: list[tuple[str, int, int]]) -> None:
     """Turns in whole seconds, every pairing of names tried."""
     from itertools import permutations

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from sonant.cli import main
+from sonant.data.rttm import read_rttm, read_uem
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.rttm import read_rttm, read_uem, rttm
+from sonant.decoding.rttm import rttm
 from sonant.errors import ManifestError, MeasurementError, SonantWarning
 from sonant.evaluation.diarization_scores import score_diarization
 

@@ -31,13 +31,14 @@ def evaluate_diarization(
     """
     from sonant.cli.console import make_console, plain_table, print_parts
     from sonant.cli.json_output import print_json
-    from sonant.decoding.rttm import read_rttm, read_uem
+    from sonant.data.rttm import read_uem
+    from sonant.decoding.rttm import read_turns
     from sonant.evaluation.diarization_scores import score_diarization
 
     files = sorted(found.rglob("*.rttm")) if found.is_dir() else [found]
-    turns = {name: each for file in files for name, each in read_rttm(file).items()}
+    turns = {name: each for file in files for name, each in read_turns(file).items()}
     scores = score_diarization(
-        read_rttm(reference),
+        read_turns(reference),
         turns,
         collar_seconds=collar,
         skip_overlap=skip_overlap,

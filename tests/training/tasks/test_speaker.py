@@ -83,7 +83,7 @@ def test_a_recording_has_one_embedding_alone_and_among_longer_ones(name: str, tr
     run = trained[name]
     encoder = sonant.load(run.folder / "model")
     draw = np.random.default_rng(0)
-    clips = [draw.normal(0, 0.1, size).astype(np.float32) for size in (9_000, 50_000, 20_000)]
+    clips = [draw.normal(0, 0.1, size).astype(np.float32) for size in (9_000, 32_000, 20_000)]
     for clip, together in zip(clips, encoder.speaker_vectors(clips), strict=True):
         np.testing.assert_allclose(encoder.speaker_vectors(clip), together, atol=2e-5)
     for clip, sample in zip(clips, encoder.voice_samples(clips), strict=True):

@@ -3,8 +3,7 @@
 import csv
 from pathlib import Path
 
-from sonant.data.corpora.listing import CorpusSets, Listing, existing, text_of
-from sonant.errors import ManifestError
+from sonant.data.corpora.listing import CorpusSets, Listing, existing, rows_of
 
 PAIR = "en_de"
 LAYOUT = (
@@ -22,13 +21,10 @@ def translations(folder: Path) -> CorpusSets:
     names = [f"covost_v2.{PAIR}.{part}.tsv" for part in parts]
     listing = Listing(folder)
     for part, path in zip(parts, existing(root, *names, layout=LAYOUT), strict=True):
-        rows = csv.DictReader(text_of(path).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-        if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-            raise ManifestError(f"{path} has no column {', '.join(missing)}. Expected {LAYOUT}.")
-        for number, row in enumerate(rows, 2):
+        for number, row in rows_of(path, COLUMNS, layout=LAYOUT, delimiter="\t", quoting=csv.QUOTE_NONE):
             if (row["translation"] or "").strip():
                 text, speaker = row.get("sentence") or "", row.get("client_id") or ""
-                listing.add(part, clips / row["path"], translation=row["translation"], text=text, speaker=speaker)
+                listing.add(part, clips / str(row["path"]), translation=row["translation"], text=text, speaker=speaker)
             else:
                 listing.problem("rows have no translation", f"{path.name}:{number}")
     return listing.finish()

@@ -1,10 +1,8 @@
 """Fluent Speech Commands (Lugosch et al. 2019, arXiv 1904.03670): requests with an action, an object and a location."""
 
-import csv
 from pathlib import Path
 
-from sonant.data.corpora.listing import CorpusSets, Listing, existing, text_of
-from sonant.errors import ManifestError
+from sonant.data.corpora.listing import CorpusSets, Listing, existing, rows_of
 
 LAYOUT = "Fluent Speech Commands: data/train_data.csv, data/valid_data.csv, data/test_data.csv, and wavs/speakers"
 PARTS = {"train": "data/train_data.csv", "dev": "data/valid_data.csv", "test": "data/test_data.csv"}
@@ -20,11 +18,8 @@ def intents(folder: Path) -> CorpusSets:
     listing = Listing(folder)
     listed = set()
     for part, path in zip(PARTS, existing(folder, *PARTS.values(), layout=LAYOUT), strict=True):
-        rows = csv.DictReader(text_of(path).splitlines())
-        if missing := sorted(COLUMNS.difference(rows.fieldnames or ())):
-            raise ManifestError(f"{path} has no column {', '.join(missing)}. Expected {LAYOUT}.")
-        for number, row in enumerate(rows, 2):
-            wav = folder / row["path"]
+        for number, row in rows_of(path, COLUMNS, layout=LAYOUT):
+            wav = folder / str(row["path"])
             listed.add(wav)
             slots = {name: (row[name] or "").strip() for name in SLOTS}
             if not all(slots.values()):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sonant.data.corpora.listing import CorpusSets, Listing, existing, lines_of
+from sonant.data.rttm import read_rttm
 from sonant.errors import ManifestError
 
 SEPARATION_LAYOUT = (
@@ -39,7 +40,7 @@ def diarization(folder: Path) -> CorpusSets:
     listing = Listing(folder)
     for part, where in zip(PARTS, existing(folder, "train", "dev", "test", layout=DIARIZATION_LAYOUT), strict=True):
         scp, rttm = existing(where, "wav.scp", "rttm", layout=DIARIZATION_LAYOUT)
-        segments = _segments(rttm)
+        segments = read_rttm(rttm)
         for number, words in enumerate(lines_of(scp), 1):
             if len(words) != 2:
                 raise ManifestError(f"{scp}:{number}: expected a name and the path of a file, got {words!r:.80}.")
@@ -51,20 +52,3 @@ def diarization(folder: Path) -> CorpusSets:
         for name in segments:
             listing.problem(f"recordings of {part}/rttm are not in wav.scp", name)
     return listing.finish()
-
-
-def _segments(path: Path) -> dict[str, list[tuple[float, float, str]]]:
-    """Read the turns of each recording of an RTTM file."""
-    found: dict[str, list[tuple[float, float, str]]] = {}
-    for number, words in enumerate(lines_of(path), 1):
-        if words[0] != "SPEAKER":
-            continue
-        try:
-            name, start, seconds, speaker = words[1], float(words[3]), float(words[4]), words[7]
-        except (IndexError, ValueError) as error:
-            raise ManifestError(
-                f"{path}:{number}: expected SPEAKER, a name, a channel, start and duration in seconds, <NA> <NA>, and "
-                f"a speaker, got {' '.join(words)!r:.80}."
-            ) from error
-        found.setdefault(name, []).append((start, round(start + seconds, 6), speaker))
-    return found

@@ -1,6 +1,7 @@
 """Rows of a corpus under construction, and what is wrong with its files."""
 
-from collections.abc import Iterable, Mapping
+import csv
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -115,6 +116,19 @@ def existing(folder: Path, *names: str, layout: str) -> list[Path]:
 def lines_of(path: Path) -> list[list[str]]:
     """Return the words of each line of a list that is not empty. Raises ManifestError."""
     return [words for line in text_of(path).splitlines() if (words := line.split())]
+
+
+def rows_of(
+    path: Path, columns: Iterable[str], *, layout: str, **dialect: Any
+) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Yield the line and the fields by column of each row of a table; `dialect` as of `csv.DictReader`.
+
+    Raises ManifestError: it lacks one of these columns, or is not UTF-8.
+    """
+    rows = csv.DictReader(text_of(path).splitlines(), **dialect)
+    if missing := sorted(set(columns).difference(rows.fieldnames or ())):
+        raise ManifestError(f"{path} has no column {', '.join(missing)}. Expected {layout}.")
+    yield from enumerate(rows, 2)
 
 
 def text_of(path: Path) -> str:

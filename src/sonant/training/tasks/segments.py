@@ -6,26 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isfinite
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from sonant.audio import Segment
 from sonant.data import ManifestEntry, read_manifest
 from sonant.data.manifest import MANIFEST
-from sonant.decoding.rttm import read_rttm
+from sonant.data.rttm import LabeledSpan, read_rttm
 from sonant.errors import AudioError, ManifestError, MissingExtra
 from sonant.tasks import FrameClassificationHead, LayerMix
 from sonant.training.tasks.recurrent import RecurrentTask
 from sonant.training.tasks.task import Columns
 
 NAMES = ("label", "speaker")  # of the label of a segment that is an object
-
-
-class LabeledSpan(NamedTuple):
-    """Segment of a recording, in seconds, with its label."""
-
-    start: float
-    end: float
-    label: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,12 +126,7 @@ def _turns_beside(manifest: Path) -> dict[str, list[LabeledSpan]]:
     """Read the RTTM file beside a manifest, by recording; empty if there is none."""
     listed = manifest / MANIFEST if manifest.is_dir() else manifest
     rttm = listed.with_suffix(".rttm")
-    if not rttm.is_file():
-        return {}
-    return {
-        name: [LabeledSpan(turn.start_seconds, turn.end_seconds, turn.speaker) for turn in turns]
-        for name, turns in read_rttm(rttm).items()
-    }
+    return read_rttm(rttm) if rttm.is_file() else {}
 
 
 def _with_segments(entry: ManifestEntry, column: str, turns: Mapping[str, list[LabeledSpan]]) -> ManifestEntry:
