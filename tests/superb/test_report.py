@@ -2,13 +2,14 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
 from sonant.models.published_results import SUPERB, SUPERB_METRICS
 from sonant.superb.measures import FoldResult, Measured, StateWeights, mean_of
 from sonant.superb.page import superb_page
-from sonant.superb.report import PUBLISHED, SuperbRow, markdown, published_values, results_table, to_json
+from sonant.superb.report import PUBLISHED, SuperbRow, layers_table, markdown, published_values, results_table, to_json
 from sonant.superb.tasks import SUPERB_TASKS
 
 WEIGHTS = StateWeights((0.25, 0.75), (0.5, 0.5))
@@ -41,6 +42,24 @@ def test_a_line_for_each_model_and_way_is_above_the_published_ones() -> None:
     published = {line[0]: line[1:] for line in lines[2:]}
     assert list(published) == list(PUBLISHED)
     assert published["wavlm-large"] == ["published", "3.51", "97.4", "70.03"]
+
+
+def test_layers_that_are_said_to_be_best_are_beside_those_found() -> None:
+    shares = StateWeights((0.2,) * 5, (0.1, 0.1, 0.2, 0.25, 0.35))
+    weighted = replace(fold(0.9), weights=shares)
+    rows = (
+        SuperbRow("er", "mine", "weighted", (weighted,)),
+        SuperbRow("er", "mine", "best_layer", (replace(weighted, state=4, weights=None),)),
+        SuperbRow("ks", "mine", "weighted", (weighted,)),  # of which nothing is said
+        SuperbRow("pr", "mine", "best_layer", (replace(fold(0.9, metric="per"), state=2, weights=None),)),
+    )
+    lines = layers_table(rows)[1]
+    assert lines == [
+        ["er", "mine", "8 to 12", "3 to 4", "60.0 %", "40.0 %", "4"],
+        ["pr", "mine", "4 to 6", "", "", "", "2"],
+    ]
+    assert "3 to 4" in superb_page(rows)
+    assert "| er | mine | 8 to 12 |" in markdown(rows)
 
 
 def test_published_values_are_those_of_the_catalog() -> None:

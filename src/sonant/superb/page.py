@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sonant.evaluation.recognition.html import Markup, joined, table, tag
 from sonant.evaluation.recognition.style import STYLE
-from sonant.superb.report import NOTE, SuperbRow, choices_table, results_table, weights_table
+from sonant.superb.report import LAYERS_NOTE, NOTE, SuperbRow, choices_table, layers_table, results_table, weights_table
 from sonant.superb.tasks import SUPERB_TASKS
 
 BAR_HEIGHT, BAR_WIDTH = 80, 14
@@ -24,6 +24,8 @@ def superb_page(rows: Sequence[SuperbRow]) -> str:
         *(_bars(line) for line in lines if line[2] == "scaled"),
         table("In percent.", heads, lines),
     ]
+    usual_heads, usual = layers_table(rows)
+    layers = [tag("h2", "Layers"), table("Said, and found.", usual_heads, usual), tag("p", LAYERS_NOTE, class_="dim")]
     body = tag(
         "main",
         tag("h1", "SUPERB"),
@@ -31,6 +33,7 @@ def superb_page(rows: Sequence[SuperbRow]) -> str:
         table("Results, and published ones.", *results_table(rows)),
         tag("p", NOTE, class_="dim"),
         *(weights if lines else []),
+        *(layers if usual else []),
         tag("h2", "Chosen on the development sets"),
         table("By task and model.", *choices_table(rows)),
     )

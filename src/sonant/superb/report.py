@@ -16,6 +16,11 @@ NOTE = (
     "were chosen on the development sets."
 )
 
+LAYERS_NOTE = (
+    "Layers are those usually said to be the best for a task, of a model with 12, scaled to as many as a model has. "
+    "The scaled weights there are beside those of a sum of equal parts."
+)
+OF_LAYERS = 12  # that the usual claims are of
 DIGITS = {"bleu": 2, "chrf": 2, "mtwv": 4}
 
 
@@ -117,12 +122,52 @@ def weights_table(rows: Sequence[SuperbRow]) -> tuple[list[str], list[list[str]]
     return heads, lines
 
 
+def layers_table(rows: Sequence[SuperbRow]) -> tuple[list[str], list[list[str]]]:
+    """Return heads and cells: for each task and model the layers usually said to be the best, beside those found.
+
+    What is said of 12 layers is scaled to the number of the model's.
+    """
+    heads = ["task", "model", "said of 12", "as many of its own", "weights there", "an equal share", "best layer"]
+    lines = []
+    for (task, model), of_model in _by_model(rows).items():
+        usual = SUPERB_TASKS[task].usual_layers
+        weights = next((each for row in of_model if (each := row.weights) is not None), None)
+        best = [
+            str(fold.state)
+            for row in of_model
+            if row.way == "best_layer"
+            for fold in row.folds
+            if fold.state is not None
+        ]
+        if usual is None or (weights is None and not best):
+            continue
+        span, there, equal = "", "", ""
+        if weights is not None:
+            layers = len(weights.scaled) - 1
+            first, last = (max(1, round(each * layers / OF_LAYERS)) for each in usual)
+            span = f"{first} to {last}"
+            there = f"{100 * sum(weights.scaled[first : last + 1]):.1f} %"
+            equal = f"{100 * (last + 1 - first) / (layers + 1):.1f} %"
+        lines.append([task, model, f"{usual[0]} to {usual[1]}", span, there, equal, ", ".join(best)])
+    return heads, lines
+
+
+def _by_model(rows: Sequence[SuperbRow]) -> dict[tuple[str, str], list[SuperbRow]]:
+    found: dict[tuple[str, str], list[SuperbRow]] = {}
+    for row in rows:
+        found.setdefault((row.task, row.model), []).append(row)
+    return found
+
+
 def markdown(rows: Sequence[SuperbRow]) -> str:
     """Return all tables as Markdown."""
     parts = [_markdown(*results_table(rows)), NOTE, "## Chosen", _markdown(*choices_table(rows))]
     heads, lines = weights_table(rows)
     if lines:
         parts += ["## Weights of the states", _markdown(heads, lines)]
+    heads, lines = layers_table(rows)
+    if lines:
+        parts += ["## Layers", _markdown(heads, lines), LAYERS_NOTE]
     return "\n\n".join(["# SUPERB", *parts]) + "\n"
 
 

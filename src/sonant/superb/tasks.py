@@ -38,6 +38,7 @@ class SuperbTask:
         parts: sets of recordings; a task without "train" has no head and no recipe, and a state is chosen on "dev".
         trials: parts with a list of pairs to compare.
         needs_trials: False where all pairs are compared without a list.
+        usual_layers: first and last of 12 layers that are usually said to be the best.
     """
 
     title: str
@@ -48,6 +49,7 @@ class SuperbTask:
     parts: tuple[str, ...] = ("train", "dev", "test")
     trials: tuple[str, ...] = ()
     needs_trials: bool = True
+    usual_layers: tuple[int, int] | None = None
 
     @property
     def is_trained(self) -> bool:
@@ -71,9 +73,19 @@ def _accuracy(published: str) -> tuple[SuperbMetric, ...]:
 
 # By the names of the paper: SUPERB (arXiv 2105.01051), and SUPERB-SG (arXiv 2203.06849) for the last three.
 SUPERB_TASKS: Mapping[str, SuperbTask] = {
-    "pr": SuperbTask("phone recognition", FRAMES, "librispeech", (SuperbMetric("per", "PER %", published="PR PER"),)),
+    "pr": SuperbTask(
+        "phone recognition",
+        FRAMES,
+        "librispeech",
+        (SuperbMetric("per", "PER %", published="PR PER"),),
+        usual_layers=(4, 6),
+    ),
     "asr": SuperbTask(
-        "speech recognition", RECURRENT, "librispeech", (SuperbMetric("wer", "WER %", published="ASR WER"),)
+        "speech recognition",
+        RECURRENT,
+        "librispeech",
+        (SuperbMetric("wer", "WER %", published="ASR WER"),),
+        usual_layers=(6, 9),
     ),
     "ks": SuperbTask("keyword spotting", WHOLE, "speech_commands", _accuracy("KS acc")),
     "qbe": SuperbTask(
@@ -84,7 +96,7 @@ SUPERB_TASKS: Mapping[str, SuperbTask] = {
         parts=(DOCUMENTS, "dev", "test"),
         trials=("dev", "test"),
     ),
-    "ic": SuperbTask("intents", FIELDS, "fluent_speech_commands", _accuracy("IC acc")),
+    "ic": SuperbTask("intents", FIELDS, "fluent_speech_commands", _accuracy("IC acc"), usual_layers=(10, 12)),
     "sf": SuperbTask(
         "slot filling",
         RECURRENT,
@@ -94,8 +106,8 @@ SUPERB_TASKS: Mapping[str, SuperbTask] = {
             SuperbMetric("slot_value_cer", "slot CER %", published="SF CER"),
         ),
     ),
-    "er": SuperbTask("emotions", WHOLE, "iemocap", _accuracy("ER acc")),
-    "sid": SuperbTask("speaker identification", WHOLE, "voxceleb1", _accuracy("SID acc")),
+    "er": SuperbTask("emotions", WHOLE, "iemocap", _accuracy("ER acc"), usual_layers=(8, 12)),
+    "sid": SuperbTask("speaker identification", WHOLE, "voxceleb1", _accuracy("SID acc"), usual_layers=(4, 6)),
     "asv": SuperbTask(
         "speaker verification",
         "x-vector of 512; AM-softmax",
@@ -103,6 +115,7 @@ SUPERB_TASKS: Mapping[str, SuperbTask] = {
         (SuperbMetric("eer", "EER %", published="ASV EER"),),
         trials=("test",),
         needs_trials=False,
+        usual_layers=(4, 6),
     ),
     "sd": SuperbTask(
         "diarization",
