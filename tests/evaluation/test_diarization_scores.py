@@ -35,6 +35,13 @@ def test_other_names_are_refused() -> None:
         score_diarization(REFERENCE, {"a.wav": []})
 
 
+def test_a_path_counts_as_the_name_at_its_end() -> None:
+    expected = score_diarization(REFERENCE, REFERENCE)
+    assert score_diarization(REFERENCE, {"talks/a": REFERENCE["a"], "talks/deep/b": REFERENCE["b"]}) == expected
+    with pytest.raises(MeasurementError, match="'x/a' and of 'y/a' are both of 'a'"):
+        score_diarization(REFERENCE, {"x/a": [], "y/a": []})
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "turns" / "deep").mkdir(parents=True)
     (tmp_path / "reference.rttm").write_text("".join(rttm(turns, name) for name, turns in REFERENCE.items()))

@@ -15,7 +15,8 @@ def evaluate_diarization(
     """Measure speaker turns against the true ones, both in RTTM.
 
     Prints the diarization error rate (DER) with a 95 % bootstrap interval over recordings, its three parts, and the
-    Jaccard error rate (JER), in percent. Recordings are matched by their names in RTTM.
+    Jaccard error rate (JER), in percent. Recordings are matched by their names in RTTM; a path that was found counts as
+    the name at its end.
 
     Args:
         reference (RTTM): the true turns.

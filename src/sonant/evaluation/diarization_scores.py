@@ -1,6 +1,6 @@
 """Diarization of a corpus: error rates with intervals, and the errors of each recording."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ def score_diarization(
 ) -> dict[str, Any]:
     """Score the turns that were found in recordings, both by the name of the recording.
 
+    Turns that were found may be called by a path that ends with the name, as `sonant diarize` calls those of a manifest.
     A recording without turns that were found is all missed. One that the reference lacks is left out, with a warning,
     unless `regions` has it: then no one speaks there.
 
@@ -37,9 +38,11 @@ def score_diarization(
         DER of each, null without speech.
 
     Raises:
-        MeasurementError: no recording of the reference has turns that were found, or none has speech that is scored.
+        MeasurementError: no recording of the reference has turns that were found, two paths end with the name of one,
+            or none has speech that is scored.
     """
     names = list(reference if regions is None else regions)
+    found = by_name(found, {*reference, *names})
     if names and not set(names) & set(found):
         raise MeasurementError(
             f"None of the {len(names)} recordings of the reference ({some_of(names, 3)}) is among those that turns "
@@ -66,6 +69,25 @@ def score_diarization(
             name: each.rate if each.speech_seconds > 0 else None for name, each in zip(names, errors, strict=True)
         },
     }
+
+
+def by_name(found: Turns, names: Collection[str]) -> dict[str, Sequence[SpeakerTurn]]:
+    """Return turns by the names of a reference, where they are called by these, or by paths that end with one.
+
+    Of several such names the longest counts. Raises MeasurementError where two are of one recording.
+    """
+    called: dict[str, str] = {}  # name: what it is called in `found`
+    for path in found:
+        parts = path.split("/")
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        name = next((end for end in ends if end in names), path)
+        if name in called:
+            raise MeasurementError(
+                f"The turns of {called[name]!r} and of {path!r} are both of {name!r} in the reference. "
+                "Call recordings there by their paths."
+            )
+        called[name] = path
+    return {name: found[path] for name, path in called.items()}
 
 
 def error_rates(
