@@ -23,7 +23,7 @@ def score_diarization(
 ) -> dict[str, Any]:
     """Score the turns that were found in recordings, both by the name of the recording.
 
-    Turns that were found may be called by a path that ends with the name, as `sonant diarize` calls those of a manifest.
+    Turns may be called by a path that ends with the name, as `sonant diarize` calls those of a manifest.
     A recording without turns that were found is all missed. One that the reference lacks is left out, with a warning,
     unless `regions` has it: then no one speaks there.
 
