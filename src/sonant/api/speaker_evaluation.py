@@ -76,7 +76,7 @@ def evaluate_asv(
     """
     encoder = encoder_of(model)
     entries = read_manifest(as_path(data, "the data"))
-    names = [_speaker(entry, speaker) for entry in entries]
+    names = [entry.text_in(speaker) for entry in entries]
     if trials is None:
         _require(entries, names, speaker)
         if len(entries) > MOST_PAIRED:
@@ -103,7 +103,7 @@ def evaluate_asv(
         scores = np.einsum("td,td->t", units[scored[:, 0]], units[scored[:, 1]])
     else:
         others = read_manifest(as_path(cohort, "the cohort"))
-        owners = [_speaker(entry, speaker) for entry in others]
+        owners = [entry.text_in(speaker) for entry in others]
         _require(others, owners, speaker)
         found = _embedded(encoder, others, failures, options, whole=whole)
         known = [(each, owner) for each, owner in zip(found, owners, strict=True) if each is not None]
@@ -137,11 +137,6 @@ def _embedded(
         return list(encoder.speaker_vectors(list(entries), on_error="skip", on_failure=fail, **options))
     samples = encoder.voice_samples(list(entries), on_error="skip", on_failure=fail, **options)
     return [None if sample is None else sample.vector for sample in samples]
-
-
-def _speaker(entry: ManifestEntry, field: str) -> str | None:
-    value = entry.fields.get(field)
-    return None if value is None or value == "" else str(value)
 
 
 def _require(entries: Sequence[ManifestEntry], names: Sequence[str | None], field: str) -> None:

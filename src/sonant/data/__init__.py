@@ -1,7 +1,8 @@
 """Corpora: manifests, decoded waveforms and frame labels on disk, and samplers of batches."""
 
 from sonant.data.entries import ManifestEntry
-from sonant.data.label_problems import CheckedLabels, LabelNeeds, LabelProblem, check_labels, ctc_frames, plain_label
+from sonant.data.label_needs import LabelNeeds, ctc_frames, plain_label
+from sonant.data.label_problems import CheckedLabels, LabelProblem, check_labels
 from sonant.data.labels import LabelStore
 from sonant.data.manifest import read_manifest
 from sonant.data.manifest_writer import MadeManifest, make_manifest, write_manifest

@@ -62,6 +62,11 @@ class ManifestEntry:
             return audio.duration(self.audio, segment=self.segment)
         return self.mixture.seconds()
 
+    def text_in(self, field: str) -> str | None:
+        """Return the value of a field as text, such as the name of the speaker; None if it is missing or empty."""
+        value = self.fields.get(field)
+        return None if value in (None, "") else str(value)
+
     def has_files(self) -> bool:
         """Return True if the file, or all of a mixture, are there."""
         if self.mixture is not None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from sonant.layers.stft import STFT
 from sonant.recipes.sources import TASK_SETTINGS, SettingSource, Sources
-from sonant.training import Linear, PartSettings, Training, TriStage
+from sonant.recipes.superb import CONSTANT
+from sonant.training import Linear, PartSettings, Training
 from sonant.training.tasks import Augmentation, EnhancementTask, MaskTask, SeparationTask, SourceMixing, TaskRun
 
 OURS = SettingSource("ours", "for some thousand recordings of single speakers")
@@ -39,9 +40,7 @@ def recipe(name: str) -> TaskRun:
             num_layers=3,
             dropout=0.5,
         )
-        training = Training(
-            steps=150_000, lr=1e-4, schedule=TriStage(warmup=0, hold=1, decay=0), save_every=2_000, validate_every=2_000
-        )
+        training = Training(steps=150_000, lr=1e-4, schedule=CONSTANT, save_every=2_000, validate_every=2_000)
         return replace(run, task=network, training=training)
     if isinstance(task, EnhancementTask):
         task = replace(task, mixing=SourceMixing(noise_probability=1.0))

@@ -6,10 +6,9 @@ ours. `superb_asv` and `superb_sid` are the published runs of SUPERB (arXiv 2105
 """
 
 from sonant.recipes.sources import TASK_SETTINGS, SettingSource, Sources
-from sonant.training import Linear, PartSettings, Training, TriStage
+from sonant.recipes.superb import CONSTANT
+from sonant.training import Linear, PartSettings, Training
 from sonant.training.tasks import Augmentation, LabeledBatching, SpeakerTask, TaskRun, UtteranceTask
-
-CONSTANT = TriStage(warmup=0.0, hold=1.0, decay=0.0)
 
 OURS = SettingSource("ours", "for hours of speech of some hundred speakers")
 MARGIN = SettingSource("published", "Desplanques et al. 2020 (arXiv 2005.07143), section 4.2: AAM-softmax, s=30, m=0.2")

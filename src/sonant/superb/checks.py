@@ -71,7 +71,7 @@ def _problems(trial: HeadTrial) -> Iterator[str]:
 
 
 def _single_speaker(part: str, entries: list[ManifestEntry]) -> Iterator[str]:
-    speakers = {str(entry.fields.get("speaker") or "") for entry in entries}
-    if len(speakers) == 1 and speakers != {""}:
+    speakers = {entry.text_in("speaker") for entry in entries}
+    if len(speakers) == 1 and speakers != {None}:
         (speaker,) = speakers
         yield f"warning: all {len(entries)} rows of {part} are of one speaker, {speaker}: others may differ"

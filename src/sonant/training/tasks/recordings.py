@@ -65,7 +65,7 @@ class LabeledRecordings:
         rows = [row for row in waveforms.rows.tolist() if row < len(entries)]
         others = len(waveforms) - len(rows)  # sources are the last, and have neither label nor speaker
         labels = [given[row] for row in rows] + [""] * others
-        speakers = [_speaker(entries[row]) for row in rows] + [None] * others
+        speakers = [entries[row].text_in("speaker") for row in rows] + [None] * others
         problems, used = list(waveforms.skipped.items()), []
         for number, row in enumerate(rows):
             path, length = waveforms.paths[number], int(waveforms.lengths[number])
@@ -150,8 +150,3 @@ def _numbered_sources(
         else:
             found[numbers[row]] = known
     return found, faults
-
-
-def _speaker(entry: ManifestEntry) -> str | None:
-    value = entry.fields.get("speaker")
-    return None if value is None or value == "" else str(value)

@@ -98,10 +98,10 @@ class MaskTask(Task):
             return error
         if self.mixtures == "given":
             return ManifestError(f"none of {', '.join(self.targets)}, nor 'mix'")
-        speaker = entry.fields.get("speaker")
-        if speaker in (None, "") and self.num_sources > 1:
+        speaker = entry.text_in("speaker")
+        if speaker is None and self.num_sources > 1:
             return ManifestError("no 'speaker', so that one speaker may be mixed with himself")
-        return entry.identity if speaker in (None, "") else str(speaker)
+        return speaker or entry.identity
 
     def _sources(self, entry: ManifestEntry, folder: Path) -> list[ManifestEntry]:
         if entry.mixture is not None:
@@ -115,7 +115,7 @@ class MaskTask(Task):
             return [
                 ManifestEntry(entry.path, seconds, mixture=Mixture(tuple(parts), seconds)) for parts in spoken.values()
             ]
-        named = [name for name in self.targets if entry.fields.get(name) not in (None, "")]
+        named = [name for name in self.targets if entry.text_in(name)]
         if not named:
             return []
         found = [ManifestEntry(folder / str(entry.fields[name])) for name in named]
