@@ -10,7 +10,7 @@ import soundfile
 
 import sonant
 from sonant.cli import main
-from sonant.errors import ConfigurationError, SonantError, TooShortAudio
+from sonant.errors import ConfigurationError, NoSpeech, SonantError, TooShortAudio
 from sonant.models import WavLMConfig
 from tests.shapes import SMALL
 from tests.training.tasks.tones import write_model
@@ -80,6 +80,8 @@ def test_several_places_of_a_recording_and_what_cannot_be_searched(spoken: Path)
     assert {each.score for each in places} == {0.0}
     with pytest.raises(TooShortAudio, match="Query 0 has"):
         encoder.search(spoken / "short.wav", spoken / "talks/0.wav")
+    with pytest.raises(NoSpeech, match="The query is silent"):
+        encoder.search((np.zeros(RATE, np.float32), RATE), spoken / "talks/0.wav")
     with pytest.raises(ConfigurationError, match="top=0"):
         encoder.search(spoken / "queries/b.wav", spoken / "talks/0.wav", top=0)
     with pytest.raises(SonantError, match=r"None of the recordings|broken"):

@@ -23,9 +23,11 @@ from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.api.recordings import listed
 from sonant.api.running import answers_of
 from sonant.decoding.spoken_terms import LEAST_FRAMES, Match, matches
-from sonant.errors import AudioError, ConfigurationError, TooShortAudio
+from sonant.errors import AudioError, ConfigurationError, NoSpeech, TooShortAudio
 from sonant.evaluation.term_detection import normalized_scores
 from sonant.extraction.request import Layer
+from sonant.extraction.sinks import Sink, in_memory
+from sonant.extraction.sources import Source as AudioSource
 from sonant.extraction.sources import is_many
 from sonant.layers.packed import Packed
 
@@ -132,12 +134,19 @@ class SpokenSearch(TextAlignment):
         return places if is_many(queries) else places[0]
 
     def _queries(self, queries: AudioInput | AudioInputs, layer: Layer, options: BulkOptions) -> list[Tensor]:
-        """Return the frames (frames, dim) of each query. Raises TooShortAudio."""
+        """Return the frames (frames, dim) of each query. Raises TooShortAudio, or NoSpeech for a silent one."""
         channel = options["channel"]
         given: InferenceOptions = {"channel": None if channel == "all" else channel, "precision": options["precision"]}
         own = completed(given, INFERENCE, self.search)
         request = self.request(layer, None, None)
-        frames = answers_of(self._engine(own), listed(queries), request, own, finish=lambda value: value[0])
+
+        def sink_of(source: AudioSource) -> Sink:
+            if not any(block.any() for block in source.blocks()):
+                raise NoSpeech("The query is silent, and would be found in every pause. Record the word again.")
+            return in_memory(request)
+
+        engine = self._engine(own)
+        frames = answers_of(engine, listed(queries), request, own, make_sink=sink_of, finish=lambda value: value[0])
         for number, each in enumerate(frames):
             if len(each) < LEAST_FRAMES:
                 raise TooShortAudio(

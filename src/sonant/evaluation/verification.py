@@ -185,7 +185,8 @@ def resampled_weights(
             yield weights.astype(np.float64)
     if not found:
         raise MeasurementError(
-            f"No draw from {len(names)} speakers held both targets and non-targets; more speakers are needed."
+            f"The trials are of {len(names)} speakers, of whom no draw has both pairs of one speaker and pairs of two. "
+            "Take recordings of more speakers, several of each."
         )
 
 
