@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sonant.evaluation.recognition.html import Markup, joined, table, tag
+from sonant.evaluation.recognition.html import Markup, document, joined, table, tag
 from sonant.evaluation.recognition.style import STYLE
 from sonant.superb.report import LAYERS_NOTE, NOTE, SuperbRow, choices_table, layers_table, results_table, weights_table
 from sonant.superb.tasks import SUPERB_TASKS
@@ -37,14 +37,7 @@ def superb_page(rows: Sequence[SuperbRow]) -> str:
         tag("h2", "Chosen on the development sets"),
         table("By task and model.", *choices_table(rows)),
     )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", "SUPERB"),
-        tag("style", Markup(STYLE + CHARTS)),
-    )
-    return "<!doctype html>\n" + tag("html", head, tag("body", body), lang="en") + "\n"
+    return document("SUPERB", STYLE + CHARTS, body)
 
 
 def _bars(line: Sequence[str]) -> Markup:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:"  # pages load nothing
 VOID = {"meta", "br"}  # without content
 # Characters that HTML forbids; and halves of surrogate pairs, which UTF-8 cannot hold.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -57,6 +58,25 @@ def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         ),
         class_="scroll", tabindex="0", role="region", aria_label=caption,
     )  # fmt: skip
+
+
+def document(title: str, style: str, *body: Content) -> str:
+    """Return a whole page.
+
+    Args:
+        title: of its tab.
+        style: in CSS.
+        body: its contents.
+    """
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("title", title),
+        tag("style", Markup(style)),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
 
 
 def _escaped(text: str) -> str:

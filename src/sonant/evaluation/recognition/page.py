@@ -6,12 +6,11 @@ from sonant.decoding.hypotheses import Hypothesis
 from sonant.evaluation.bootstrap import PairedComparison
 from sonant.evaluation.edits import AlignedPair
 from sonant.evaluation.recognition.alternatives import LEGEND, alternatives_table
-from sonant.evaluation.recognition.html import Markup, joined, table, tag
+from sonant.evaluation.recognition.html import Markup, document, joined, table, tag
 from sonant.evaluation.recognition.report import RecognitionReport, SystemResult
 from sonant.evaluation.recognition.scores import UNITS, Confusion, ErrorRate, Metric
 from sonant.evaluation.recognition.style import STYLE
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:"
 MOST_ROWS = 100  # of a table; results.json has all
 MOST_CONFUSIONS = 15
 FEW_SPEAKERS = 20
@@ -58,16 +57,9 @@ def recognition_page(
     ]
     links = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in sections]
     title = f"Speech recognition: {' and '.join(names)}"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("title", title),
-        tag("style", Markup(STYLE)),
-    )
-    body = tag(
-        "body",
+    return document(
+        title,
+        STYLE,
         tag("a", "Skip to the results", href="#results", class_="skip"),
         tag("header", tag("h1", title), _about(report), tag("nav", tag("ul", *links), aria_label="Sections")),
         tag(
@@ -77,7 +69,6 @@ def recognition_page(
         ),
         tag("footer", tag("h2", "Settings"), _settings(report)),
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def _about(report: RecognitionReport) -> Markup:
