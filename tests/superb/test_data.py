@@ -46,7 +46,7 @@ def test_corpora_are_written_as_manifests_of_each_fold(tmp_path: Path) -> None:
     folds = data_of("er", found, tmp_path / "written")
     assert [each.name for each in folds] == [f"er-fold{number}" for number in range(1, 6)]
     tested = [entry.path for each in folds for entry in read_manifest(each.manifests["test"])]
-    assert len(tested) == len(set(tested)) == 50
+    assert len(tested) == len(set(tested)) == 25
     (sid,) = data_of("sid", found, tmp_path / "written")
     assert {entry.fields["label"] for entry in read_manifest(sid.manifests["dev"])} >= {"id10001", "id10270"}
 

@@ -73,7 +73,7 @@ def snips(folder: Path, say: Say = noise) -> Path:
 def iemocap(folder: Path, say: Say = noise) -> Path:
     for number in range(1, 6):
         session, dialogue = folder / "IEMOCAP_full_release" / f"Session{number}", f"Ses0{number}F_impro01"
-        emotions = ("neu", "exc", "sad", "ang", "hap", "fru", "xxx") * 2
+        emotions = ("neu", "exc", "sad", "ang", "hap", "fru")
         lines = []
         for turn, emotion in enumerate(emotions):
             name = f"{dialogue}_{'FM'[turn % 2]}{turn:03}"
