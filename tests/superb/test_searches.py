@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in ("documents", "dev", "test"):
         (folder / "qbe" / part).mkdir(parents=True)
     for number in range(3):
-        queries = {part: said(0.3) for part in ("dev", "test")}
+        queries = {part: said(0.5) for part in ("dev", "test")}
         whole = np.concatenate([said(0.2), queries["dev"], said(0.1), queries["test"], said(0.2)])
         soundfile.write(folder / f"qbe/documents/d{number}.wav", whole, RATE)
         for part, query in queries.items():

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -62,8 +63,9 @@ class _StateSet:
 def search_result(run: SuperbRun, question: HeadQuestion, source: str) -> FoldResult:
     """Search the documents of a corpus for the queries of its two sets, unless that was done before.
 
-    The frames of each state are standardized by mean and deviation over all documents, and compared as `sonant search`
-    does. A query of fewer than `LEAST_FRAMES` frames finds nothing: its scores are 0, the mean of all others.
+    As in SUPERB, the frames of each state are standardized by mean and deviation over all recordings, queries included,
+    and distances are relative, see `sonant.decoding.spoken_terms`. A query of fewer than `LEAST_FRAMES` frames
+    finds nothing: its scores are 0, the mean of all others.
 
     Raises:
         ManifestError: recordings cannot be read, and are not to be skipped; or names of trials are of none.
@@ -149,7 +151,7 @@ def _scores(sets: dict[str, _StateSet], device: str) -> list[list[Scores]]:
     documents = sets[DOCUMENTS]
     zeros = torch.zeros(()).double()
     moments = RunningMoments(zeros, zeros)  # (states, dim)
-    for states in documents:
+    for states in chain.from_iterable(sets.values()):
         values = states.double()
         mean = values.mean(0)
         moments.add(len(values), mean, (values - mean).square().sum(0))
@@ -168,7 +170,7 @@ def _scores(sets: dict[str, _StateSet], device: str) -> list[list[Scores]]:
             document = Packed.pack([standardized(next(searched))]).to(torch.device(device))
             for state, of_state in enumerate(distances):
                 one, other = (each.with_values(each.values[:, state]) for each in (packed, document))
-                for match in matches(one, other):
+                for match in matches(one, other, relative=True):
                     of_state[long[match.query], column] = match.distance
     scores = [np.array([normalized_scores(of_query) for of_query in of_state]) for of_state in distances]
     first = len(sets[QUERIES[0]])
