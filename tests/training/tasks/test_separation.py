@@ -12,12 +12,13 @@ import torch
 
 from sonant import audio
 from sonant.checkpoints import load_checkpoint
-from sonant.errors import ConfigurationError, ManifestError
+from sonant.errors import ConfigurationError, ManifestError, SonantWarning
 from sonant.models import WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.training.tasks import EnhancementTask, MaskTask, SeparationTask, TaskRun, train_task
 from sonant.training.tasks import run as execution
 from sonant.training.tasks.inspection import inspect_task
+from sonant.training.tasks.results import Prediction
 from tests.shapes import TINY
 from tests.training.tasks.mixed_voices import write_mixtures, write_noises, write_rows, write_voices
 from tests.training.tasks.tones import write_model
@@ -175,3 +176,9 @@ def test_voices_are_told_apart(voices: Path, tmp_path: Path, objective: str) -> 
     train_task(run)
     measured = json.loads((run.folder / "result.json").read_text())
     assert measured["si_sdr_improvement"]["value"] > 3
+
+
+def test_silent_sources_are_told_where_nothing_is_left_to_measure() -> None:
+    silent = Prediction(torch.zeros(800, 3), torch.zeros(800, 2), None)
+    with pytest.warns(SonantWarning, match="Each of the 1 recordings that are measured has a silent source"):
+        assert SeparationTask().result([silent], []).measures == {"recordings": 0, "silent": 1}

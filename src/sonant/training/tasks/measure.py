@@ -75,7 +75,7 @@ def _opened(run: TaskRun, data: str) -> _Opened:
     run = replace(run, dev=data)
     rows = read_labels(run, checkpoint, backbone, run.folder, on_error=run.on_error, resumed=True)
     if rows.report:
-        warn(rows.report, SonantWarning)
+        warn(f"The labels have problems:\n{rows.report}", SonantWarning)
     recordings = read_set(run, rows, rows.sets["dev"], backbone, name="test", max_seconds=math.inf)
     seconds = math.ceil(int(recordings.waveforms.lengths.max()) / backbone.sampling_rate)
     batching = LabeledBatching(batch_seconds=max(run.batching.batch_seconds, seconds), max_seconds=seconds)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sonant.data import ManifestEntry
 from sonant.data.mixtures import Mixture
-from sonant.errors import ConfigurationError, ManifestError
+from sonant.errors import ConfigurationError, ManifestError, SonantWarning, warn
 from sonant.evaluation import separation_scores
 from sonant.evaluation.bootstrap import measured_ratio
 from sonant.layers.packed import Packed
@@ -213,6 +213,11 @@ class MaskTask(Task):
             scores.append((float(one.si_sdr.mean()), float(one.improvement.mean())))
             speakers.append(each.speaker)
         if not scores:
+            warn(
+                f"Each of the {silent} recordings that are measured has a silent source, so that nothing is known of "
+                "the estimates. Take a development set with sound in all sources.",
+                SonantWarning,
+            )
             return TaskResult({"recordings": 0, "silent": silent})
         groups = groups_of(speakers)
         values = zip(("si_sdr", "si_sdr_improvement"), np.array(scores).T, strict=True)

@@ -138,7 +138,7 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
     begun = run.has_begun
     rows = read_labels(run, checkpoint, backbone, run.folder, on_error=run.on_error, resumed=begun)
     if rows.report:
-        warn(rows.report, SonantWarning)
+        warn(f"The labels have problems:\n{rows.report}", SonantWarning)
     task, classes, both = rows.task, rows.classes, rows.sets
     before = read_settings(run.folder / "run.json") if begun else {}
     known_folders = before.get(WAVEFORMS, {})
