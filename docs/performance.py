@@ -81,12 +81,12 @@ Forward and backward, the same weights and input, in turn; the command prints ho
 
 | 3 × 10 s, float32, two cores | time | × transformers | memory | gradients differ by |
 | --- | --: | --: | --: | --: |
-| WavLM Base, sonant | 11.6 s | 1.44 | 2,295 MiB | 3e-05 |
-| WavLM Base, transformers | 16.3 s | 1.00 | 3,197 MiB | |
-| HuBERT Base, sonant | 12.0 s | 1.11 | 2,424 MiB | 7e-06 |
-| HuBERT Base, transformers | 13.6 s | 1.00 | 2,888 MiB | |
+| WavLM Base, sonant | 12.6 s | 1.32 | 2,273 MiB | 3e-05 |
+| WavLM Base, transformers | 16.3 s | 1.00 | 3,217 MiB | |
+| HuBERT Base, sonant | 12.0 s | 1.21 | 2,474 MiB | 7e-06 |
+| HuBERT Base, transformers | 13.8 s | 1.00 | 2,888 MiB | |
 
-Medians of three passes on a quiet AMD EPYC with AVX2. WavLM takes as long as HuBERT (0.99 of its processor time). Before, one pass on a busy machine gave 0.94 and 0.95 times transformers' speed, and WavLM took 1.18 times as long as HuBERT.
+Medians of three passes on a quiet AMD EPYC with AVX2; the ratio is the median of those of the passes. Another day gave 1.44 and 1.11. WavLM takes 1.03 times the processor time of HuBERT. Four fifths of a step are matrix products, which both systems leave to the same library. At first, one pass on a busy machine gave 0.94 and 0.95 times transformers' speed, and WavLM took 1.18 times as long as HuBERT.
 
 What makes the difference, of which the first needs a C++ compiler:
 

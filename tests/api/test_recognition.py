@@ -284,14 +284,14 @@ def test_windows_agree_on_who_is_who(diarizer: SpeechEncoder) -> None:
     whole = task.make_sink(None)  # type: ignore[arg-type] - it asks nothing of the recording
     whole.append(states)
     cut = task.make_sink(None)  # type: ignore[arg-type]
-    classifier = diarizer.heads["frame_classification"].classifier
+    linear = diarizer.heads["frame_classification"].linear
     for number, window in enumerate(windowing.windows(len(wave))):
         order = [1, 0] if number % 2 else [0, 1]
-        straight = classifier.weight.data.clone(), classifier.bias.data.clone()
-        classifier.weight.data, classifier.bias.data = straight[0][order], straight[1][order]
+        straight = linear.weight.data.clone(), linear.bias.data.clone()
+        linear.weight.data, linear.bias.data = straight[0][order], straight[1][order]
         first = window.start_sample // 320
         cut.append_window(states[:, first : first + 100], window)
-        classifier.weight.data, classifier.bias.data = straight
+        linear.weight.data, linear.bias.data = straight
     assert cut.finish() == whole.finish()
 
 

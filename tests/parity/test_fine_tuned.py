@@ -216,7 +216,7 @@ def test_with_a_final_norm_the_mix_takes_the_last_state(tmp_path: Path) -> None:
     state = encoder.encode(wave, layer=[0, 1, 2, 3, "last"], to="torch")
     head = encoder.heads["frame_classification"]
     mixed = torch.einsum("l,ltd->td", head.mix.weights.softmax(0), state)
-    expected = mixed @ head.classifier.weight.T + head.classifier.bias
+    expected = mixed @ head.linear.weight.T + head.linear.bias
     torch.testing.assert_close(head(Packed.pack([state.transpose(0, 1)])).values, expected, atol=1e-5, rtol=1e-5)
 
 
