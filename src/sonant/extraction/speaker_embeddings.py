@@ -1,5 +1,6 @@
 """Kinds of speaker embeddings of stretches of speech, gathered in hops of a recording."""
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
@@ -42,7 +43,7 @@ class SpeakerEmbeddings(Protocol):
         """Free the memory."""
 
 
-class _SumEmbeddings:
+class _SumEmbeddings(ABC):
     """Embeddings that are functions of sums over frames and over their squares."""
 
     def __init__(self) -> None:
@@ -69,9 +70,9 @@ class _SumEmbeddings:
         counts = around(np.array(self._counts, dtype=np.float64)[:, None])[centers, 0]
         return self._embeddings(counts, around(np.stack(self._sums))[centers], around(np.stack(self._squares))[centers])
 
+    @abstractmethod
     def _embeddings(self, counts: Vectors, sums: Vectors, squares: Vectors) -> Vectors:
         """Compute embeddings (stretches, dim) of numbers of frames (stretches,), and sums (stretches, width)."""
-        raise NotImplementedError
 
     def clear(self) -> None:
         self._counts.clear()
