@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "running_moments"),
     ("audio", "layers", "loss", "renamed_settings"),
     ("models", "data", "configuration"),
-    ("pretraining", "tasks", "decoding", "checkpoints", "inference"),
+    ("pretraining", "tasks", "decoding", "checkpoints", "inference", "pages"),
     ("extraction", "evaluation", "analysis", "export"),
     ("training",),
     ("api", "recipes", "benchmark"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         layers,
         loss,
         models,
+        pages,
         pretraining,
         recipes,
         self_training,

@@ -25,8 +25,8 @@ from sonant.errors import (
     UnknownName,
 )
 from sonant.evaluation.recognition import Metric, RecognitionReport, Utterance, evaluate_recognition, recognition_page
-from sonant.evaluation.recognition.clips import audio_clips
 from sonant.extraction.names import as_json, readable_name
+from sonant.pages.clips import audio_clips
 
 PAGE, RESULTS, ERRORS = "index.html", "results.json", "errors.jsonl"
 TRANSCRIPTS = ("transcripts.jsonl", "transcripts_against.jsonl")

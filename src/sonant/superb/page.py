@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from sonant.evaluation.recognition.html import Markup, document, joined, table, tag
-from sonant.evaluation.recognition.style import STYLE
+from sonant.pages.html import Markup, document, joined, table, tag
+from sonant.pages.style import STYLE
 from sonant.superb.report import LAYERS_NOTE, NOTE, SuperbRow, choices_table, layers_table, results_table, weights_table
 from sonant.superb.tasks import SUPERB_TASKS
 

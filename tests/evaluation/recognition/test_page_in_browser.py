@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 
 from sonant.data import ManifestEntry
 from sonant.evaluation.recognition import Utterance, evaluate_recognition, recognition_page
-from sonant.evaluation.recognition.clips import audio_clips
+from sonant.pages.clips import audio_clips
 
 SPEECH = Path(__file__).parents[3] / "examples/speech/en-allison-welcome.flac"
 EVIL = "<script>alert(1)</script><img/src=x/onerror=alert(2)> </style>\"'><svg/onload=alert(3)> " + 30 * "long"

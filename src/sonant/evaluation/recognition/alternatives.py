@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sonant.decoding.hypotheses import Hypothesis
 from sonant.evaluation.error_rates import TextUnit, error_counts
-from sonant.evaluation.recognition.html import Markup, joined, table, tag
+from sonant.pages.html import Markup, joined, table, tag
 
 LEGEND = (
     "Of the alternatives of a beam search, the emission is the natural logarithm of the probability of a text by the "

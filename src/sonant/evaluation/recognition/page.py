@@ -6,10 +6,10 @@ from sonant.decoding.hypotheses import Hypothesis
 from sonant.evaluation.bootstrap import PairedComparison
 from sonant.evaluation.edits import AlignedPair
 from sonant.evaluation.recognition.alternatives import LEGEND, alternatives_table
-from sonant.evaluation.recognition.html import Markup, document, joined, table, tag
 from sonant.evaluation.recognition.report import RecognitionReport, SystemResult
 from sonant.evaluation.recognition.scores import UNITS, Confusion, ErrorRate, Metric
-from sonant.evaluation.recognition.style import STYLE
+from sonant.pages.html import Markup, document, joined, table, tag
+from sonant.pages.style import STYLE
 
 MOST_ROWS = 100  # of a table; results.json has all
 MOST_CONFUSIONS = 15

@@ -1,8 +1,12 @@
 """HTML from nested calls: whatever is not markup already is escaped."""
 
+import json
 import re
+from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha256
 from html import escape
+from typing import Any
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:"  # pages load nothing
 VOID = {"meta", "br"}  # without content
@@ -60,23 +64,37 @@ def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     )  # fmt: skip
 
 
-def document(title: str, style: str, *body: Content) -> str:
+def data_block(name: str, value: Any) -> Markup:
+    """Return an element with this id whose text is a value as JSON, for a script to read."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for each in "<>&\u2028\u2029":  # so that no text ends the element
+        text = text.replace(each, f"\\u{ord(each):04x}")
+    text = _FORBIDDEN.sub("\ufffd", text)
+    return tag("script", Markup(text), id=name, type="application/json")
+
+
+def document(title: str, style: str, *body: Content, script: str = "") -> str:
     """Return a whole page.
 
     Args:
         title: of its tab.
         style: in CSS.
         body: its contents.
+        script: code that runs when they are there; the browser runs no other, as its hash is in the policy.
     """
+    policy = POLICY
+    if script:
+        policy += f"; script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("title", title),
         tag("style", Markup(style)),
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
+    code = tag("script", Markup(script)) if script else None
+    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', *body, code), lang='en')}\n"
 
 
 def _escaped(text: str) -> str:

@@ -10,8 +10,8 @@ import soundfile
 
 from sonant.audio import Segment
 from sonant.data import ManifestEntry
-from sonant.evaluation.recognition import clips
-from sonant.evaluation.recognition.clips import audio_clips
+from sonant.pages import clips
+from sonant.pages.clips import audio_clips
 
 RATE = 16_000
 

@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: elements, a style for all of them, and recordings inside them."""
