@@ -56,7 +56,7 @@ def automodule(name: str, *, imported: bool = False, exclude: tuple[str, ...] = 
     return f"```{{eval-rst}}\n{body}\n```"
 
 
-INDEX = """# Reference
+INDEX = """# Python
 
 Written from the docstrings. `sonant.load` and `sonant.SpeechEncoder` are in [`sonant.api`](api.md); everything else is
 imported from its room. Rooms are listed as a recording meets them.

@@ -7,6 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from api_pages import write_api_pages
+from command_reference import write_command_page
+from server_reference import write_server_page
 from superb_tables import write_superb_tables
 
 import sonant
@@ -93,6 +95,8 @@ def fields_of_one_name(_app, _what, _name, _obj, _options, lines: list[str]) -> 
 
 def setup(app) -> None:
     write_api_pages(Path(__file__).parent / "api")
+    write_command_page(Path(__file__).parent / "api" / "cli.md")
+    write_server_page(Path(__file__).parent / "api" / "server.md")
     write_tables(Path(__file__).parent / "api" / "recipes.inc")
     write_superb_tables(Path(__file__).parent / "api")
     app.connect("autodoc-process-docstring", plain_text_to_rest, priority=400)  # before napoleon

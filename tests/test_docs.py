@@ -15,12 +15,14 @@ import pytest
 
 import sonant
 from benchmarks import ship_model
-from sonant.cli import VERBS, find_function
+from sonant.cli import EXIT_CODES, VERBS, find_function
 from sonant.cli.command_line import build_parser
 from sonant.errors import AudioError
 from sonant.extraction.voice_calibrations import SHIPPED, read_calibrations
 from sonant.recipes import PRETRAINING
+from sonant.server.app import create_app
 from sonant.server.settings import ServerSettings
+from sonant.server.web.openapi_reading import operations
 from tests.server.running import running
 
 ROOT = Path(__file__).parent.parent
@@ -179,6 +181,29 @@ def written_by(script: str) -> ModuleType:
 def test_every_published_recipe_has_a_table_of_sources() -> None:
     tables = written_by("recipes").tables()
     assert [name for name in PRETRAINING if not name.endswith("_tiny") and f"## `{name}`" not in tables] == []
+
+
+def test_the_reference_of_commands_has_every_option() -> None:
+    page = written_by("command_reference").command_page()
+    sections = dict(re.findall(r"^##+ `sonant ([^`]+)`$(.*?)(?=^##+ |\Z)", page, re.MULTILINE | re.DOTALL))
+    assert list(sections) == list(VERBS)
+    for verb, text in sections.items():
+        parser = build_parser(find_function(verb), verb, below={})
+        for name, action in parser.arguments.items():
+            shown = action.option_strings[-1:] or [action.metavar]
+            assert name == "help" or f"`{shown[0]}`" in text, f"sonant {verb}: {name}"
+    assert all(f"\n| {code} | " in page for code in EXIT_CODES)
+
+
+def test_the_reference_of_the_server_has_every_route() -> None:
+    page = written_by("server_reference").server_page()
+    for operation in operations(create_app(ServerSettings()).openapi()):
+        assert f"### `{operation.method} {operation.path}`" in page
+        for field in (field for body in operation.bodies for field in body.fields):
+            assert f"- `{field.name}` (" in page
+        assert all(f"\n| {answer.status} | " in page for answer in operation.answers if answer.is_error)
+    kinds = set(re.findall(r"list of ([a-z]+[A-Z]\w+)", page))
+    assert kinds <= set(re.findall(r"^### (\w+)$", page, re.MULTILINE))
 
 
 def test_table_of_models_is_current() -> None:

@@ -1,7 +1,7 @@
 """The command line: the table of commands, and their shared behavior.
 
 A command is a typed function with a docstring (see `command_line`). Its module is imported only when it is called, so
-that `sonant --help` is fast. Exit codes: 0 success, 1 some inputs failed, 2 wrong use, 130 interrupted.
+that `sonant --help` is fast.
 """
 
 import os
@@ -76,6 +76,15 @@ VERBS: dict[str, Verb] = {
     "models": Verb("sonant.cli.models:list_models", "list the models that sonant knows"),
     "models show": Verb("sonant.cli.models:show_model", "print the card of one model"),
     "models compare": Verb("sonant.cli.models:compare_models", "print models side by side"),
+}
+
+
+EXIT_CODES = {
+    0: "success",
+    1: "some inputs failed, or an error stopped the command",
+    2: "wrong use: an unknown command, option or value",
+    130: "interrupted (Ctrl-C)",
+    141: "the program that read the output ended",
 }
 
 

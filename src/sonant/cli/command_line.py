@@ -196,6 +196,11 @@ class Parser(argparse.ArgumentParser):
         self._positional = self.add_argument_group("arguments")
         self._optional = self.add_argument_group("options")
 
+    @property
+    def arguments(self) -> dict[str, argparse.Action]:
+        """Arguments and options by the names of the function's parameters, and `help`."""
+        return {action.dest: action for action in self._actions}
+
     def add(self, parameter: inspect.Parameter, docs: ParameterDocs) -> None:
         """Add an argument for one parameter of the function."""
         annotation = str if parameter.annotation is parameter.empty else parameter.annotation

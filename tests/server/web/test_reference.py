@@ -2,7 +2,7 @@
 
 import httpx2
 
-from sonant.server.web.openapi_reading import operations
+from sonant.server.web.openapi_reading import objects, operations
 from tests.server.running import RunningServer
 from tests.server.web.html import Document
 
@@ -75,6 +75,25 @@ def test_reading() -> None:
     (example,) = post.bodies[0].examples
     assert len(example.text) < 100
     assert get.anchor != post.anchor
+
+
+def test_objects_are_those_within_others_with_what_docstrings_say_of_fields() -> None:
+    inner = {
+        "title": "Inner",
+        "type": "object",
+        "description": "The load.\n\nAttributes:\n    low, high: seconds of\n        audio.\n    own: not this.",
+        "properties": {"low": {"type": "number"}, "own": {"type": "string", "description": "This."}},
+    }
+    outer = {
+        "type": "object",
+        "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Inner"}}},
+    }
+    (found,) = objects({"components": {"schemas": {"Outer": outer, "Inner": inner}}})
+    assert (found.name, found.description) == ("inner", "The load.")
+    assert [(field.name, field.description) for field in found.fields] == [
+        ("low", "seconds of audio."),
+        ("own", "This."),
+    ]
 
 
 def test_every_operation_is_on_the_page(visitor: httpx2.Client, server: RunningServer) -> None:

@@ -1,5 +1,6 @@
-"""Parsing of an OpenAPI document for the reference page."""
+"""Parsing of an OpenAPI document for the reference page, and for that of the documentation."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,6 +10,7 @@ import orjson
 
 LONGEST_TEXT = 60  # characters of a string in an example: recordings are long
 METHODS = ("get", "post", "put", "patch", "delete")
+ATTRIBUTES = re.compile(r"^    ([\w, ]+): (.*(?:\n {5,}.*)*)", re.MULTILINE)  # of a dataclass, in its docstring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,15 @@ class Operation:
         return "-".join([self.method.lower(), *(part.strip("{}") for part in self.path.split("/") if part)])
 
 
+@dataclass(frozen=True, kw_only=True)
+class DocumentedObject:
+    """An object within a body; `name` is its kind in the fields."""
+
+    name: str
+    description: str
+    fields: tuple[Field, ...]
+
+
 def operations(document: Mapping[str, Any]) -> list[Operation]:
     """Read every operation of a document, in its order."""
     read = _Reader(document)
@@ -87,6 +98,14 @@ def operations(document: Mapping[str, Any]) -> list[Operation]:
         for method in METHODS
         if method in item
     ]
+
+
+def objects(document: Mapping[str, Any]) -> list[DocumentedObject]:
+    """Read every object that a field of another one may be, in alphabetical order."""
+    read = _Reader(document)
+    schemas: Mapping[str, Any] = document.get("components", {}).get("schemas", {})
+    within = {name.rpartition("/")[2] for schema in schemas.values() for name in _references(schema)}
+    return [read.object(schemas[name]) for name in sorted(within) if schemas[name].get("type") == "object"]
 
 
 class _Reader:
@@ -118,6 +137,11 @@ class _Reader:
             ),
         )
 
+    def object(self, schema: Mapping[str, Any]) -> DocumentedObject:
+        return DocumentedObject(
+            name=self.kind(schema), description=self._description(schema), fields=tuple(self._fields(schema))
+        )
+
     def _bodies(self, content: Mapping[str, Any]) -> tuple[DocumentedBody, ...]:
         return tuple(
             DocumentedBody(
@@ -131,8 +155,10 @@ class _Reader:
     def _fields(self, schema: Mapping[str, Any]) -> Iterator[Field]:
         schema = self._resolved(schema)
         required = schema.get("required", ())
+        attributes = _description_and_attributes(schema)[1]
         for name, field in schema.get("properties", {}).items():
-            yield self._field(name, "body", field, field, is_required=name in required)
+            told = field if "description" in field or name not in attributes else {"description": attributes[name]}
+            yield self._field(name, "body", field, told, is_required=name in required)
 
     def _field(
         self, name: str, place: str, schema: Mapping[str, Any], told: Mapping[str, Any], *, is_required: bool
@@ -151,7 +177,8 @@ class _Reader:
         """Return the description of a schema, or of its alternatives."""
         schema = self._resolved(schema)
         choices = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
-        said = [schema.get("description", "")] if "description" in schema else map(self._description, choices)
+        own = _description_and_attributes(schema)[0]
+        said = [own] if "description" in schema else map(self._description, choices)
         return " ".join(dict.fromkeys(filter(None, said)))
 
     def _examples(self, media: Mapping[str, Any]) -> Iterator[BodyExample]:
@@ -186,6 +213,26 @@ class _Reader:
             case {"type": str(name)}:
                 return f"{name}{_bounds(schema)}"
         return schema.get("title", "any").lower()
+
+
+def _description_and_attributes(schema: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """Split a description that is the docstring of a dataclass."""
+    text, _, attributes = schema.get("description", "").partition("\n\nAttributes:\n")
+    return text, {
+        name: " ".join(about.split()) for names, about in ATTRIBUTES.findall(attributes) for name in names.split(", ")
+    }
+
+
+def _references(schema: Any) -> Iterator[str]:
+    match schema:
+        case {"$ref": str(name)}:
+            yield name
+        case dict():
+            for value in schema.values():
+                yield from _references(value)
+        case list():
+            for value in schema:
+                yield from _references(value)
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:
