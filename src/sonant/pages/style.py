@@ -45,6 +45,9 @@ details { margin: .4rem 0; } summary { cursor: pointer; font-size: .9rem; color:
 del + ins { margin-left: .1em; }
 dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .2rem 1rem; }
 dd { margin: 0; }
+figure { margin: 0; min-width: 0; } .charts { display: flex; flex-wrap: wrap; gap: 1.25rem; }
+.bars { display: block; max-width: 100%; height: auto; margin: .4rem 0; } .bars rect { fill: var(--accent); }
+.bars text { fill: var(--dim); font-size: 9px; text-anchor: middle; }
 @media (max-width: 40rem) { .bar { display: none; } th, td { padding: .35rem .5rem; } }
 @media print { nav, audio, .skip { display: none; } }
 """

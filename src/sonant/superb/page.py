@@ -2,16 +2,11 @@
 
 from collections.abc import Sequence
 
-from sonant.pages.html import Markup, document, joined, table, tag
+from sonant.pages.bars import bars
+from sonant.pages.html import Markup, document, table, tag
 from sonant.pages.style import STYLE
 from sonant.superb.report import LAYERS_NOTE, NOTE, SuperbRow, choices_table, layers_table, results_table, weights_table
 from sonant.superb.tasks import SUPERB_TASKS
-
-BAR_HEIGHT, BAR_WIDTH = 80, 14
-CHARTS = """
-svg { display: block; margin: .6rem 0; } svg rect { fill: var(--accent); } svg text { fill: var(--dim); }
-svg text { font-size: 9px; }
-"""
 
 
 def superb_page(rows: Sequence[SuperbRow]) -> str:
@@ -21,7 +16,7 @@ def superb_page(rows: Sequence[SuperbRow]) -> str:
     weights = [
         tag("h2", "Weights of the states"),
         tag("p", "Scaled weights are multiplied by the mean norm of each state; the last state is the output."),
-        *(_bars(line) for line in lines if line[2] == "scaled"),
+        tag("div", *(_bars(line) for line in lines if line[2] == "scaled"), class_="charts"),
         table("In percent.", heads, lines),
     ]
     usual_heads, usual = layers_table(rows)
@@ -37,28 +32,11 @@ def superb_page(rows: Sequence[SuperbRow]) -> str:
         tag("h2", "Chosen on the development sets"),
         table("By task and model.", *choices_table(rows)),
     )
-    return document("SUPERB", STYLE + CHARTS, body)
+    return document("SUPERB", STYLE, body)
 
 
 def _bars(line: Sequence[str]) -> Markup:
     """Draw the weights of a line of the table."""
     task, model, _, *cells = line
     values = [float(cell) for cell in cells if cell]
-    most = max([*values, 1e-9])
-    width = BAR_WIDTH * len(values)
-    bars = [
-        joined(
-            tag(
-                "rect",
-                x=str(BAR_WIDTH * number + 1),
-                y=f"{BAR_HEIGHT * (1 - value / most):.1f}",
-                width=str(BAR_WIDTH - 2),
-                height=f"{BAR_HEIGHT * value / most:.1f}",
-            ),
-            tag("text", str(number), x=str(BAR_WIDTH * number + 2), y=str(BAR_HEIGHT + 10)),
-        )
-        for number, value in enumerate(values)
-    ]
-    name = f"{task}, {model}"
-    chart = tag("svg", *bars, role="img", aria_label=name, width=str(width), height=str(BAR_HEIGHT + 14))
-    return tag("section", tag("h3", name), chart)
+    return bars(f"{task}, {model}", values, [str(number) for number in range(len(values))])
