@@ -9,6 +9,8 @@ import pytest
 from sonant.cli import main
 from sonant.decoding.ngrams.files import load_ngram_model
 
+PROBING = Path(__file__).parents[1] / "decoding/ngrams/kenlm/probing.binary"
+
 
 def test_a_model_is_trained_converted_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, arpa, fast = tmp_path / "text.txt", tmp_path / "words.arpa.gz", tmp_path / "words.safetensors"
@@ -55,6 +57,7 @@ def test_characters_of_a_manifest(tmp_path: Path) -> None:
         (["lm", "train", "latin.txt", "-o", "model.arpa"], 1, "latin.txt, line 1, is not in UTF-8"),
         (["lm", "score", "none.arpa", "latin.txt"], 2, "no language model 'none.arpa'"),
         (["lm", "convert", "none.arpa", "none.bin"], 2, "ends in .safetensors"),
+        (["lm", "convert", str(PROBING), "lm.safetensors"], 2, "hashes in place of n-grams. Use it as it is"),
     ],
 )
 def test_wrong_use_is_told(

@@ -157,6 +157,7 @@ def convert(model: str, output: Path, *, normalize: Literal["none", "cased", "lo
 
     from sonant.checkpoints.transformer_lm import load_transformer_lm, save_transformer_lm
     from sonant.decoding.ngrams.files import load_ngram_model, save_ngram_model
+    from sonant.decoding.ngrams.model import NgramModel
 
     path = Path(model).expanduser()
     if path.is_dir() or (normalize is not None and not path.is_file()):
@@ -170,6 +171,12 @@ def convert(model: str, output: Path, *, normalize: Literal["none", "cased", "lo
         raise ConfigurationError(f"normalize={normalize} was given, and {model} is an n-gram model. Leave it out.")
     if output.suffix != ".safetensors":
         raise ConfigurationError(f"{output} was given as the output; expected a name that ends in .safetensors.")
-    save_ngram_model(output, load_ngram_model(model))
+    ngrams = load_ngram_model(path)
+    if not isinstance(ngrams, NgramModel):
+        raise ConfigurationError(
+            f"{model} is a KenLM file of hash tables, which hold hashes in place of n-grams. Use it as it is: it loads "
+            "at once; or convert the ARPA file that it was made of."
+        )
+    save_ngram_model(output, ngrams)
     print(output)
     return 0

@@ -49,7 +49,7 @@ class DecoderOptions:
     Attributes:
         decoder (FILE|FOLDER): further options, as sonant tune-decoder writes them, or a model's folder with the
             language_model of transformers; those that are given besides win.
-        lm (FILE|FOLDER): language model: an n-gram in ARPA format (.gz too), a KenLM trie or a file of sonant lm, or
+        lm (FILE|FOLDER): language model: an n-gram in ARPA format (.gz too), a KenLM binary or a file of sonant lm, or
             the folder of a Transformer (which needs a lexicon if it is one of subwords).
         lexicon (FILE): the only words that may be written: one on each line, alone or with its tokens behind a tab.
         hot_words (WORD,...|@FILE): words that are more likely than others; of a file, one on each line.

@@ -8,7 +8,7 @@ from typing import TypeVar
 from sonant.checkpoints.transformer_lm import TextModel, load_transformer_lm
 from sonant.data.text_normalization import Normalization
 from sonant.decoding.ngrams.files import load_ngram_model
-from sonant.decoding.ngrams.model import NgramModel
+from sonant.decoding.ngrams.model import BackOffModel
 from sonant.decoding.prefix_beam.decoder import units_of_model
 from sonant.decoding.prefix_beam.units import SearchUnits
 from sonant.decoding.text_scores import TextScorer
@@ -16,10 +16,10 @@ from sonant.decoding.transformer_model import TransformerLanguageModel
 from sonant.errors import ConfigurationError
 
 File = str | os.PathLike[str]
-AnyModel = TypeVar("AnyModel", NgramModel, TransformerLanguageModel)
+AnyModel = TypeVar("AnyModel", BackOffModel, TransformerLanguageModel)
 
 
-def read_language_model(given: File, *, words: Sequence[str] | None = None) -> NgramModel | TransformerLanguageModel:
+def read_language_model(given: File, *, words: Sequence[str] | None = None) -> BackOffModel | TransformerLanguageModel:
     """Read an n-gram model, see `load_ngram_model`, or the folder of a Transformer.
 
     Args:

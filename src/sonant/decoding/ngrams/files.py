@@ -14,7 +14,7 @@ from torch import Tensor
 from sonant.data.files import as_path, atomic
 from sonant.decoding.ngrams.arpa import read_arpa, write_arpa
 from sonant.decoding.ngrams.kenlm import MAGIC, read_kenlm
-from sonant.decoding.ngrams.model import NgramModel
+from sonant.decoding.ngrams.model import BackOffModel, NgramModel
 from sonant.decoding.ngrams.tables import Ngrams, ngram_model
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint
 
@@ -23,10 +23,10 @@ NUMBERS = ("unknown", "begin", "end", "order")
 TENSORS = tuple(field.name for field in fields(NgramModel) if field.name not in {"words", *NUMBERS})
 
 
-def load_ngram_model(path: str | Path) -> NgramModel:
+def load_ngram_model(path: str | Path) -> BackOffModel:
     """Load an n-gram model, whose format is recognized by its contents.
 
-    An ARPA file, plain or compressed by gzip, a trie of KenLM's build_binary, or a file of `save_ngram_model`.
+    An ARPA file, plain or compressed by gzip, a file of KenLM's build_binary, or one of `save_ngram_model`.
 
     Raises:
         CheckpointUnavailable: there is no file.
@@ -40,8 +40,7 @@ def load_ngram_model(path: str | Path) -> NgramModel:
         head = file.read(9)
     if head[8:9] == b"{":
         return _read_tensors(path)
-    words, tables = (read_kenlm if head.startswith(MAGIC[:9]) else read_arpa)(path)
-    return ngram_model(words, tables, source=str(path))
+    return read_kenlm(path) if head.startswith(MAGIC[:9]) else ngram_model(*read_arpa(path), source=str(path))
 
 
 def save_ngrams(path: str | Path, ngrams: Ngrams) -> None:

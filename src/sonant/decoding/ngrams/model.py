@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,41 +13,27 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class NgramModel:
+class BackOffModel(ABC):
     """An n-gram model with back-off (Katz 1987): p(w | h) if hw is listed, otherwise b(h) p(w | h without its first).
 
-    A *context* is a history that is worth remembering: an n-gram that another one continues, or that has a back-off
-    weight. Context 0 is the empty one. An *arc* is an n-gram: a context and a word. Arcs are sorted by
-    context * len(words) + word, so that one binary search finds it; the first len(words) arcs are the unigrams. A state
-    is the contexts of the hypotheses, int64 (n,); equal states have equal futures.
+    A *context* is a history that is worth remembering; context 0 is the empty one. A state is the contexts of the
+    hypotheses, int64 (n,); equal states have equal futures.
 
     Attributes:
         words: by number, with `<s>`, `</s>` and `<unk>`.
         unknown: number of `<unk>`.
         begin: context at the beginning of a sentence.
         end: number of `</s>`.
-        order: length of the longest n-gram.
-        arc_keys: int64 (arcs,), ascending.
-        arc_log_probabilities: float32 (arcs,), natural logarithms.
-        arc_contexts: int32 (arcs,), the context after the arc.
-        back_offs: float32 (contexts,), natural logarithms.
-        back_off_contexts: int32 (contexts,), the longest shorter context.
     """
 
     words: Sequence[str]
     unknown: int
     begin: int
     end: int
-    order: int
-    arc_keys: Tensor
-    arc_log_probabilities: Tensor
-    arc_contexts: Tensor
-    back_offs: Tensor
-    back_off_contexts: Tensor
 
     @property
-    def device(self) -> torch.device:
-        return self.arc_keys.device
+    @abstractmethod
+    def device(self) -> torch.device: ...
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -61,8 +48,51 @@ class NgramModel:
         """Return the state of `count` hypotheses at the beginning of a sentence."""
         return torch.full((count,), self.begin, dtype=torch.int64, device=self.device)
 
+    @abstractmethod
     def score(self, state: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-probability of each hypothesis' next word, float32 (n,), and the state after it."""
+
+    def finish(self, state: Tensor) -> Tensor:
+        """Return the log-probability that each sentence ends here, float32 (n,)."""
+        return self.score(state, torch.full_like(state, self.end))[0]
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return this model on a device."""
+        tensors: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
+
+
+@dataclass(frozen=True, eq=False)
+class NgramModel(BackOffModel):
+    """An n-gram model as five arrays.
+
+    A context is an n-gram that another one continues, or that has a back-off weight. An *arc* is an n-gram: a context
+    and a word. Arcs are sorted by context * len(words) + word, so that one binary search finds it; the first len(words)
+    arcs are the unigrams.
+
+    Attributes:
+        order: length of the longest n-gram.
+        arc_keys: int64 (arcs,), ascending.
+        arc_log_probabilities: float32 (arcs,), natural logarithms.
+        arc_contexts: int32 (arcs,), the context after the arc.
+        back_offs: float32 (contexts,), natural logarithms.
+        back_off_contexts: int32 (contexts,), the longest shorter context.
+    """
+
+    order: int
+    arc_keys: Tensor
+    arc_log_probabilities: Tensor
+    arc_contexts: Tensor
+    back_offs: Tensor
+    back_off_contexts: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        return self.arc_keys.device
+
+    def score(self, state: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         context, penalty = state, torch.zeros(state.shape, device=state.device)
         for _ in range(self.order - 1):
             keys = context * len(self.words) + words
@@ -81,14 +111,3 @@ class NgramModel:
         words = torch.arange(count, device=self.device).repeat(len(state))
         scores, after = self.score(state.repeat_interleave(count), words)
         return scores.view(-1, count), after.view(-1, count)
-
-    def finish(self, state: Tensor) -> Tensor:
-        """Return the log-probability that each sentence ends here, float32 (n,)."""
-        return self.score(state, torch.full_like(state, self.end))[0]
-
-    def to(self, device: torch.device | str) -> Self:
-        """Return this model on a device."""
-        tensors: dict[str, Any] = {
-            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
-        }
-        return replace(self, **tensors)

@@ -58,7 +58,7 @@ def ngram_model(words: Sequence[str], tables: Iterable[NgramTable], *, source: s
         CorruptedCheckpoint: an n-gram is listed twice, or continues one that is not listed.
         UnsupportedCheckpoint: `<s>` or `</s>` is missing.
     """
-    begin, end, unknown = (_number(words, name) for name in (BEGIN, END, UNKNOWN))
+    begin, end, unknown = (word_number(words, name) for name in (BEGIN, END, UNKNOWN))
     if begin is None or end is None:
         raise UnsupportedCheckpoint(
             f"{source} has no {BEGIN if begin is None else END} among its words; expected a language model of "
@@ -86,7 +86,7 @@ def ngram_model(words: Sequence[str], tables: Iterable[NgramTable], *, source: s
     )
 
 
-def _number(words: Sequence[str], name: str) -> int | None:
+def word_number(words: Sequence[str], name: str) -> int | None:
     """Return the number of a special word, in lower case or else in upper case."""
     found = (words.index(each) for each in (name, name.upper()) if each in words)
     return next(found, None)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.decoding.ngrams.model import NgramModel
+from sonant.decoding.ngrams.hashed import HashedNgramModel
+from sonant.decoding.ngrams.model import BackOffModel
 from sonant.decoding.prefix_beam.history import Choices
 from sonant.decoding.prefix_beam.models import CombinedModels
 from sonant.decoding.prefix_beam.search import RESCALED_EVERY, PrefixSearch
@@ -25,7 +26,7 @@ KERNEL = "prefix_beam"
 
 def can_search(models: CombinedModels, device: torch.device) -> bool:
     """Return whether a compiled search is possible: a CPU, a compiler, and no language model but n-grams."""
-    known = models.lm is None or isinstance(models.lm, NgramModel)
+    known = models.lm is None or isinstance(models.lm, BackOffModel)
     return known and device.type == "cpu" and compiled(KERNEL) is not None
 
 
@@ -49,6 +50,12 @@ class CompiledSearch(PrefixSearch):
         library.sonant_prefix_beam(ctypes.byref(self._models), ctypes.byref(search))
         self.frames += frames
         return choices
+
+    @cached_property
+    def _starts(self) -> Tensor | None:
+        """The starts of the orders of a model that finds n-grams by hashes."""
+        lm = self.models.lm
+        return torch.tensor(lm.starts) if isinstance(lm, HashedNgramModel) else None
 
     @cached_property
     def _models(self) -> _Models:
@@ -76,7 +83,7 @@ class CompiledSearch(PrefixSearch):
             *((None, None) if hot is None else (_address(hot.following), _address(hot.bonus))),
             _open_words(models),
             _lexicon(models),
-            _ngrams(models.lm),
+            _ngrams(models.lm, self._starts),
             _address(models.lm_units),
         )
 
@@ -98,6 +105,7 @@ class _Ngrams(Structure):
         *((name, c_int64) for name in ("order", "num_words", "unknown")),
         ("arcs", _Sorted),
         *((name, c_void_p) for name in ("log_probabilities", "contexts", "back_offs", "back_off_contexts")),
+        *((name, c_void_p) for name in ("starts", "first_words")),
     )
 
 
@@ -150,16 +158,15 @@ class _Search(Structure):
     )
 
 
-def _ngrams(lm: Any) -> _Ngrams:
+def _ngrams(lm: Any, starts: Tensor | None) -> _Ngrams:
     if lm is None:
         return _Ngrams()
-    return _Ngrams(
-        lm.order,
-        len(lm.words),
-        lm.unknown,
-        _Sorted.of(lm.arc_keys),
-        *map(_address, (lm.arc_log_probabilities, lm.arc_contexts, lm.back_offs, lm.back_off_contexts)),
-    )
+    if isinstance(lm, HashedNgramModel):
+        arcs, log_probabilities, contexts, first_words = lm.hashes, lm.log_probabilities, None, lm.first_words
+    else:
+        arcs, log_probabilities, contexts, first_words = lm.arc_keys, lm.arc_log_probabilities, lm.arc_contexts, None
+    tensors = (log_probabilities, contexts, lm.back_offs, lm.back_off_contexts, starts, first_words)
+    return _Ngrams(lm.order, len(lm.words), lm.unknown, _Sorted.of(arcs), *map(_address, tensors))
 
 
 def _open_words(models: CombinedModels) -> _OpenWords:

@@ -35,11 +35,13 @@ struct Sorted {  // ascending numbers
 
 struct Ngrams {
     int64_t order, num_words, unknown;
-    Sorted arcs;
+    Sorted arcs;  // or the hashes of n-grams, ascending within each order
     const float* log_probabilities;
     const int32_t* contexts;
     const float* back_offs;
-    const int32_t* back_off_contexts;
+    int32_t* back_off_contexts;
+    const int64_t* starts;  // of the orders; null unless n-grams are found by hashes
+    int32_t* first_words;
 };
 
 struct OpenWords {
@@ -96,7 +98,39 @@ struct Scored {
     int64_t row;
 };
 
+// That of sonant/decoding/ngrams/hashed.py. Threads may write what contexts consist of at the same time, but the same.
+Scored next_word_by_hashes(const Ngrams& lm, int64_t context, int64_t word) {
+    constexpr uint64_t FACTOR = 8978948897894561157u, CODE = 17894857484156487943u;
+    constexpr int64_t ORDERS = 256;
+    int64_t contexts[ORDERS], length = 0;  // from the longest on
+    for (; context != 0 && length < ORDERS; context = __atomic_load_n(lm.back_off_contexts + context, __ATOMIC_RELAXED))
+        contexts[length++] = context;
+    auto is_continued = [&](int64_t ngram) {
+        float back_off = lm.back_offs[ngram + 1];
+        return back_off != 0 || !std::signbit(back_off);
+    };
+    uint64_t hash = word;
+    int64_t found = word, after = is_continued(word) ? word + 1 : 0, matched = 1;
+    for (; matched <= length; matched++) {
+        int32_t first_word = __atomic_load_n(lm.first_words + contexts[length - matched], __ATOMIC_RELAXED);
+        hash = hash * FACTOR ^ uint64_t(first_word + 1) * CODE;
+        int64_t start = lm.starts[matched];
+        int64_t place = Sorted{lm.arcs.values + start, lm.starts[matched + 1] - start}.find(int64_t(hash));
+        if (place < 0) break;
+        if (matched + 1 < lm.order) {
+            __atomic_store_n(lm.first_words + start + place + 1, first_word, __ATOMIC_RELAXED);
+            __atomic_store_n(lm.back_off_contexts + start + place + 1, int32_t(found + 1), __ATOMIC_RELAXED);
+            if (is_continued(start + place)) after = start + place + 1;
+        }
+        found = start + place;
+    }
+    float penalty = 0;
+    for (int64_t i = 0; i <= length - matched; i++) penalty += lm.back_offs[contexts[i]];
+    return {std::max(penalty + lm.log_probabilities[found], LOWEST), after};
+}
+
 Scored next_word(const Ngrams& lm, int64_t context, int64_t word) {
+    if (lm.starts) return next_word_by_hashes(lm, context, word);
     float penalty = 0;
     for (int64_t i = 1; i < lm.order; i++) {
         if (context == 0) break;  // a unigram
