@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 import sonant
-from benchmarks import long_audio, probe_model, voices
+from benchmarks import long_audio, probe_model, shipped_card, voices
 from benchmarks.page_blocks import write_block
 from sonant.analysis import Estimate
 from sonant.checkpoints import save_pretrained
@@ -124,6 +124,7 @@ def probe(options: argparse.Namespace) -> None:
     values = {(each["task"], each["pool"], each["system"]): each for each in chosen}
     for page in (ROOT / "README.md", MODEL / "README.md", PAGES / "wavlm_tiny.md"):
         write_block(page, "probes", [mark(), *summary(values)])
+    shipped_card.main(["--data", str(options.data)])
 
 
 def probe_precisions(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ The recordings that they show are those of the playground's own examples.
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -42,7 +43,23 @@ def catalog(page: Page) -> None:
     page.goto("/")
 
 
-def main() -> None:
+def layers(page: Page) -> None:
+    """What was measured of the layers of a model."""
+    page.set_viewport_size({"width": 800, "height": 900})  # one column
+    page.goto("/models/sonant/wavlm-tiny")
+    page.locator("section:has(> #measured)").evaluate("(section) => section.scrollIntoView()")
+
+
+PICTURES = {
+    "catalog": (catalog, "light"),
+    "playground": (playground, "light"),
+    "playground_layers": (matrix, "dark"),
+    "layers": (layers, "light"),
+}
+
+
+def main(wanted: Sequence[str] = ()) -> None:
+    """Take the pictures; `wanted`: some of them alone."""
     sys.path.insert(0, str(ROOT))
     from sonant.server.settings import ServerSettings
     from tests.server.running import running
@@ -51,11 +68,9 @@ def main() -> None:
     settings = ServerSettings(data=folder / "data", anonymous=True)
     with running(settings) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for name, show, theme in (
-            ("catalog", catalog, "light"),
-            ("playground", playground, "light"),
-            ("playground_layers", matrix, "dark"),
-        ):
+        for name, (show, theme) in PICTURES.items():
+            if wanted and name not in wanted:
+                continue
             page = browser.new_page(base_url=server.base_url, viewport=SIZE, color_scheme=theme)
             show(page)
             page.evaluate("() => document.activeElement?.blur()")
@@ -69,4 +84,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

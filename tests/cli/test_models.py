@@ -3,9 +3,11 @@
 import json
 import re
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
+import sonant
 from sonant.cli import main
 from sonant.models.catalog import CATALOG, find
 from sonant.models.families import TITLES
@@ -194,3 +196,16 @@ def test_one_model_is_no_comparison(names: list[str], capsys):
 def plain(text: str) -> str:
     """Without the terminal's colors."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_measurements_of_the_layers_are_printed(capsys) -> None:
+    """Those of the shipped model, and those in a folder."""
+    shown = answer(capsys, "models", "show", "wavlm-tiny")
+    assert "Measured by layer" in shown
+    assert "89.4 [82.9, 94.1] %" in shown
+    card = json.loads(answer(capsys, "models", "show", "wavlm-tiny", "--json"))["measured"]
+    assert card["models"][0]["curves"][0]["values"][0]["value"] == 0.894
+    assert json.loads(answer(capsys, "models", "show", "wavlm-large", "--json"))["measured"] is None
+    folder = Path(sonant.models.__file__).parent / "wavlm_tiny"
+    assert "Measured by layer" in answer(capsys, "models", "show", str(folder))
+    assert json.loads(answer(capsys, "models", "show", str(folder), "--json"))["measured"] == card

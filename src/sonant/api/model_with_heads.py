@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import nn
 
+from sonant.analysis import Analysis
+from sonant.analysis.card import read_card, write_card
 from sonant.api.audio_inputs import AudioInput, AudioInputs
 from sonant.api.option_values import INFERENCE, completed, of_request
 from sonant.api.options import ComputingOptions, InferenceOptions, Layers
@@ -17,6 +19,7 @@ from sonant.api.running import answers_of
 from sonant.checkpoints import Head, save_pretrained
 from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers
 from sonant.checkpoints.languages import Languages, refuse_language
+from sonant.checkpoints.location import shipped
 from sonant.checkpoints.training_facts import TrainingFacts
 from sonant.decoding.ctc_vocabulary import PHONEME_TOKENIZER
 from sonant.errors import UnknownName
@@ -95,6 +98,13 @@ class ModelWithHeads:
         return TrainingFacts.of(self._heads.stored)
 
     @property
+    def analysis(self) -> Analysis | None:
+        """Measurements of the layers, from the folder of the model; None if it has none of the present weights."""
+        folder = shipped(self.name) or self._place
+        card = read_card(folder) if folder.is_dir() else None
+        return card if card is not None and card.models[0].revision == self.revision else None
+
+    @property
     def heads(self) -> Mapping[str, nn.Module]:
         """The heads of the checkpoint by kind, in float32 on the model's device.
 
@@ -165,12 +175,16 @@ class ModelWithHeads:
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write the model with all heads in Hugging Face layout, for transformers and `sonant.load`.
 
-        A model that `sonant.train` made gets a README.md that says so, unless the folder has one.
+        A model that `sonant.train` made gets a README.md that says so, unless the folder has one. Measurements of the
+        layers (`analysis`) are written too: analysis.json, and a section of README.md.
         """
+        measured = self.analysis
         saved = save_pretrained(self.model, folder, heads=self._heads.current(), languages=self._languages)
         readme = saved.path / "README.md"
         if self.training is not None and not readme.exists():
             readme.write_text(self.training.readme(), encoding="utf-8")
+        if measured is not None:
+            write_card(saved.path, measured)
 
     def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> EncodeRequest:
         """Return the request for arguments of `encode`; `how`: further fields of the request."""

@@ -10,6 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sonant.analysis import Analysis
+from sonant.analysis.card import best_row
 from sonant.cli.console import make_console, plain_table, print_parts
 from sonant.models.catalog import Card
 from sonant.models.families import family_of
@@ -56,8 +58,8 @@ def print_list(cards: Sequence[Card]) -> None:
     print_parts(console, parts)
 
 
-def print_card(card: Card, loading: Mapping[str, str]) -> None:
-    """Print all facts about one model."""
+def print_card(card: Card, loading: Mapping[str, str], measured: Analysis | None = None) -> None:
+    """Print all facts about one model; `measured`: of its layers."""
     presets = plain_table("task", "layer", "pool", "why")
     for task, preset in card.presets.items():
         presets.add_row(task, str(preset.layer), preset.pool or "none: frames", preset.why)
@@ -67,8 +69,24 @@ def print_card(card: Card, loading: Mapping[str, str]) -> None:
         parts += ["", Text(note, style="italic")]
     parts += ["", Text("Published results", style="bold"), *_results(card)]
     parts += ["", Text("Layer and pooling by task", style="bold"), _indent(presets)]
+    parts += _measured(measured) if measured else []
     parts += ["", Text("How to load", style="bold"), _indent(_pairs(loading.items()))]
     print_parts(make_console(), parts)
+
+
+def print_measured(measured: Analysis) -> None:
+    """Print what was measured of the layers of a model."""
+    print_parts(make_console(), _measured(measured))
+
+
+def _measured(measured: Analysis) -> list[RenderableType]:
+    model, data = measured.models[0], measured.data
+    table = plain_table("property", "measure", "best layer", "value", "chance", "as good")
+    for curve in model.curves:
+        table.add_row(*map(Text, best_row(model, curve)))
+    about = f"{data.recordings:,} recordings of {data.source}, {measured.created[:10]}: {measured.command}"
+    title = Text("Measured by layer", style="bold")
+    return ["", title, _indent(table), Padding(Text(about, style="dim"), (0, 0, 0, 2))]
 
 
 def _facts(card: Card) -> Iterable[tuple[str, str]]:

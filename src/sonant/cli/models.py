@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sonant.cli.json_output import print_json
 
 if TYPE_CHECKING:
+    from sonant.analysis import Analysis
     from sonant.models.catalog import Card
 
 
@@ -67,27 +68,45 @@ def show_model(name: str, *, json: bool = False) -> int:
     else:
         from sonant.cli.model_card import print_card
 
-        print_card(card, loading(card))
+        print_card(card, loading(card), _measured(card))
     return 0
+
+
+def _measured(card: "Card") -> "Analysis | None":
+    """Return the measurements of the layers of a shipped model."""
+    from sonant.analysis.card import read_card
+    from sonant.checkpoints.location import shipped
+
+    folder = shipped(card.name)
+    return None if folder is None else read_card(folder)
 
 
 def _show_folder(name: str, *, json: bool) -> None:
     """Print what is known of a model in a folder."""
+    from sonant.analysis.card import read_card
     from sonant.checkpoints import load_checkpoint
     from sonant.checkpoints.training_facts import TrainingFacts
     from sonant.models.families import TITLES
 
     checkpoint = load_checkpoint(name)
     facts, config = TrainingFacts.of(checkpoint.heads), checkpoint.config
+    measured = read_card(name)
     shape = {"family": TITLES[checkpoint.family], "layers": config.num_layers, "dim": config.dim}
     if json:
-        about = {"training": None if facts is None else asdict(facts)}
+        about = {
+            "training": None if facts is None else asdict(facts),
+            "measured": None if measured is None else measured.to_json(),
+        }
         print_json({"name": name, **shape, "heads": list(checkpoint.heads), **about}, indent=2)
         return
     heads = f"; heads: {', '.join(checkpoint.heads)}" if checkpoint.heads else ""
     print(f"{name}: {shape['family']}, {config.num_layers} layers of {config.dim}{heads}.")
     for sentence in facts.sentences() if facts else ():
         print(sentence)
+    if measured is not None:
+        from sonant.cli.model_card import print_measured
+
+        print_measured(measured)
 
 
 def compare_models(*names: str, json: bool = False) -> int:
@@ -147,11 +166,13 @@ def details(card: "Card") -> dict[str, Any]:
     from sonant.models.loading import loading
 
     title, address = card.paper
+    measured = _measured(card)
     return summary(card) | {
         "paper": {"title": title, "url": address},
         "config": asdict(card.config),
         "results": [asdict(result) for result in card.results],
         "presets": presets_of(card),
+        "measured": None if measured is None else measured.to_json(),
         "load": loading(card),
         "notes": list(card.notes),
     }

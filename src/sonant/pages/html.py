@@ -19,6 +19,10 @@ class Markup(str):
 
     __slots__ = ()
 
+    def __html__(self) -> str:
+        """Return it for templates, which escape other text."""
+        return self
+
 
 Content = str | None  # None is left out
 

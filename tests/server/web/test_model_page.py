@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from urllib.parse import quote
@@ -13,12 +14,17 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
+import sonant
+from sonant.analysis import Estimate
+from sonant.analysis.card import write_card
 from sonant.models.catalog import CATALOG
 from sonant.models.families import TITLES
+from sonant.server.settings import ServerSettings
 from sonant.server.web.about import SUMMARIES
 from sonant.server.web.code_samples import TOOLS, samples
 from sonant.server.web.entries import ModelEntry
-from tests.server.running import RunningServer
+from tests.analysis.report.made_up import analysis
+from tests.server.running import RunningServer, running
 from tests.server.web.conftest import HOSTILE, HTML
 from tests.server.web.html import Document
 
@@ -173,3 +179,37 @@ def test_copied_code_runs(server: RunningServer, tmp_path: Path) -> None:
         if sample["tool"] == "curl":
             assert '"error"' not in done.stdout
             assert '"usage"' in done.stdout
+
+
+def test_measured_layers_are_shown(server: RunningServer) -> None:
+    """Those of the shipped model: the same values on the page, in its JSON form, and in the API."""
+    measured = _twin(server, "sonant/wavlm-tiny")["model"]["measured"]
+    assert measured["revision"] == sonant.load("sonant/wavlm-tiny", device="cpu").revision
+    page = httpx2.get(f"{server.base_url}/models/sonant/wavlm-tiny", headers=HTML).text
+    assert page.count("<figure>") == len(measured["curves"]) == 4
+    assert "style=" not in page.partition('id="measured"')[2].partition('id="faq"')[0], "the policy forbids it"
+    for curve in measured["curves"]:
+        assert len(curve["values"]) == len(measured["layer_names"]) == 9
+        for each in curve["values"]:
+            assert str(Estimate(**each)) in page
+    assert entities.escape(measured["command"]) in page
+    assert _twin(server, "facebook/w2v-bert-2.0")["model"]["measured"] is None
+
+
+def test_a_served_folder_shows_its_own_analysis(tmp_path: Path) -> None:
+    """With names that are no markup; not if it is of other weights."""
+    evil = "</figure><script>alert(1)</script>"
+    folder = Path(sonant.models.__file__).parent / "wavlm_tiny"
+    made = analysis(9, clips=8, text=evil)
+    revision = sonant.load("sonant/wavlm-tiny", device="cpu").revision
+    for name, of in (("same", revision), ("other", "sha256:0")):
+        shutil.copytree(folder, tmp_path / name)
+        write_card(tmp_path / name, replace(made, models=(replace(made.models[0], revision=of),)))
+    models = tuple(str(tmp_path / name) for name in ("same", "other"))
+    with running(ServerSettings(data=tmp_path / "data", models=models)) as server:
+        same, other = (httpx2.get(f"{server.base_url}/models/{name}", headers=HTML).text for name in ("same", "other"))
+    assert same.count("<figure>") == 7
+    assert "alert(1)" in same
+    assert "<script>alert" not in same
+    assert not Document(same).faults
+    assert 'id="measured"' not in other

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sonant.analysis.layer_report import Estimate
-from sonant.analysis.results import LayerCurve, ModelAnalysis
+from sonant.analysis.results import LayerCurve
 from sonant.pages.html import Markup, joined, tag
 
 WIDTH, HEIGHT = 360, 224
@@ -14,22 +14,23 @@ MOST_MARKS = 13  # of the axis of layers
 
 
 class Line(NamedTuple):
-    """The curve of one model, which is the first or the second of the page."""
+    """The curve of one model, which is the first or the second of the page.
+
+    Attributes:
+        name: of the model; empty if it need not be said.
+        layer_names: of the model.
+    """
 
     number: int
-    model: ModelAnalysis
+    name: str
+    layer_names: Sequence[str]
     curve: LayerCurve
-
-    @property
-    def short_name(self) -> str:
-        """The last part of the model's name."""
-        return self.model.name.rstrip("/").rpartition("/")[2]
 
     def said(self, layer: int) -> str:
         """Say what the model reaches at a layer."""
+        name = f"{self.name}, layer" if self.name else "Layer"
         chosen = " (best)" if layer == self.curve.best else ""
-        value = said(self.curve.values[layer], self.curve.unit)
-        return f"{self.short_name}, layer {self.model.layer_names[layer]}{chosen}: {value}"
+        return f"{name} {self.layer_names[layer]}{chosen}: {said(self.curve.values[layer], self.curve.unit)}"
 
 
 class Figure(NamedTuple):
@@ -50,27 +51,13 @@ def said(estimate: Estimate, unit: str) -> str:
 
 
 def curve_figure(lines: Sequence[Line], number: int) -> Figure:
-    """Draw one measure of one or two models.
-
-    Layers stand at their share of the depth, so that models of different depth can be compared.
+    """Return a chart with its title and what is said of it.
 
     Args:
         number: of the figure on the page.
     """
-    first = lines[0].curve
-    axis = _Axis.of([line.curve for line in lines])
-    depth = max(len(line.curve.values) for line in lines)
-    ends = {"x1": str(LEFT), "x2": str(WIDTH - RIGHT)}
-    across = [tag("line", class_="grid", y1=axis.y(each), y2=axis.y(each), **ends) for each in axis.ticks]
-    across += [tag("text", axis.mark(each), class_="end", x=str(LEFT - 6), y=axis.y(each, 4)) for each in axis.ticks]
-    across += _level("chance", first.chance, axis) + _level("log-mel", _value(first.baseline), axis)
-    label = f"{first.title} by layer. " + "; ".join(line.said(line.curve.best) for line in lines)
-    chart = tag(
-        "svg",
-        joined(*across, *_layer_axis(lines), *(_drawn(line, axis) for line in lines)),
-        tag("rect", class_="cursor", visibility="hidden"),
-        viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", tabindex="0", aria_label=label, data_steps=str(number),
-    )  # fmt: skip
+    first, depth = lines[0].curve, max(len(line.curve.values) for line in lines)
+    chart = curve_chart(lines, tabindex="0", data_steps=str(number))
     better = "higher" if first.higher_is_better else "lower"
     unit = "%, " if first.unit else ""
     caption = tag(
@@ -89,6 +76,31 @@ def curve_figure(lines: Sequence[Line], number: int) -> Figure:
         "texts": [texts],
     }
     return Figure(markup, steps)
+
+
+def curve_chart(lines: Sequence[Line], **attributes: str) -> Markup:
+    """Draw one measure of one or two models.
+
+    Layers stand at their share of the depth, so that models of different depth can be compared.
+
+    Args:
+        **attributes: of the element.
+    """
+    first = lines[0].curve
+    axis = _Axis.of([line.curve for line in lines])
+    ends = {"x1": str(LEFT), "x2": str(WIDTH - RIGHT)}
+    across = [tag("line", class_="grid", y1=axis.y(each), y2=axis.y(each), **ends) for each in axis.ticks]
+    across += [tag("text", axis.mark(each), class_="end", x=str(LEFT - 6), y=axis.y(each, 4)) for each in axis.ticks]
+    across += _level("chance", first.chance, axis) + _level("log-mel", _value(first.baseline), axis)
+    return tag(
+        "svg",
+        joined(*across, *_layer_axis(lines), *(_drawn(line, axis) for line in lines)),
+        tag("rect", class_="cursor", visibility="hidden"),
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        role="img",
+        aria_label=f"{first.title} by layer. " + "; ".join(line.said(line.curve.best) for line in lines),
+        **attributes,
+    )
 
 
 def _nearest(line: Line, step: int, depth: int) -> int:
@@ -125,7 +137,7 @@ class _Axis(NamedTuple):
         low, high = low - room, high + room
         rough = (high - low) / 4
         power = 10.0 ** math.floor(math.log10(rough))
-        step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough * 0.8)
+        step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough * 0.7)
         return cls(low, high, step, curves[0].unit == "%")
 
     @property
@@ -161,8 +173,8 @@ def _level(name: str, value: float | None, axis: _Axis) -> list[Markup]:
 
 def _layer_axis(lines: Sequence[Line]) -> list[Markup]:
     """Draw the names of the layers, or the depth in percent for models of different depth."""
-    names = lines[0].model.layer_names
-    same = all(line.model.layer_names == names for line in lines)
+    names = tuple(lines[0].layer_names)
+    same = all(tuple(line.layer_names) == names for line in lines)
     marks = names if same else tuple(f"{share} %" for share in (0, 25, 50, 75, 100))
     every = math.ceil(len(marks) / MOST_MARKS)
     y = str(HEIGHT - BOTTOM + 15)
@@ -183,7 +195,7 @@ def _drawn(line: Line, axis: _Axis) -> Markup:
     lower = [f"{x},{axis.y(each.value if each.low is None else each.low)}" for x, each in reversed(at)]
     intervals = any(each.low is not None for each in curve.values)
     marks = [
-        _mark(_x(layer, count), float(axis.y(each.value)), line.number, _rank(curve, layer))
+        _mark(_x(layer, count), float(axis.y(each.value)), line.number, _rank(curve, layer), line.said(layer))
         for layer, each in enumerate(curve.values)
         if math.isfinite(each.value)
     ]
@@ -200,10 +212,10 @@ def _rank(curve: LayerCurve, layer: int) -> str:
     return "best" if layer == curve.best else "good" if layer in curve.as_good else "less"
 
 
-def _mark(x: float, y: float, number: int, rank: str) -> Markup:
+def _mark(x: float, y: float, number: int, rank: str, text: str) -> Markup:
     """Draw a circle for the first model, a square for the second; larger for the best layer."""
-    size = 5.0 if rank == "best" else 3.2
+    size, title = 5.0 if rank == "best" else 3.2, tag("title", text)
     if number == 0:
-        return tag("circle", class_=rank, cx=f"{x:.1f}", cy=f"{y:.1f}", r=str(size))
+        return tag("circle", title, class_=rank, cx=f"{x:.1f}", cy=f"{y:.1f}", r=str(size))
     side = str(2 * size)
-    return tag("rect", class_=rank, x=f"{x - size:.1f}", y=f"{y - size:.1f}", width=side, height=side)
+    return tag("rect", title, class_=rank, x=f"{x - size:.1f}", y=f"{y - size:.1f}", width=side, height=side)

@@ -141,11 +141,12 @@ def _quoted(name: str) -> str:
 
 def _lines(models: Sequence[ModelAnalysis], kinds: Sequence[Kind]) -> list[list[Line]]:
     """Return the curves of some kinds, those of one measure together."""
+    names = [model.name.rstrip("/").rpartition("/")[2] if len(models) > 1 else "" for model in models]
     found: dict[str, list[Line]] = {}
     for number, model in enumerate(models):
         for curve in model.curves:
             if curve.kind in kinds:
-                found.setdefault(curve.title, []).append(Line(number, model, curve))
+                found.setdefault(curve.title, []).append(Line(number, names[number], model.layer_names, curve))
     return list(found.values())
 
 
@@ -158,8 +159,8 @@ def _values(groups: Sequence[Sequence[Line]]) -> Markup:
     """Return the values of the figures as a table."""
     lines = [line for group in groups for line in group]
     several = len({line.number for line in lines}) > 1
-    heads = ["Layer", *(line.curve.title + (f": {line.model.name}" if several else "") for line in lines)]
-    longest = max(lines, key=lambda line: len(line.curve.values)).model.layer_names
+    heads = ["Layer", *(line.curve.title + (f": {line.name}" if several else "") for line in lines)]
+    longest = max(lines, key=lambda line: len(line.curve.values)).layer_names
     rows = [
         [name, *(_cell(line, layer) for line in lines)]
         for layer, name in enumerate(longest)

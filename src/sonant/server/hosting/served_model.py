@@ -32,6 +32,7 @@ class ServedModel(ABC):
     Attributes:
         id: its name in requests.
         created: time of loading, unix seconds.
+        card: measurements of its layers; None if it was not analyzed.
         language: of the loaded adapter, for models with language adapters; otherwise None.
         dim, num_layers, frame_rate, sampling_rate: of the encoder.
         receptive_field: fewest samples of a recording.
@@ -41,6 +42,7 @@ class ServedModel(ABC):
 
     def __init__(self, model_id: str, encoder: SpeechEncoder, queue: Queue, *, device: str) -> None:
         self.id, self.created, self.device = model_id, int(time.time()), device
+        self.card = encoder.analysis
         encoder.name = model_id  # in messages, where it may be a path of this machine
         self._encoder: SpeechEncoder | None = encoder
         self._queue = queue

@@ -16,6 +16,7 @@ from sonant.server.hosting.served_model import State
 from sonant.server.routes import documentation
 from sonant.server.services import Services, services_of
 from sonant.server.web.entries import Cost, Live, ModelEntry, ModelOrigin, Span, Specs, entries, entry
+from sonant.server.web.measured import MeasuredLayers
 
 router = APIRouter(tags=["Models"])
 
@@ -49,6 +50,9 @@ class Model(BaseModel):
         description="Of models that sonant trained on labels: data, labels, measures."
     )
     results: tuple[Result, ...] = Field(description="That others have published.")
+    measured: MeasuredLayers | None = Field(
+        description="What `sonant analyze` measured of its layers: the values of each property by layer, from 0."
+    )
     price: Cost
     recordings: Span = Field(description="How short and how long a recording may be.")
     live: Live | None = Field(description="How it does now.")
@@ -105,6 +109,7 @@ def _model(found: ModelEntry, services: Services) -> Model:
         origin=found.origin,
         training=found.training,
         results=found.results,
+        measured=found.measured,
         price=found.price,
         recordings=found.recordings,
         live=found.live,

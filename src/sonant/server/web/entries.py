@@ -17,6 +17,7 @@ from sonant.server.hosting.recent_requests import RequestFigures
 from sonant.server.hosting.served_model import ServedModel, State, abilities_of
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
+from sonant.server.web.measured import MeasuredLayers, measured_layers, shipped_layers
 
 HOUR = 3600
 
@@ -128,6 +129,7 @@ class ModelEntry:
         origin: None for models outside the catalog.
         training: of a loaded model that sonant trained on labels.
         results: published ones.
+        measured: by layer, of a shipped model, and of a loaded one that was analyzed.
         votes: number of users who want it served.
         live: load; None if not loaded.
         recent: latency of recent requests, and the share answered; None before the first.
@@ -144,6 +146,7 @@ class ModelEntry:
     origin: ModelOrigin | None
     training: TrainingFacts | None
     results: tuple[Result, ...]
+    measured: MeasuredLayers | None
     price: Cost
     recordings: Span
     votes: int
@@ -223,6 +226,7 @@ def _entry(
         origin=_origin(card) if card else None,
         training=served.encoder.training if served else None,
         results=card.results if card else (),
+        measured=measured_layers(served.card) if served else shipped_layers(model_id),
         price=_cost(specs, model_id, settings),
         recordings=Span(
             min_seconds=specs.receptive_field / specs.sampling_rate if specs else None,

@@ -10,6 +10,7 @@ from sonant.server.services import Services, services_of
 from sonant.server.web.about import TASKS, Question, about, questions
 from sonant.server.web.code_samples import TITLES, TOOLS, Sample, samples
 from sonant.server.web.entries import ModelEntry, entries, entry
+from sonant.server.web.measured import layer_charts
 from sonant.server.web.pages import render
 from sonant.server.web.related import Related, related
 from sonant.server.web.standings import BenchmarkTable, in_full, tables
@@ -53,4 +54,5 @@ async def model_page(request: Request, model_id: str, services: Services = Depen
         code_titles=TITLES,
         tools=TOOLS,
         in_full=in_full,
+        charts=layer_charts(model.measured),
     )
