@@ -70,7 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def figures() -> dict[Path, set[str]]:
     """Return the fingerprints of the weights whose figures are on a page, by page."""
-    pages = [ROOT / "README.md", *MODEL.glob("*.md"), *PAGES.glob("*.md"), *PAGES.glob("*/*.inc")]
+    pages = [
+        ROOT / "README.md",
+        *MODEL.glob("*.md"),
+        *PAGES.glob("*.md"),
+        *PAGES.glob("*/*.inc"),
+        *PAGES.glob("*/*.ipynb"),
+    ]
     found = {page: set(FINGERPRINT.findall(page.read_text("utf-8"))) for page in pages}
     return {page: fingerprints for page, fingerprints in found.items() if fingerprints}
 
@@ -162,6 +168,11 @@ def photograph(_: argparse.Namespace) -> None:
         print("  left out: there is no chromium")
 
 
+def run_notebooks(_: argparse.Namespace) -> None:
+    """Write the outputs of the notebooks."""
+    run("docs/run_notebooks.py")
+
+
 STEPS = {
     "weights": place_weights,
     "voices": calibrate_voices,
@@ -170,6 +181,7 @@ STEPS = {
     "windows": join_windows,
     "demo": demonstrate,
     "screenshots": photograph,
+    "notebooks": run_notebooks,
 }
 
 

@@ -19,8 +19,9 @@ copyright = "The sonant developers"
 author = "The sonant developers"
 version = release = sonant.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
+nb_execution_mode = "off"  # outputs are those in the notebooks: docs/run_notebooks.py
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 

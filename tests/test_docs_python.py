@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 import sonant
 from sonant.checkpoints import Checkpoint, Head, save_checkpoint, save_pretrained
 from sonant.decoding.hypotheses import Hypothesis
-from sonant.models import BackboneConfig, HuBERTConfig, WavLMConfig, build
+from sonant.models import BackboneConfig, HuBERTConfig, WavLMConfig, build, wav2vec
 from sonant.pretraining import fit_kmeans
 from sonant.server.settings import ServerSettings
 from tests.arpa import write_lm
@@ -52,12 +52,14 @@ class Page:
         names: makes what the page takes for given, by name.
         instead: text that cannot run here, or not in a test's time, and what runs in its place.
         packages: without which the page cannot run.
+        check: looks at the names when the page has run.
     """
 
     files: dict[str, Callable[[Path], object]] = field(default_factory=dict)
     names: Callable[[], dict[str, Any]] = dict
     instead: dict[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
+    check: Callable[[dict[str, Any]], None] = lambda names: None
 
 
 def recordings(folder: Path) -> None:
@@ -84,6 +86,12 @@ def wavlm_file(path: Path, to: str) -> None:
     """In the format of a toolkit."""
     config = WavLMConfig(**SMALL | {"num_heads": 8})
     save_checkpoint(path, Checkpoint(config, build(config).state_dict()), to=to)
+
+
+def hubert_file(path: Path) -> None:
+    """In the format of fairseq."""
+    config = HuBERTConfig(**SMALL)
+    save_checkpoint(path, Checkpoint(config, build(config).state_dict()), to="fairseq")
 
 
 def lightning_file(path: Path) -> None:
@@ -138,6 +146,32 @@ def transcribed_list(path: Path) -> None:
     path.write_text("path,text,gender\n" + "".join(rows))
 
 
+def same_as_transformers(names: dict[str, Any]) -> None:
+    """Check that what docs/coming_from.md calls equal is, and that the shorter recording of a padded batch is not."""
+
+    def close(ours: str | np.ndarray, theirs: torch.Tensor) -> None:
+        ours = torch.as_tensor(names[ours] if isinstance(ours, str) else ours)
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4, check_dtype=False)
+
+    close("frames", names["last"])
+    close("every_state", torch.cat(names["hidden"]))
+    close("layer3", names["third"])
+    close("vector", names["pooled"])
+    close("summed", names["mixed"])
+    close(np.stack(names["vectors"]), torch.stack(names["embeddings"]))
+    assert names["transcript"].text == " ".join(names["text"].split()) != ""
+    spans, times = names["spans"], names["times"]
+    assert [word for word, *_ in spans] == [word for word, *_ in times]
+    assert np.allclose([ends for _, *ends in spans], [ends for _, *ends in times])
+    (first, second), batch = names["several"], names["batch"]
+    close(first, batch[0])
+    shorter = batch[1, : len(second)]
+    assert (torch.as_tensor(second) - shorter).norm() > 0.01 * shorter.norm()
+    inputs = names["extractor"](names["waves"][1], sampling_rate=RATE, return_tensors="pt")
+    with torch.no_grad():
+        close(second, names["again"](**inputs).last_hidden_state[0])
+
+
 SERVED = Page(files={"models/my-recognizer": write_ctc, "models/my-classifier": write_classifier})
 
 PAGES = {
@@ -178,6 +212,21 @@ PAGES = {
             "audeering/wav2vec2-large-robust-6-ft-age-gender": write_classifier,
             "superb/wav2vec2-base-superb-ks": write_classifier,
         }
+    ),
+    "coming_from.md": Page(
+        files={
+            "microsoft/wavlm-base-plus": partial(model, WavLMConfig(**SMALL)),
+            "microsoft/wavlm-base-plus-sv": write_xvector,
+            "facebook/wav2vec2-base-960h": write_ctc,
+            "train.csv": transcribed_list,
+            "dev.csv": transcribed_list,
+            "WavLM-Base+.pt": partial(wavlm_file, to="unilm"),
+            "hubert_base_ls960.pt": hubert_file,
+            "wav2vec_large.pt": lambda path: save_pretrained(build(wav2vec.TINY), path),
+            "vq-wav2vec_kmeans.pt": lambda path: save_pretrained(vq_wav2vec(), path),
+        },
+        instead={"2_000": "2", ", 100)": ", 5)"},
+        check=same_as_transformers,
     ),
     "concepts.md": Page(names=clips),
     "quickstart.md": Page(
@@ -290,6 +339,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
             for there, here in instead.items():
                 text = text.replace(there, here)
             exec(compile("\n" * (block.line - 1) + text, str(page), "exec"), names)
+        about.check(names)
 
 
 def test_what_is_replaced_is_there() -> None:
