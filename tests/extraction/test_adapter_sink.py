@@ -16,7 +16,7 @@ from sonant.layers.transformer import FeedForward
 
 
 class Joined:
-    """Keeps what comes; `so_far` says how many frames that was."""
+    """Keeps what comes; `settled` says how many frames that was."""
 
     def __init__(self) -> None:
         self.blocks: list[Tensor] = []
@@ -24,7 +24,7 @@ class Joined:
     def append(self, frames: Tensor) -> None:
         self.blocks.append(frames)
 
-    def so_far(self) -> int:
+    def settled(self) -> int:
         return sum(block.shape[1] for block in self.blocks)
 
     def finish(self) -> Tensor:
@@ -64,7 +64,7 @@ def test_convolutions_alone_keep_no_frames_and_tell_them_as_they_come() -> None:
     sink = AdapterSink(lambda _: adapter, Joined())
     for number in range(1, 6):
         sink.append(torch.randn(1, 80, 8))
-        assert abs(sink.so_far() - 10 * number) <= 1
+        assert abs(sink.settled() - 10 * number) <= 1
         assert sum(block.numel() for block in sink._blocks) == 0
 
 

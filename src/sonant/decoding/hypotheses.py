@@ -97,13 +97,15 @@ def hypothesis(
         return Hypothesis(
             written.text, written.words, written.confidence, tuple(units), score, emission_score, lm_score
         )
-    words = _words(path, vocabulary, lexicon, frame_rate)
+    words = lexicon_words(path, vocabulary, lexicon, frame_rate=frame_rate)
     confidence = confidence_of(path, vocabulary, end=lexicon.end)
     return Hypothesis(join_words(words), words, confidence, tuple(units), score, emission_score, lm_score)
 
 
-def _words(path: BestPath, vocabulary: CTCVocabulary, lexicon: LexiconEnds, frame_rate: float) -> tuple[Word, ...]:
-    """Return the words of a lexicon; units behind the last word that has ended are left out."""
+def lexicon_words(
+    path: BestPath, vocabulary: CTCVocabulary, lexicon: LexiconEnds, *, frame_rate: float
+) -> tuple[Word, ...]:
+    """Return the words of a lexicon on a path; units behind the last word that has ended are left out."""
     spans = [span for span in collapse(path.tokens, blank=vocabulary.blank) if span.token not in vocabulary.delimiters]
     ends = [*np.flatnonzero(lexicon.entries >= 0).tolist(), len(path.tokens)]
     entries = [*lexicon.entries[lexicon.entries >= 0].tolist(), lexicon.last]

@@ -65,9 +65,9 @@ class AdapterSink:
         else:
             self._blocks.append(frames[0])
 
-    def so_far(self) -> Any:
-        """Return the partial result of the other sink."""
-        return self._sink.so_far()
+    def settled(self) -> Any:
+        """Return what became certain of the other sink's result."""
+        return self._sink.settled()
 
     @torch.no_grad()
     def finish(self) -> Any:

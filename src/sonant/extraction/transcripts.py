@@ -1,7 +1,6 @@
 """Transcription by a CTC head, from blocks of frames: greedy, or by a beam search."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from torch import Tensor
 from sonant.audio import Window
 from sonant.decoding.ctc import BestPath, best_path, join_paths, path_transcript
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.decoding.path_words import PathWords
 from sonant.decoding.prefix_beam.recording_search import RecordingSearch
-from sonant.decoding.results import Transcript, join_words
+from sonant.decoding.results import Transcript, Word
 from sonant.decoding.slot_marks import with_slots
 from sonant.extraction.adapter_sink import AdapterSink
 from sonant.extraction.ctc_logits import CTCLogits
@@ -49,6 +49,7 @@ class TranscriptSink:
         self._frame_rate = frame_rate
         self._seconds = seconds
         self._paths: list[BestPath] = []
+        self._words, self._spelled = PathWords(vocabulary, frame_rate), 0
 
     def append(self, frames: Tensor) -> None:
         self._paths.append(best_path(self._logits.of(frames)))
@@ -61,11 +62,10 @@ class TranscriptSink:
         found = path_transcript(path, self._vocabulary, frame_rate=self._frame_rate, duration_seconds=seconds)
         return with_slots(found, self._vocabulary)
 
-    def so_far(self) -> Transcript:
-        """Return the partial transcript: all words but the last, which may continue."""
-        known = self.finish()
-        words = known.words[:-1]
-        return replace(known, text=join_words(words), words=words)
+    def settled(self) -> tuple[Word, ...]:
+        """Return the words that became certain since the last call: all but the last, which may continue."""
+        more, self._spelled = self._paths[self._spelled :], len(self._paths)
+        return self._words.append(join_paths(more))
 
     def abandon(self) -> None:
         self._paths.clear()
@@ -136,10 +136,9 @@ class SearchSink:
             return Pending((self._first, self._seconds()), self._decoder)
         return self._decoder.finish(self._search, self._seconds(), self._first.device)
 
-    def so_far(self) -> Transcript:
-        """Return the partial transcript: the words that are certain, whatever follows."""
-        words = () if self._search is None else self._search.words()
-        return Transcript(join_words(words), words, self._seconds(), 0.0)
+    def settled(self) -> tuple[Word, ...]:
+        """Return the words that became certain since the last call, whatever follows."""
+        return () if self._search is None else self._search.settled()
 
     def abandon(self) -> None:
         self._first = self._search = None

@@ -57,10 +57,6 @@ class WritingSink:
         blocks, self._blocks = self._blocks, []
         return Pending((torch.cat(blocks), self._seconds()), self._write)
 
-    def so_far(self) -> Transcript:
-        """Return the partial transcript, which is empty: the decoder reads all frames before it writes."""
-        return Transcript("", (), self._seconds(), 0.0)
-
     def abandon(self) -> None:
         self._blocks.clear()
 

@@ -8,7 +8,7 @@ import pytest
 
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.hypotheses import Hypothesis
-from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder
+from sonant.decoding.prefix_beam import BeamSearch, Lexicon, PrefixBeamDecoder, compiled_search, torch_search
 from sonant.decoding.prefix_beam.compiled_search import KERNEL
 from sonant.layers.kernels.compiled import compiled
 from sonant.layers.packed import Packed
@@ -51,6 +51,12 @@ def drawn(draw: random.Random, kind: str) -> dict[str, Any]:
     return {"options": search, "lm": lm and ngrams(lm, draw.randint(0, 9)), "lexicon": lexicon, "hot_words": hot}
 
 
+def decide_every(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set after how many frames old choices are decided."""
+    for module in (compiled_search, torch_search):
+        monkeypatch.setattr(module, "DECIDED_EVERY", frames)
+
+
 def texts(found: list[list[Hypothesis]]) -> Any:
     """Return texts, units and times."""
     return [
@@ -77,6 +83,7 @@ def test_compiled_equals_torch(kind: str, monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(CASES):
         clips = [emission(frames, draw.randint(0, 999), units=units, sharpness=1.5) for frames in (9, 25, 0, 20)]
         given = drawn(draw, kind)
+        decide_every(draw.choice([7, 1024]), monkeypatch)
         monkeypatch.delenv("SONANT_KERNELS", raising=False)
         fast = PrefixBeamDecoder(vocabulary, **given).decode(Packed.pack(clips))
         monkeypatch.setenv("SONANT_KERNELS", "0")

@@ -17,7 +17,7 @@ from sonant.decoding.ngrams.hashed import HashedNgramModel
 from sonant.decoding.ngrams.model import BackOffModel
 from sonant.decoding.prefix_beam.history import Choices
 from sonant.decoding.prefix_beam.models import CombinedModels
-from sonant.decoding.prefix_beam.search import RESCALED_EVERY, PrefixSearch
+from sonant.decoding.prefix_beam.search import DECIDED_EVERY, RESCALED_EVERY, PrefixSearch
 from sonant.layers.kernels.compiled import compiled
 from sonant.layers.packed import Packed
 
@@ -68,6 +68,7 @@ class CompiledSearch(PrefixSearch):
             self.delimiter,
             units.delimiter is not None,
             RESCALED_EVERY,
+            DECIDED_EVERY,
             self.multiplier,
             _address(self.label_codes),
             _Options(
@@ -139,7 +140,8 @@ class _Options(Structure):
 
 class _Models(Structure):
     _fields_ = (
-        *((name, c_int64) for name in ("units", "blank", "delimiter", "has_delimiter", "rescaled_every", "multiplier")),
+        *((name, c_int64) for name in ("units", "blank", "delimiter", "has_delimiter")),
+        *((name, c_int64) for name in ("rescaled_every", "decided_every", "multiplier")),
         ("label_codes", c_void_p),
         ("options", _Options),
         *((name, c_void_p) for name in ("hot_following", "hot_bonus")),

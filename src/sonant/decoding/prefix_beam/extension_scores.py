@@ -1,7 +1,7 @@
 """Scores that are combined with emissions, in torch: of words, hot words and a language model.
 
 An extension adds a unit to a hypothesis. The scores that take long, of words that end and of a language model, are
-computed for those extensions alone that may be kept (`exact`). Shapes: state (recordings, beam, 8), unit
+computed for those extensions alone that may be kept (`exact`). Shapes: state (recordings, beam, 9), unit
 (recordings, width), extended (recordings, beam, width), where width is the number of extensions of a hypothesis.
 """
 
@@ -198,7 +198,7 @@ class ExtensionScores:
         return lexicon.trie.word(state[..., WORD, None], torch.arange(lexicon.trie.most, device=state.device))
 
     def follow(self, added: Added, child: Tensor, source: Tensor, extension: Extension) -> Tensor:
-        """Set the columns WORD, HOT, ROW and ENTRY of extended hypotheses, (recordings, beam, 8), in place.
+        """Set the columns WORD, HOT, ROW and ENTRY of extended hypotheses, (recordings, beam, 9), in place.
 
         Args:
             added: what `add` returned.

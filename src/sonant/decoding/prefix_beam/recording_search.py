@@ -7,10 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sonant.decoding.ctc import BestPath
 from sonant.decoding.hypotheses import Hypothesis
-from sonant.decoding.prefix_beam.history import trace
-from sonant.decoding.prefix_beam.result import PathPart, common_path, finish, hypotheses, path_parts
-from sonant.decoding.prefix_beam.search import BEST_BLANK, EXTRA, PrefixSearch
+from sonant.decoding.path_words import PathWords
+from sonant.decoding.prefix_beam.history import Array, trace
+from sonant.decoding.prefix_beam.result import PathPart, finish, hypotheses, path_parts
+from sonant.decoding.prefix_beam.search import BEST_BLANK, BEST_UNIT, EXTRA, PrefixSearch
 from sonant.decoding.prefix_beam.units import IMPOSSIBLE
 from sonant.decoding.results import Word
 from sonant.layers.packed import Packed
@@ -45,6 +47,9 @@ class RecordingSearch:
     def __init__(self, search: PrefixSearch, frame_rate: float) -> None:
         self._search, self._frame_rate = search, frame_rate
         self._sections: list[_Section] = []
+        lexicon = search.models.lexicon
+        self._words = PathWords(search.units.vocabulary, frame_rate, None if lexicon is None else lexicon.lexicon.words)
+        self._section, self._frame = 0, 0  # up to which all hypotheses have been found to have one path
 
     @torch.inference_mode()
     def append(self, emission: Tensor) -> None:
@@ -73,29 +78,47 @@ class RecordingSearch:
                 break
             self._sections[place] = self._sections[place].only(needed)
 
-    def words(self) -> tuple[Word, ...]:
-        """Return the words that are certain, whatever follows: on the path that all hypotheses have in common."""
+    def settled(self) -> tuple[Word, ...]:
+        """Return the words that became certain since the last call, whatever follows.
+
+        They are on the path that all hypotheses have in common, whose last word may go on.
+        """
         common: list[PathPart] = []
-        for section in self._sections:
-            first, *others = section.paths.values()
-            frames = min((first.agreement(other) for other in others), default=len(first.tokens))
-            common.append(first.until(frames))
-            if frames < len(first.tokens):
+        while self._section < len(self._sections):
+            first, *others = self._sections[self._section].paths.values()
+            end = min((first.agreement(other) for other in others), default=len(first.tokens))
+            common.append(first.between(self._frame, end))
+            self._frame = end
+            if end < len(first.tokens):
                 break
-        # The last word may go on.
-        return common_path(self._search, common, self._frame_rate).words[:-1] if common else ()
+            self._section, self._frame = self._section + 1, 0
+        return self._words.append(*_frames(common))
+
+    def ahead(self) -> tuple[Word, ...]:
+        """Return the words of the best hypothesis behind those that `settled` has returned; they may change."""
+        unit, blank = (float(self._search.scores[kind, 0, 0]) for kind in (BEST_UNIT, BEST_BLANK))
+        parts = self._parts(int(unit > blank), self._section)
+        return self._words.ahead(*_frames([part.between(0 if i else self._frame) for i, part in enumerate(parts)]))
 
     @torch.inference_mode()
     def finish(self) -> list[Hypothesis]:
         """Return the best hypotheses of the whole recording, best first."""
         found = finish(self._search)
-        paths = []
-        for number in found.paths[0].tolist():
-            parts = []
-            for section in reversed(self._sections):
-                if number not in section.paths:  # of no hypothesis
-                    break
-                parts.append(section.paths[number])
-                number = section.before[number]  # noqa: PLW2901
-            paths.append(parts[::-1])
+        paths = [self._parts(number, 0) for number in found.paths[0].tolist()]
         return hypotheses(self._search, found, [paths], self._frame_rate)[0]
+
+    def _parts(self, number: int, first: int) -> list[PathPart]:
+        """Return the parts, from section `first` on, of the path with a number after the last one."""
+        parts = []
+        for section in reversed(self._sections[first:]):
+            if number not in section.paths:  # of no hypothesis
+                break
+            parts.append(section.paths[number])
+            number = section.before[number]
+        return parts[::-1]
+
+
+def _frames(parts: list[PathPart]) -> tuple[BestPath, Array]:
+    """Return the tokens of a path in parts, and the words of a lexicon that end on it."""
+    path = PathPart.joined(parts)
+    return BestPath(path.tokens, path.probabilities), path.entries

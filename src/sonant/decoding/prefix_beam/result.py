@@ -162,9 +162,9 @@ class PathPart(NamedTuple):
         kinds = (np.int64, np.float32, np.bool_, np.int32)
         return cls(*(np.concatenate([np.empty(0, kinds[i]), *(part[i] for part in parts)]) for i in range(len(kinds))))
 
-    def until(self, frame: int) -> PathPart:
-        """Return the path before a frame."""
-        return PathPart(*(each[:frame] for each in self))
+    def between(self, first: int, end: int | None = None) -> PathPart:
+        """Return the path from a frame on, up to the frame `end`."""
+        return PathPart(*(each[first:end] for each in self))
 
     def agreement(self, other: PathPart) -> int:
         """Return the number of frames from the first one on in which both are the same."""
@@ -216,11 +216,6 @@ def hypotheses(
         ]
         for row, of_recording in enumerate(paths)
     ]
-
-
-def common_path(search: PrefixSearch, parts: Sequence[PathPart], frame_rate: float) -> Hypothesis:
-    """Return what all hypotheses have in common, as a hypothesis without scores."""
-    return _hypothesis(search, parts, -1, frame_rate=frame_rate, score=0.0, emission_score=0.0, lm_score=None)
 
 
 def _hypothesis(search: PrefixSearch, parts: Sequence[PathPart], last: int, **numbers: Any) -> Hypothesis:

@@ -15,8 +15,11 @@ from sonant.decoding.prefix_beam.units import IMPOSSIBLE, SearchUnits
 from sonant.layers.packed import Packed
 
 RESCALED_EVERY = 32  # frames after which the best score is set to 0, so that float32 stays exact in long recordings
+# Frames after which texts that differed from the best one before as many frames are dropped. Otherwise a few old and
+# nearly even choices, in all combinations, would fill the beam of a long recording for good.
+DECIDED_EVERY = 1024
 BLANK, UNIT, BEST_BLANK, BEST_UNIT, EXTRA, LM = range(6)  # rows of the scores
-LAST, PREFIX, PARENT, LABEL, WORD, HOT, ROW, ENTRY = range(8)  # columns of the states
+LAST, PREFIX, PARENT, LABEL, WORD, HOT, ROW, ENTRY, DECIDED = range(9)  # columns of the states
 EMPTY, DEAD, CHILDLESS = 0, -1, -2  # hashes: of the empty prefix, of a place without a hypothesis, of its parent
 UNKNOWN = -2  # ENTRY of a hypothesis whose unfinished word is none of the language model
 
@@ -31,9 +34,10 @@ class PrefixSearch(ABC):
             and that over those that end with its last unit, both with everything that is combined; the most probable
             path of each kind, without that; the sum of all that is combined; and the language model's part of it,
             unweighted. Hypotheses are ordered, the best first.
-        states: int64 (recordings, beam, 8): the last unit; hashes of the prefix and of the prefix without it; the label
+        states: int64 (recordings, beam, 9): the last unit; hashes of the prefix and of the prefix without it; the label
             of the last extension, as in `Columns`; the states of the word, of hot words and of the language model; and
-            the word of a lexicon that ended last, or -1.
+            the word of a lexicon that ended last, or -1; and the hash of the prefix at the last frame whose number is a
+            multiple of `DECIDED_EVERY`.
         offsets: float64 (recordings,): what was subtracted from the first four scores.
         frames: number of frames before.
         fusion: the language model, None without one.
@@ -53,11 +57,11 @@ class PrefixSearch(ABC):
         self.scores = torch.full((6, count, options.beam), IMPOSSIBLE, device=device)
         self.scores[[BLANK, BEST_BLANK], :, 0] = 0.0  # the empty prefix
         self.scores[EXTRA:] = 0.0
-        self.nothing = torch.tensor([units.padding, DEAD, CHILDLESS, units.padding, 0, 0, 0, -1], device=device)
+        self.nothing = torch.tensor([units.padding, DEAD, CHILDLESS, units.padding, 0, 0, 0, -1, EMPTY], device=device)
         self.states = self.nothing.repeat(count, options.beam, 1)
         hot = 0 if models.hot is None else models.hot.start
         row = 0 if self.fusion is None else self.fusion.start
-        first = [self.delimiter, EMPTY, CHILDLESS, self.delimiter, 0, hot, row, -1]
+        first = [self.delimiter, EMPTY, CHILDLESS, self.delimiter, 0, hot, row, -1, EMPTY]
         self.states[:, 0] = torch.tensor(first, device=device)
         self.offsets = torch.zeros(count, dtype=torch.float64, device=device)
         self.frames = 0

@@ -17,6 +17,8 @@ from sonant.decoding.prefix_beam.search import (
     BEST_BLANK,
     BEST_UNIT,
     BLANK,
+    DECIDED,
+    DECIDED_EVERY,
     ENTRY,
     EXTRA,
     LABEL,
@@ -141,8 +143,22 @@ class TorchSearch(PrefixSearch):
         merged = self._merged(present, extensions, merged_with, merging)
         candidates = torch.cat([torch.logaddexp(merged.blank, merged.unit), extensions], 1)
         score, number = candidates.topk(self.options.beam)
+        decides = (self.frames + frame + 1) % DECIDED_EVERY == 0
+        if decides:
+            score, number = self._decide(score, number, columns.width)
         self._follow(score, number, merged, emission, columns, frame, added)
+        if decides:
+            self.states[..., DECIDED] = self.states[..., PREFIX]
         return _Chosen(number, unit_is_best, merged_with, merged.best_unit > present.best_unit)
+
+    def _decide(self, score: Tensor, candidates: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Make the candidates impossible, and the last ones, that come from another prefix than the best one."""
+        beam = self.options.beam
+        source = torch.where(candidates >= beam, (candidates - beam) // width, candidates)
+        prefix = self.states[..., DECIDED].gather(1, source)
+        score = torch.where(prefix == prefix[:, :1], score, IMPOSSIBLE)
+        score, order = score.sort(descending=True, stable=True)
+        return score, candidates.gather(1, order)
 
     def _present(self, emission: Tensor) -> _Present:
         """Return the scores of the hypotheses, and those that they have after the frame if they stay as they are."""

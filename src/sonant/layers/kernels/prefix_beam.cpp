@@ -14,8 +14,8 @@ namespace {
 constexpr float IMPOSSIBLE = -std::numeric_limits<float>::infinity();
 constexpr float LOWEST = -1e30f;  // of a language model, as in sonant/decoding/fusion.py
 constexpr int64_t UNKNOWN = -2;   // entry of a hypothesis whose unfinished word is none of the language model
-constexpr int FIELDS = 8, SCORES = 6;
-enum Field { LAST, PREFIX, PARENT, LABEL, WORD, HOT, ROW, ENTRY };
+constexpr int FIELDS = 9, SCORES = 6;
+enum Field { LAST, PREFIX, PARENT, LABEL, WORD, HOT, ROW, ENTRY, DECIDED };
 enum Score { BLANK, UNIT, BEST_BLANK, BEST_UNIT, EXTRA, LM };
 
 struct Sorted {  // ascending numbers
@@ -65,7 +65,7 @@ struct Options {
 };
 
 struct Models {
-    int64_t units, blank, delimiter, has_delimiter, rescaled_every, multiplier;
+    int64_t units, blank, delimiter, has_delimiter, rescaled_every, decided_every, multiplier;
     const int64_t* label_codes;
     Options options;
     const int64_t* hot_following;  // (states, units); null without hot words
@@ -81,7 +81,7 @@ struct Search {  // the beams of all recordings before and after, and the choice
     const float* emissions;
     const int64_t *starts, *lengths;
     float* scores;     // (6, recordings, beam)
-    int64_t* states;   // (recordings, beam, 8)
+    int64_t* states;   // (recordings, beam, 9)
     double* offsets;
     int32_t* pointers;  // (frames, recordings, beam, 2)
     bool* begins;       // (frames, recordings, beam)
@@ -209,7 +209,7 @@ class Beam {
         }
         for (int64_t i = now.size(); i < o.beam; i++) {
             for (int k = 0; k < SCORES; k++) scores[k * stride + i] = k < EXTRA ? IMPOSSIBLE : 0;
-            const int64_t nothing[FIELDS] = {m.units - 1, -1, -2, m.units - 1, 0, 0, 0, -1};
+            const int64_t nothing[FIELDS] = {m.units - 1, -1, -2, m.units - 1, 0, 0, 0, -1, 0};
             std::copy_n(nothing, FIELDS, states + i * FIELDS);
         }
     }
@@ -226,6 +226,12 @@ class Beam {
         std::sort_heap(kept.begin(), kept.end(), higher);
         while (!kept.empty() && (kept.back().score == IMPOSSIBLE || kept.back().score < highest - o.threshold))
             kept.pop_back();
+        bool decides = (frame + 1) % m.decided_every == 0 && !kept.empty();
+        if (decides) {
+            int64_t decided = now[kept[0].source].state[DECIDED];
+            auto differs = [&](const Candidate& one) { return now[one.source].state[DECIDED] != decided; };
+            kept.erase(std::remove_if(kept.begin(), kept.end(), differs), kept.end());
+        }
         after.clear();
         for (int64_t i = 0; i < int64_t(kept.size()); i++) {
             after.push_back(kept[i].label < 0 ? same(kept[i].source) : grown(kept[i], emission));
@@ -234,6 +240,8 @@ class Beam {
             entries[i] = int32_t(after.back().state[ENTRY]);
         }
         now.swap(after);
+        for (Hypothesis& one : now)
+            if (decides) one.state[DECIDED] = one.state[PREFIX];
         if ((frame + 1) % m.rescaled_every == 0 && !now.empty()) {
             float top = kept[0].score;
             for (auto& one : now)

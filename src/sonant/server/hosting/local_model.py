@@ -8,7 +8,7 @@ from torch import Tensor
 from sonant.api.encoder import SpeechEncoder
 from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.known_voices import KnownVoices
-from sonant.decoding.results import SpeakerTurn, Transcript
+from sonant.decoding.results import SpeakerTurn, Transcript, Word
 from sonant.errors import ConfigurationError
 from sonant.extraction.decoder_options import GREEDY
 from sonant.extraction.decoders import BeamTranscripts, GreedyTranscripts, TranscriptDecoder
@@ -71,7 +71,7 @@ class LocalModel(ServedModel):
         waveforms: Sequence[np.ndarray],
         *,
         share: str,
-        on_words: Callable[[Transcript], None] | None = None,
+        on_words: Callable[[Sequence[Word]], None] | None = None,
         keywords: Sequence[str] = (),
         n_best: int | None = None,
     ) -> list[Transcript]:

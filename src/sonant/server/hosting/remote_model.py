@@ -10,7 +10,7 @@ import numpy as np
 from sonant.api.encoder import SpeechEncoder
 from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.known_voices import KnownVoices
-from sonant.decoding.results import SpeakerTurn, Transcript
+from sonant.decoding.results import SpeakerTurn, Transcript, Word
 from sonant.errors import SonantError
 from sonant.extraction.request import EncodeRequest
 from sonant.extraction.voice_samples import VoiceSample
@@ -91,7 +91,7 @@ class RemoteModel(ServedModel):
         waveforms: Sequence[np.ndarray],
         *,
         share: str,
-        on_words: Callable[[Transcript], None] | None = None,  # noqa: ARG002 - replicas return all words at the end
+        on_words: Callable[[Sequence[Word]], None] | None = None,  # noqa: ARG002 - replicas return all words at the end
         keywords: Sequence[str] = (),
         n_best: int | None = None,
     ) -> list[Transcript]:

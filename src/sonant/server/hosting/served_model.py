@@ -12,7 +12,7 @@ from sonant.api.encoder import SpeechEncoder
 from sonant.api.options import Layers
 from sonant.decoding.alignment.aligned_text import Alignment
 from sonant.decoding.known_voices import KnownVoices
-from sonant.decoding.results import SpeakerTurn, Transcript
+from sonant.decoding.results import SpeakerTurn, Transcript, Word
 from sonant.decoding.voice_calibration import VoiceCalibration
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import EncodeRequest
@@ -125,14 +125,14 @@ class ServedModel(ABC):
         waveforms: Sequence[np.ndarray],
         *,
         share: str,
-        on_words: Callable[[Transcript], None] | None = None,
+        on_words: Callable[[Sequence[Word]], None] | None = None,
         keywords: Sequence[str] = (),
         n_best: int | None = None,
     ) -> list[Transcript]:
         """Transcribe each recording. Raises as `encode` does.
 
         Args:
-            on_words: called with the settled words after each window; for a single recording. A decoder with
+            on_words: called after windows with the words that they settle; for a single recording. A decoder with
                 cross-attention has none before its end.
             keywords: hot words, in addition to those of the operator.
             n_best: alternatives of each transcript.

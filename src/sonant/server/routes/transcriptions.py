@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from sonant.checkpoints.language_codes import meant_by
-from sonant.decoding.results import Transcript
+from sonant.decoding.results import Transcript, Word, join_words
 from sonant.decoding.subtitles import segments, srt, vtt
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
@@ -187,20 +187,20 @@ class TranscriptionCall(StreamingCall):
 
     async def events(self, job: AdmittedCall) -> AsyncGenerator[bytes, None]:
         """Yield text when windows of a long recording are done, and the transcript at the end."""
-        parts: asyncio.Queue[Transcript | None] = asyncio.Queue()
+        parts: asyncio.Queue[Sequence[Word] | None] = asyncio.Queue()
         work = asyncio.create_task(
             job.model.transcribe(job.waveforms, share=job.share, on_words=parts.put_nowait, **self._decoding)
         )
         work.add_done_callback(lambda _: parts.put_nowait(None))
-        told = ""
+        told = 0  # characters
         try:
-            while (part := await parts.get()) is not None:
-                if part.text != told:
-                    yield delta(part.text[len(told) :])
-                    told = part.text
+            while (words := await parts.get()) is not None:
+                text = join_words(words) if not told else "".join(word.before + word.text for word in words)
+                yield delta(text)
+                told += len(text)
             (transcript,) = await work
-            if transcript.text != told:
-                yield delta(transcript.text[len(told) :])
+            if len(transcript.text) > told:
+                yield delta(transcript.text[told:])
             if self.parameters.response_format == "diarized_json":
                 for segment in (await self._diarized(transcript, job))["segments"]:
                     yield spoken_segment(segment)
