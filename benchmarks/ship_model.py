@@ -74,6 +74,7 @@ def figures() -> dict[Path, set[str]]:
         ROOT / "README.md",
         *MODEL.glob("*.md"),
         *PAGES.glob("*.md"),
+        *PAGES.glob("path/*.md"),
         *PAGES.glob("*/*.inc"),
         *PAGES.glob("*/*.ipynb"),
     ]

@@ -229,11 +229,6 @@ PAGES = {
         check=same_as_transformers,
     ),
     "concepts.md": Page(names=clips),
-    "quickstart.md": Page(
-        files={"microsoft/wavlm-large": partial(model, WavLMConfig(**SMALL))},
-        names=lambda: {"torch": torch},
-        instead={'"cuda"': '"cpu"'},
-    ),
     "serving.md": SERVED,
     "clients.md": replace(SERVED, packages=("langchain_openai", "litellm")),
     "speakers.md": Page(

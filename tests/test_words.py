@@ -105,6 +105,34 @@ def test_the_glossary_names_what_exists() -> None:
             assert resolve_name(name) is not None, f"{term}: {name}"
 
 
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    sorted_by = [re.sub(r"[^a-z0-9 ]", "", term.casefold()) for term, _ in terms()]
+    assert sorted_by == sorted(sorted_by)
+    text = GLOSSARY.read_text(encoding="utf-8")
+    for letter, entries in re.findall(r"^## (\w)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
+        assert {entry[0].upper() for entry in re.findall(r"^(\S.*)\n: ", entries, re.MULTILINE)} == {letter}
+
+
+# Abbreviations that are names, of formats, units, machines, toolkits, corpora and models; no terms of speech.
+NAMES = frozenset(
+    "AMD API AVX2 CLI CPU CSV CUDA DistilHuBERT EPYC FLAC GB GPU GPUs HTML HTTP JSON KiB LV MB MiB MMS MP3 MSEB NVIDIA "
+    "NaN ONNX OpenAI OpenVINO PostgreSQL README SEW TSV UTF UniSpeech-SAT WAV WebM X-ARES XLS XLSR YAML".split()
+)
+
+
+def test_abbreviations_are_in_the_glossary() -> None:
+    """Those that three pages use: they are terms of the field, or `NAMES`."""
+    pages: dict[str, set[str]] = {}
+    for path in (path for path in texts() if path.suffix == ".md"):
+        text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        text = re.sub(r"`[^`]*`|\]\([^)]*\)|https?://\S+", "", text)
+        for word in re.findall(r"\b[a-z]{0,3}[A-Z][A-Za-z0-9]*(?:-[A-Za-z]+)?[A-Z0-9]\b", text):
+            pages.setdefault(word, set()).add(path.name)
+    glossary = " ".join(f"{term} {description}" for term, description in terms())
+    unknown = {word: sorted(names) for word, names in pages.items() if len(names) > 2 and word not in glossary}
+    assert not {word: names for word, names in unknown.items() if word not in NAMES}, "not in docs/glossary.md"
+
+
 def test_public_classes_have_names_of_their_own() -> None:
     places: dict[str, list[str]] = {}
     for path in sorted((ROOT / "src").rglob("*.py")):
