@@ -32,7 +32,7 @@ VERBS: dict[str, Verb] = {
     "verify": Verb("sonant.cli.verify:verify", "say whether two recordings are of one voice"),
     "diarize": Verb("sonant.cli.diarize:diarize", "find out who speaks when"),
     "enhance": Verb("sonant.cli.enhance:enhance", "take noise away from speech"),
-    "separate": Verb("sonant.cli.separate:separate", "give each speaker of a recording a recording of his own"),
+    "separate": Verb("sonant.cli.separate:separate", "make a recording of each speaker of a recording"),
     "voices": Verb("sonant.cli.voice_files:list_voices", "list the people who are recognized by their voices"),
     "voices list": Verb("sonant.cli.voice_files:list_voices", "list the people in a file of voices"),
     "voices enroll": Verb("sonant.cli.voices:enroll", "enroll recordings of a person"),
