@@ -115,8 +115,10 @@ def test_the_glossary_is_in_alphabetical_order() -> None:
 
 # Abbreviations that are names, of formats, units, machines, toolkits, corpora and models; no terms of speech.
 NAMES = frozenset(
-    "AMD API AVX2 CLI CPU CSV CUDA DistilHuBERT EPYC FLAC GB GPU GPUs HTML HTTP JSON KiB LV MB MiB MMS MP3 MSEB NVIDIA "
-    "NaN ONNX OpenAI OpenVINO PostgreSQL README SEW TSV UTF UniSpeech-SAT WAV WebM X-ARES XLS XLSR YAML".split()
+    "AMD API AVX2 AVX512 AWS CDN CLI CPU CSV CUDA DEMAND DNSMOS DistilHuBERT EPYC FLAC FastAPI GB GPT GPU GPUs GiB "
+    "HTML HTTP IEMOCAP IPv4 JSON KenLM KiB LV MB MiB MMS MP3 MSEB NVIDIA NaN ONNX OpenAI OpenVINO PostgreSQL PyAV "
+    "QUESST README SEW SHA SQL SRILM SVG TIMIT TSV URI URL UTF UniSpeech-SAT WAV WSJ WebM X-ARES XARES XLS XLSR "
+    "YAML".split()
 )
 
 
