@@ -65,12 +65,12 @@ def shipped_card(probes: str, data: Path, created: str) -> Analysis:
         values = [_estimate(row[column]) for row in layers]
         labels = {entry.fields.get("label") for entry in tests[task]}
         chosen = next(layer for layer, row in enumerate(layers) if row[column].startswith("**"))
-        found = [each.value for each in values]
-        extreme = min(found) if task == "asv" else max(found)
-        best = chosen if found[chosen] == extreme else found.index(extreme)
+        found = sorted(each.value for each in values)
         title = f"{TITLES[task][0].upper()}{TITLES[task][1:]}"
-        told = "" if best == chosen else f" Layer {chosen}, chosen on other recordings, reaches {values[chosen]} %."
-        sentences.append(f"{title} is best at layer {best}: {values[best]} %.{told}")
+        sentences.append(
+            f"{title}: {values[chosen]} % at layer {chosen}, chosen on other recordings; {100 * found[0]:.1f} to "
+            f"{100 * found[-1]:.1f} over all layers."
+        )
         curves.append(
             LayerCurve(
                 name=name,
@@ -79,7 +79,7 @@ def shipped_card(probes: str, data: Path, created: str) -> Analysis:
                 higher_is_better=task != "asv",
                 chance=0.5 if task == "asv" else 1 / len(labels),
                 values=tuple(values),
-                best=best,
+                best=chosen,
                 how=f"{HOW[task].format(pool='mean and deviation')} MFCC: {flat[column]} %.",
             )
         )

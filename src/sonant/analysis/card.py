@@ -81,8 +81,8 @@ def card_section(card: Analysis) -> str:
         parts.append("\n".join(f"- {_escaped(line)}" for line in _preset_lines(model)))
     parts.append(
         f"Measured on {data.recordings:,} recordings, {data.seconds / 60:.1f} minutes, of {_escaped(data.source)}, "
-        f"{card.created[:10]}, with the weights {_escaped(model.revision)}; brackets are 95 % intervals, and layers as "
-        "good do not differ from the best beyond that of the difference:"
+        f"{card.created[:10]}, with the weights {_escaped(model.revision)}. Brackets are 95 % intervals; the best "
+        "layer is chosen on development recordings where there are any, and layers as good are not told apart from it:"
     )
     command = card.command.replace("```", "'''")
     return "\n\n".join([*parts, f"```console\n$ {command}\n```"])

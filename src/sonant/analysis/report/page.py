@@ -26,8 +26,9 @@ SECTIONS: Sequence[tuple[str, str, str, tuple[Kind, ...]]] = (
     ),
 )
 MARKS = (
-    "Bands are 95 % intervals; the large mark is the best layer, and filled marks do not differ from it beyond the "
-    "interval of the difference. Layer 0 is the input of the first block, layer i the output of block i."
+    "Bands are 95 % intervals; the large mark is the best layer, chosen on development recordings where there are any, "
+    "and filled marks are not told apart from it: the interval of the difference holds 0. Layer 0 is the input of the "
+    "first block, layer i the output of block i."
 )
 MOST_FAILURES = 20
 SCRIPTS = ("elements.js", "steps.js", "planes.js")  # one behind another
