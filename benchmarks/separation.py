@@ -77,19 +77,36 @@ def settings(given: argparse.Namespace, task: str, inputs: str) -> dict[str, Any
 
 def write_sets(data: Path, out: Path) -> None:
     """Write the manifests: single speakers to train on, and mixtures of others, drawn by a fixed seed."""
+    rng = np.random.default_rng(0)
+    by_speaker, speakers = divided_speakers(data, rng)
+    _write(out / "train.jsonl", [_single(entry) for name in speakers["train"] for entry in by_speaker[name]])
+    noises = read_manifest(data / "noise" / "dev.jsonl")
+    for part, number in (("dev", MIXTURES // 4), ("test", MIXTURES)):
+        pairs = [_drawn(by_speaker, speakers[part], rng) for _ in range(number)]
+        _write(out / f"separation_{part}.jsonl", [_pair(first, other, rng) for first, other in pairs])
+        _write(out / f"enhancement_{part}.jsonl", [_noisy(first, noises, rng) for first, _ in pairs])
+
+
+def write_pairs(data: Path, folder: Path, numbers: dict[str, int]) -> None:
+    """Write manifests of mixtures of two speakers, as many for each of train, dev and test as given."""
+    rng = np.random.default_rng(0)
+    by_speaker, speakers = divided_speakers(data, rng)
+    for part, number in numbers.items():
+        pairs = [_drawn(by_speaker, speakers[part], rng) for _ in range(number)]
+        _write(folder / f"{part}.jsonl", [_pair(first, other, rng) for first, other in pairs])
+
+
+def divided_speakers(
+    data: Path, rng: np.random.Generator
+) -> tuple[dict[str, list[ManifestEntry]], dict[str, list[str]]]:
+    """Return the recordings of each speaker that are neither short nor long, and the speakers of each part."""
     by_speaker: dict[str, list[ManifestEntry]] = defaultdict(list)
     for entry in read_manifest(data / "pretrain" / "manifest.jsonl"):
         if entry.duration is not None and SECONDS[0] <= entry.duration <= SECONDS[1]:
             by_speaker[str(entry.fields["speaker"])].append(entry)
-    rng = np.random.default_rng(0)
     names = [sorted(by_speaker)[number] for number in rng.permutation(len(by_speaker))]
-    tested, developed, trained = names[:TESTED], names[TESTED : TESTED + DEVELOPED], names[TESTED + DEVELOPED :]
-    _write(out / "train.jsonl", [_single(entry) for name in trained for entry in by_speaker[name]])
-    noises = read_manifest(data / "noise" / "dev.jsonl")
-    for part, speakers, number in (("dev", developed, MIXTURES // 4), ("test", tested, MIXTURES)):
-        pairs = [_drawn(by_speaker, speakers, rng) for _ in range(number)]
-        _write(out / f"separation_{part}.jsonl", [_pair(first, other, rng) for first, other in pairs])
-        _write(out / f"enhancement_{part}.jsonl", [_noisy(first, noises, rng) for first, _ in pairs])
+    ends = (TESTED, TESTED + DEVELOPED)
+    return by_speaker, {"test": names[: ends[0]], "dev": names[ends[0] : ends[1]], "train": names[ends[1] :]}
 
 
 def _drawn(

@@ -1,60 +1,96 @@
-"""SUPERB on small shared data: a model beside random weights, in three ways, on every task that the data carry.
+"""SUPERB on small shared data: a model beside random weights, MFCC and log-mel energies, on every task of the data.
 
-    python -m benchmarks.superb --data DATA --out OUT [--tasks ks sid ...] [--model sonant/wavlm-tiny]
-                                [--ways weighted best_layer fine_tuned] [--steps 1000] [--tuning-steps 300]
+    python -m benchmarks.superb --data DATA --out OUT [--tasks keywords phones ...] [--model sonant/wavlm-tiny]
+                                [--ways weighted best_layer fine_tuned] [--steps 400] [--tuning-steps 200]
 
 DATA holds keywords/commands_{train,dev,test}.jsonl and keywords/digits_*, emotion/*, intents/* with `slots` (the drink
-that is asked for is the label), speaker/sid_* and, for verification, speaker/asv.jsonl, phones/*, asr/{train_1h,dev,
-test}.jsonl and diarization/sim_*. Speakers of the test sets are in no training set, but for intents, whose speakers are
-not known, and identification. Each task, and each way, is an evaluation by `sonant.evaluate_superb` in a folder of OUT,
-with shorter batches than the published ones and learning rates that are searched; OUT gets superb.md, superb.json and
-superb.html of all. Started again, the script goes on where it was.
+that is asked for is the label), speaker/sid_* and, for verification, speaker/asv.jsonl and speaker/trials.txt, phones/*,
+asr/{train_1h,dev,test}.jsonl, diarization/sim_*, and pretrain/manifest.jsonl with a `speaker` each, of whom mixtures of
+two are made for separation. Speakers of the test sets are in no training set, but for intents, whose speakers are not
+known, and identification. Each task is an evaluation by `sonant.evaluate_superb` in a folder of OUT, with the settings
+in `TASKS`: shorter batches than the published ones, narrower recurrent heads, and learning rates that are searched. OUT
+gets superb.md, superb.json and superb.html of all. Started again, the script goes on where it was; --drop-states
+removes the states of a task when it is done.
 """
 
 import argparse
 import json
+import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import sonant
+from benchmarks.separation import write_pairs
 from benchmarks.utterance_labels import divided
 from sonant.data.files import atomic
 from sonant.superb import SuperbRow
 from sonant.superb.page import superb_page
-from sonant.superb.report import markdown, to_json
+from sonant.superb.report import markdown, shown, to_json
+from sonant.superb.settings import Way
+from sonant.superb.tasks import SUPERB_TASKS
 
 PARTS = ("train", "dev", "test")
-# By name here: key of the task, seconds of a batch, and the beginning of the names of its manifests.
-DATA: dict[str, tuple[str, float, str]] = {
-    "keywords": ("ks", 32.0, "keywords/commands"),
-    "digits": ("ks", 32.0, "digits"),
-    "intents": ("ic", 64.0, "intents"),
-    "emotion": ("er", 32.0, "emotion"),
-    "identification": ("sid", 64.0, "speaker/sid"),
-    "verification": ("asv", 64.0, "speaker/asv"),
-    "phones": ("pr", 64.0, "phones"),
-    "recognition": ("asr", 64.0, "asr"),
-    "diarization": ("sd", 160.0, "diarization/sim"),
+FEATURES = ("mfcc", "log_mel")
+
+
+@dataclass(frozen=True)
+class SharedTask:
+    """Settings of a task on the shared data.
+
+    Attributes:
+        key: of SUPERB.
+        batch_seconds: of a batch.
+        lr: learning rates to try where the model is frozen.
+        changes: of the recipe, besides its batches.
+        layers: whether every layer alone is trained too.
+        tuned: whether the model is trained too.
+    """
+
+    key: str
+    batch_seconds: float
+    lr: tuple[float, ...] = (1e-3, 1e-2)
+    changes: dict[str, Any] = field(default_factory=dict)
+    layers: bool = False
+    tuned: bool = False
+
+
+TASKS: dict[str, SharedTask] = {
+    "keywords": SharedTask("ks", 32.0, layers=True, tuned=True),
+    "digits": SharedTask("ks", 32.0, layers=True, tuned=True),
+    "intents": SharedTask("ic", 64.0, changes={"label": "label"}, layers=True, tuned=True),
+    "emotion": SharedTask("er", 32.0, layers=True, tuned=True),
+    "identification": SharedTask("sid", 64.0, layers=True),
+    "phones": SharedTask("pr", 64.0, lr=(1e-2,), layers=True),
+    "verification": SharedTask("asv", 32.0, lr=(1e-3,)),
+    "diarization": SharedTask("sd", 80.0, lr=(1e-3,), changes={"task": {"num_speakers": 3}}),
+    "recognition": SharedTask("asr", 64.0, lr=(1e-3,), changes={"task": {"lstm_dim": 256}}),
+    "separation": SharedTask("ss", 32.0, lr=(1e-3,), changes={"task": {"hidden_dim": 256, "num_layers": 2}}),
 }
-RATES = {"weighted": (1e-3, 1e-2), "best_layer": (1e-3,), "fine_tuned": (1e-3,)}
-FRAMES = ("phones", "recognition", "diarization")  # for which every layer alone would take long
+MIXTURES = {"train": 400, "dev": 20, "test": 80}
 
 
 def manifests(data: Path, out: Path, name: str) -> Path:
     """Return the folder, or the beginning of the names, of the manifests of some data."""
-    if name in ("digits", "intents"):
-        return _written(out / "manifests" / name, divided(data, name))
-    if name == "recognition":
-        parts = {"train": "train_1h", "dev": "dev", "test": "test"}
-        return _written(
-            out / "manifests" / name, {part: _rows(data / "asr" / f"{file}.jsonl") for part, file in parts.items()}
-        )
-    if name == "verification":
-        known = {part: _rows(data / "speaker" / f"sid_{part}.jsonl") for part in ("train", "dev")}
-        return _written(out / "manifests" / name, known | {"test": _rows(data / "speaker" / "asv.jsonl")})
-    return data / DATA[name][2]
+    folder = out / "manifests" / name
+    match name:
+        case "digits" | "intents":
+            return _written(folder, divided(data, name))
+        case "recognition":
+            parts = {"train": "train_1h", "dev": "dev", "test": "test"}
+            return _written(folder, {part: _rows(data / "asr" / f"{file}.jsonl") for part, file in parts.items()})
+        case "verification":
+            known = {part: _rows(data / "speaker" / f"sid_{part}.jsonl") for part in ("train", "dev")}
+            _written(folder, known | {"test": _rows(data / "speaker" / "asv.jsonl")})
+            shutil.copyfile(data / "speaker" / "trials.txt", folder / "test_trials.txt")
+            return folder
+        case "separation":
+            folder.mkdir(parents=True, exist_ok=True)
+            write_pairs(data, folder, MIXTURES)
+            return folder
+    places = {"keywords": "keywords/commands", "identification": "speaker/sid", "diarization": "diarization/sim"}
+    return data / places.get(name, name)
 
 
 def _rows(manifest: Path) -> list[dict[str, Any]]:
@@ -71,33 +107,61 @@ def _written(folder: Path, parts: dict[str, list[dict[str, Any]]]) -> Path:
     return folder
 
 
-def evaluated(options: argparse.Namespace, name: str) -> Iterator[SuperbRow]:
-    """Yield the rows of a task, whose name becomes that of the data."""
-    task, seconds, _ = DATA[name]
-    longest = min(seconds, 20.0 if task == "sd" else seconds)
-    changes: dict[str, Any] = {
-        "batching": {"batch_seconds": seconds, "max_seconds": longest},
+def evaluated(options: argparse.Namespace, name: str, way: Way) -> Iterator[SuperbRow]:
+    """Yield the rows of a task by one way, one for each model."""
+    task = TASKS[name]
+    if (way == "best_layer" and not task.layers) or (way == "fine_tuned" and not task.tuned):
+        return
+    longest = min(task.batch_seconds, 20.0 if task.key == "sd" else task.batch_seconds)
+    changes = {
+        **task.changes,
+        "batching": {"batch_seconds": task.batch_seconds, "max_seconds": longest},
         "training": {"grad_accumulation": 1},
     }
-    if task == "ic":
-        changes["label"] = "label"
-    if task == "sd":
-        changes["task"] = {"num_speakers": 3}
-    for way in options.ways:
-        if way == "best_layer" and name in FRAMES:
-            continue
+    learned = [options.model, f"random:{options.model}"]
+    for model in learned if way != "weighted" else [*learned, *FEATURES]:
         done = sonant.evaluate_superb(
-            [options.model, f"random:{options.model}"],
-            {task: manifests(options.data, options.out, name)},
+            model,
+            {task.key: manifests(options.data, options.out, name)},
             ways=[way],
-            lr=RATES[way],
+            lr=task.lr if way == "weighted" else (1e-3,),
             steps=options.tuning_steps if way == "fine_tuned" else options.steps,
             output=options.out / f"{name}_{way}" if way == "fine_tuned" else options.out / name,
             on_error="skip",
             cache_dtype="float16",
-            changes={task: changes},
+            changes={task.key: changes},
         )
         yield from done.rows
+
+
+def table(found: dict[str, list[SuperbRow]]) -> str:
+    """Return the results of all tasks as Markdown: a line a task and metric, a column a model and way."""
+    columns = list(dict.fromkeys((row.model, row.way) for rows in found.values() for row in rows))
+    lines = [["task", *(f"{model}, {way.replace('_', ' ')}" for model, way in columns)], ["---"] * (len(columns) + 1)]
+    for name, rows in found.items():
+        of_cell = {(row.model, row.way): row for row in rows}
+        for metric in SUPERB_TASKS[TASKS[name].key].metrics:
+            cells = [of_cell.get(column) for column in columns]
+            values = ["" if row is None else shown(metric, row.measures[metric.name]) for row in cells]
+            lines.append([f"{name}, {metric.title}", *values])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write(out: Path, found: dict[str, list[SuperbRow]]) -> None:
+    """Write the table of all tasks, and the tables of SUPERB with what was chosen and the weights of the states."""
+    rows = [
+        replace(row, model=f"{row.model}, digits") if name == "digits" else row
+        for name, of_task in found.items()
+        for row in of_task
+    ]
+    texts = {
+        "md": f"{table(found)}\n{markdown(rows)}",
+        "html": superb_page(rows),
+        "json": json.dumps({name: [row.to_json() for row in of_task] for name, of_task in found.items()}, indent=1),
+    }
+    for ending, text in texts.items():
+        with atomic(out / f"superb.{ending}") as draft:
+            draft.write_text(text, encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -105,22 +169,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="sonant/wavlm-tiny")
-    parser.add_argument("--tasks", nargs="+", default=list(DATA), choices=DATA)
-    parser.add_argument("--ways", nargs="+", default=list(RATES), choices=RATES)
-    parser.add_argument("--steps", type=int, default=1000, help="of heads over frozen models")
-    parser.add_argument("--tuning-steps", type=int, default=300, help="where the model is trained too")
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    ways: list[Way] = ["weighted", "best_layer", "fine_tuned"]
+    parser.add_argument("--ways", nargs="+", default=ways, choices=ways)
+    parser.add_argument("--steps", type=int, default=400, help="of heads over frozen models")
+    parser.add_argument("--tuning-steps", type=int, default=200, help="where the model is trained too")
+    parser.add_argument("--drop-states", action="store_true", help="of each task, when it is done")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    rows: list[SuperbRow] = []
+    found: dict[str, list[SuperbRow]] = {}
     for name in options.tasks:
-        for row in evaluated(options, name):
-            shown = replace(row, model=f"{row.model}, digits") if name == "digits" else row
-            rows.append(shown)
-            print(f"{name}, {row.model}, {row.way}: {row.measures}", flush=True)
-        texts = {"md": markdown(rows), "html": superb_page(rows), "json": json.dumps(to_json(rows), indent=1)}
-        for ending, text in texts.items():
-            with atomic(options.out / f"superb.{ending}") as draft:
-                draft.write_text(text, encoding="utf-8")
+        for way in options.ways:
+            for row in evaluated(options, name, way):
+                found.setdefault(name, []).append(row)
+                print(f"{name}, {row.model}, {row.way}: {row.measures}", flush=True)
+                write(options.out, found)
+        if options.drop_states:
+            shutil.rmtree(options.out / name / "states", ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in room
 FAMILIES = {
     f"sonant.models.{name}"
     for name in (
-        *("codes_to_text", "data2vec", "discrete_bert", "hubert", "sew", "unispeech", "vq_wav2vec", "w2v_bert2"),
-        *("wav2vec", "wav2vec2", "wav2vec2_conformer", "wavlm"),
+        *("codes_to_text", "data2vec", "discrete_bert", "filter_bank", "hubert", "sew", "unispeech", "vq_wav2vec"),
+        *("w2v_bert2", "wav2vec", "wav2vec2", "wav2vec2_conformer", "wavlm"),
     )
 }
 ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis", "export"}

@@ -12,6 +12,7 @@ from sonant.models import (
     BackboneConfig,
     Data2VecConfig,
     DiscreteBERTConfig,
+    FilterBankConfig,
     HuBERTConfig,
     UniSpeechConfig,
     UniSpeechSATConfig,
@@ -43,6 +44,7 @@ CONFIGS: dict[str, BackboneConfig] = {
     "wav2vec": Wav2VecConfig(conv_channels=(16,) * 5, context_kernels=(2, 3)),
     "vq-wav2vec": VQWav2VecConfig(**CONVOLUTIONS),
     "vq-wav2vec-kmeans": VQWav2VecConfig(**CONVOLUTIONS, quantizer="kmeans"),
+    "filter-bank": FilterBankConfig(),
     "discrete-bert": DiscreteBERTConfig(tokenizer=VQWav2VecConfig(**CONVOLUTIONS), vocabulary_size=21, **SIZES),
 }
 FRAMES = (nn.ModuleList, nn.Dropout, nn.Identity)  # they hold other blocks, or do nothing in evaluation mode

@@ -28,13 +28,13 @@ def test_a_row_describes_and_counts_a_model(family: Family):
     assert len(family.shape.parts(config)) >= 2
     flops = family.shape.flops(config, 16_000)
     assert flops.extractor > 0
-    assert flops.feed_forward < flops.context
+    assert flops.feed_forward < flops.context or not family.is_learned
 
 
 def test_no_two_families_have_a_key_or_a_configuration_in_common():
     assert len({family.config for family in FAMILIES.values()}) == len(FAMILIES)
     assert all(family.key == key for key, family in FAMILIES.items())
-    assert len(set(TITLES.values())) == len(TITLES) == len(FAMILIES) - 1  # vq-wav2vec, and BERT on its codes
+    assert len(set(TITLES.values())) == len(TITLES) == len(FAMILIES) - 2  # vq-wav2vec and BERT on its codes; mel features
 
 
 @families

@@ -12,6 +12,7 @@ from sonant.models import (
     BackboneConfig,
     Data2VecConfig,
     DiscreteBERTConfig,
+    FilterBankConfig,
     HuBERTConfig,
     UniSpeechConfig,
     UniSpeechSATConfig,
@@ -49,6 +50,7 @@ CONFIGS: dict[str, BackboneConfig] = {
     "sew-without-projection": sew(conv_channels=(8,) * 12 + (16,), squeeze_factor=3),
     "unispeech": UniSpeechConfig(**TINY),
     "unispeech-sat": UniSpeechSATConfig(**TINY),
+    "mfcc": FilterBankConfig(num_bins=23, num_coefficients=13),
     "discrete-bert": BERT,
     "discrete-bert-in-blocks": replace(BERT, max_positions=64),
 }

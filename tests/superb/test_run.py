@@ -127,3 +127,17 @@ def test_an_evaluation_that_is_killed_gives_the_same_table(folder: Path, tmp_pat
     subprocess.run([*command, "-o", str(tmp_path / "parts")], check=True)
     for name in ("results.json", "results.md", "index.html"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_features_without_weights_are_models_with_one_state(folder: Path, tmp_path: Path) -> None:
+    models = ["mfcc", "log_mel", str(folder / "tiny")]
+    done = evaluate(folder, tmp_path, models=models, ways=("weighted", "best_layer", "fine_tuned"), steps=2)
+    assert [(row.model, row.way) for row in done.rows] == [
+        *[(model, way) for model in models[:2] for way in ("weighted", "best_layer")],
+        *[(models[2], way) for way in ("weighted", "best_layer", "fine_tuned")],
+    ]
+    first, second = done.rows[:2]
+    assert first.weights is not None
+    assert (first.weights.raw, second.folds[0].state) == ((1.0,), 0)
+    encoder = sonant.load(next((tmp_path / "trainings").glob("ks-weighted-mfcc*")) / "model")
+    assert encoder.classify(folder / "ks" / "test" / "low0.wav")

@@ -157,7 +157,7 @@ def _searched(decoder: DecoderOptions, *, silence: bool) -> list[str]:
 
 
 def _device(encoder: SpeechEncoder) -> torch.device:
-    return next(encoder.model.parameters()).device
+    return encoder.model.device
 
 
 def _texts_of(

@@ -65,7 +65,7 @@ class ModelWithHeads:
         self._copies = OptimizedCopies()
         self._languages = languages
         self._heads = Heads(heads or {})
-        self._devices = [next(model.parameters()).device] if device is None else usable_devices(device)
+        self._devices = [model.device] if device is None else usable_devices(device)
 
     @property
     def dim(self) -> int:
@@ -110,7 +110,7 @@ class ModelWithHeads:
 
         They may be trained in place: every call and `save_pretrained` use their present weights.
         """
-        here = next(self.model.parameters()).device
+        here = self.model.device
         return MappingProxyType({kind: self._heads.made(kind, here) for kind in self._heads.runnable})
 
     @property
@@ -212,7 +212,7 @@ class ModelWithHeads:
             weights: fingerprint of the model, if the caller has it already; see `OptimizedCopies.get`.
         """
         precision = self.precision if precision is None else precision
-        here = next(self.model.parameters()).device  # the caller may have moved it
+        here = self.model.device  # the caller may have moved it
         devices = usable_devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
         return [self._copies.get(self.model, precision, place, weights=weights) for place in devices]
 

@@ -89,13 +89,14 @@ def spectra(windows: Tensor) -> Tensor:
 class MelStatistics:
     """Mean and variance of each mel bin over a whole clip, from its samples in blocks of any length.
 
-    For the normalization of windows of a long clip. Computed in float64.
+    For the normalization of windows of a long clip. Computed in float64. With `num_coefficients` above 0, those of as
+    many cepstral coefficients, in place of the bins.
     """
 
-    def __init__(self, *, sampling_rate: int = 16_000, num_bins: int = 80) -> None:
-        self.sampling_rate, self.num_bins = sampling_rate, num_bins
+    def __init__(self, *, sampling_rate: int = 16_000, num_bins: int = 80, num_coefficients: int = 0) -> None:
+        self.sampling_rate, self.num_bins, self.num_coefficients = sampling_rate, num_bins, num_coefficients
         self._held = np.zeros(0, np.float32)  # samples from the next mel frame on
-        zeros = torch.zeros(num_bins, dtype=torch.float64, device="cpu")
+        zeros = torch.zeros(num_coefficients or num_bins, dtype=torch.float64, device="cpu")
         self._moments = RunningMoments(zeros, zeros)
 
     def update(self, samples: np.ndarray) -> None:
@@ -104,20 +105,25 @@ class MelStatistics:
         new = num_mel_frames(len(held), sampling_rate=self.sampling_rate)
         self._held = held[new * window_and_shift(self.sampling_rate)[1] :]
         if new:
-            energies = _kaldi_fbank(torch.from_numpy(held), self.sampling_rate, self.num_bins)
-            mean = energies.mean(0)
-            self._moments.add(new, mean, (energies - mean).square().sum(0))
+            features = _in_cepstrum(
+                _kaldi_fbank(torch.from_numpy(held), self.sampling_rate, self.num_bins), self.num_coefficients
+            )
+            mean = features.mean(0)
+            self._moments.add(new, mean, (features - mean).square().sum(0))
 
     def scaled(self, shift: float, scale: float) -> MelStatistics:  # noqa: ARG002 - each window loses its mean anyway
         """Return the statistics of `(samples - shift) / scale`, exact except for energies at the floor."""
-        other = MelStatistics(sampling_rate=self.sampling_rate, num_bins=self.num_bins)
-        other._moments = replace(self._moments, mean=self._moments.mean - 2 * math.log(scale))
+        other = MelStatistics(
+            sampling_rate=self.sampling_rate, num_bins=self.num_bins, num_coefficients=self.num_coefficients
+        )
+        louder = torch.full((self.num_bins,), 2 * math.log(scale), dtype=torch.float64, device="cpu")
+        other._moments = replace(self._moments, mean=self._moments.mean - _in_cepstrum(louder, self.num_coefficients))
         return other
 
-    def normalize(self, energies: Tensor) -> Tensor:
-        """Normalize energies (frames, num_bins) by mean and (unbiased) standard deviation of the whole clip."""
+    def normalize(self, features: Tensor) -> Tensor:
+        """Normalize features (frames, dim) by mean and (unbiased) standard deviation of the whole clip."""
         variance = self._moments.squares / max(self._moments.count - 1, 1)
-        return _normalized(energies, self._moments.mean.to(energies), variance.to(energies))
+        return _normalized(features, self._moments.mean.to(features), variance.to(features))
 
 
 def stacked_fbank(
@@ -141,14 +147,45 @@ def stacked_fbank(
 
     Source: w2v-BERT 2.0; equal to transformers' `SeamlessM4TFeatureExtractor`.
     """
-    energies = _kaldi_fbank(waveform, sampling_rate, num_bins)
-    if statistics is None:
-        variance = (energies - energies.mean(0)).square().sum(0) / max(len(energies) - 1, 1)
-        normalized = _normalized(energies, energies.mean(0), variance)
-    else:
-        normalized = statistics.normalize(energies)
-    whole = len(energies) // stack * stack
+    normalized = _normalized_by_clip(_kaldi_fbank(waveform, sampling_rate, num_bins), statistics)
+    whole = len(normalized) // stack * stack
     return normalized[:whole].float().unflatten(0, (-1, stack)).flatten(1)
+
+
+def filter_bank_frames(
+    waveform: Tensor,
+    *,
+    sampling_rate: int = 16_000,
+    num_bins: int = 80,
+    num_coefficients: int = 0,
+    with_deltas: bool = True,
+    statistics: MelStatistics | None = None,
+) -> Tensor:
+    """Compute log-mel energies or MFCC of one clip, normalized over the clip, then their deltas.
+
+    Args:
+        waveform: float (samples,).
+        num_bins: mel bins from 20 Hz to the Nyquist frequency.
+        num_coefficients: of the cepstrum, C0 first; 0: the energies themselves.
+        with_deltas: append deltas and delta-deltas.
+        statistics: of the whole clip, if this is a window; None: of the waveform itself.
+
+    Returns:
+        float32 (frames, dim), or (frames, 3 * dim) with deltas, where dim is `num_coefficients` or `num_bins`.
+
+    Source: the order of Kaldi's recipes, apply-cmvn then add-deltas.
+    """
+    features = _in_cepstrum(_kaldi_fbank(waveform, sampling_rate, num_bins), num_coefficients)
+    normalized = _normalized_by_clip(features, statistics)
+    return (_with_deltas(normalized) if with_deltas else normalized).float()
+
+
+def _normalized_by_clip(features: Tensor, statistics: MelStatistics | None) -> Tensor:
+    """Normalize (frames, dim) by the statistics of a whole clip, or by their own."""
+    if statistics is not None:
+        return statistics.normalize(features)
+    variance = (features - features.mean(0)).square().sum(0) / max(len(features) - 1, 1)
+    return _normalized(features, features.mean(0), variance)
 
 
 def stacked_reach(*, sampling_rate: int = 16_000, stack: int = 2) -> tuple[int, int]:
@@ -157,8 +194,8 @@ def stacked_reach(*, sampling_rate: int = 16_000, stack: int = 2) -> tuple[int, 
     return window + (stack - 1) * shift, stack * shift
 
 
-def _normalized(energies: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    return (energies - mean) / (variance + VARIANCE_FLOOR).sqrt()
+def _normalized(features: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    return (features - mean) / (variance + VARIANCE_FLOOR).sqrt()
 
 
 def _kaldi_fbank(waveform: Tensor, sampling_rate: int, num_bins: int) -> Tensor:
@@ -171,13 +208,23 @@ def _kaldi_fbank(waveform: Tensor, sampling_rate: int, num_bins: int) -> Tensor:
 
 def mfcc(waveform: Tensor, *, sampling_rate: int = 16_000, num_coefficients: int = 13, num_bins: int = 23) -> Tensor:
     """Compute MFCC, C0 first, lifter 22: (..., samples) to (..., frames, coefficients)."""
-    energies = fbank(waveform, sampling_rate=sampling_rate, num_bins=num_bins)
-    count = partial(torch.arange, dtype=torch.float32, device=energies.device)
+    return _cepstrum(fbank(waveform, sampling_rate=sampling_rate, num_bins=num_bins), num_coefficients)
+
+
+def _in_cepstrum(energies: Tensor, num_coefficients: int) -> Tensor:
+    """Return so many cepstral coefficients of log energies; the energies themselves for 0."""
+    return _cepstrum(energies, num_coefficients) if num_coefficients else energies
+
+
+def _cepstrum(energies: Tensor, num_coefficients: int) -> Tensor:
+    """Transform log energies (..., bins) to cepstral coefficients with a lifter (..., coefficients)."""
+    num_bins = energies.shape[-1]
+    count = partial(torch.arange, dtype=energies.dtype, device=energies.device)
     bins, orders = count(num_bins), count(num_coefficients)[:, None]
     transform = torch.cos(math.pi / num_bins * (bins + 0.5) * orders) * math.sqrt(2 / num_bins)
     transform[0] = math.sqrt(1 / num_bins)
     lifter = 1 + LIFTER / 2 * torch.sin(math.pi * orders / LIFTER)
-    return energies @ (transform * lifter).to(energies).T
+    return energies @ (transform * lifter).T
 
 
 def deltas(features: Tensor, *, window: int = 5) -> Tensor:
@@ -190,9 +237,13 @@ def deltas(features: Tensor, *, window: int = 5) -> Tensor:
 
 def mfcc_with_deltas(waveform: Tensor, *, sampling_rate: int = 16_000) -> Tensor:
     """Compute 13 MFCC with deltas and delta-deltas, first targets of HuBERT: (..., samples) to (..., frames, 39)."""
-    cepstra = mfcc(waveform, sampling_rate=sampling_rate)
-    slopes = deltas(cepstra)
-    return torch.cat([cepstra, slopes, deltas(slopes)], -1)
+    return _with_deltas(mfcc(waveform, sampling_rate=sampling_rate))
+
+
+def _with_deltas(features: Tensor) -> Tensor:
+    """Append deltas and delta-deltas: (..., frames, dim) to (..., frames, 3 * dim)."""
+    slopes = deltas(features)
+    return torch.cat([features, slopes, deltas(slopes)], -1)
 
 
 def _fft_size(window: int) -> int:

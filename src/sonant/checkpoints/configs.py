@@ -10,7 +10,7 @@ from typing import Any
 from sonant.configuration import changed
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import BackboneConfig
-from sonant.models.families import FAMILIES
+from sonant.models.families import FAMILIES, family_of
 
 LARGEST_SIZE = 2**20  # of any width or kernel; larger values mean a damaged file
 MOST_LAYERS = 1024  # larger values mean a damaged file, and take too long to build
@@ -44,6 +44,13 @@ def make_config(
     except ConfigurationError as error:
         raise ConfigurationError(f"{source}: {error} The file is damaged, or the override is wrong.") from error
     return config
+
+
+def with_overrides(
+    config: BackboneConfig, overrides: Mapping[str, Any] | None, *, source: object
+) -> BackboneConfig:
+    """Return a configuration with other settings, as `make_config`."""
+    return make_config(family_of(config).key, plain_settings(config), overrides, source=source)
 
 
 def plain_settings(config: Any) -> dict[str, Any]:

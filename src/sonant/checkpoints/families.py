@@ -77,6 +77,7 @@ FORMATS: Mapping[str, FamilyFormats] = {
     "vq_wav2vec": FamilyFormats(others=("fairseq",), pretraining=FAIRSEQ_STEPS),
     "discrete_bert": FamilyFormats(),
     "wav2vec": FamilyFormats(others=("fairseq",), pretraining=FAIRSEQ_STEPS),
+    "filter_bank": FamilyFormats(),
 }
 LAYOUTS: Mapping[str, Layout] = {key: formats.hf for key, formats in FORMATS.items() if formats.hf is not None}
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import MASK, Checkpoint, meta_backbone
+from sonant.checkpoints.configs import with_overrides
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2_w2v_bert2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.fairseq2_wav2vec2 import is_wav2vec2, read_wav2vec2
@@ -27,6 +28,7 @@ from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.wrappers import tensors_in
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnknownName
 from sonant.models import Backbone
+from sonant.models.filter_bank import FILTER_BANKS
 
 
 def load_checkpoint(
@@ -42,7 +44,7 @@ def load_checkpoint(
     Tensors keep their type; those of large files stay on disk until they are used.
 
     Args:
-        source: a shipped model; a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or torchaudio; or
+        source: a shipped model, or features of `FILTER_BANKS`, which have no weights; a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or torchaudio; or
             "owner/name" on the hub. A model of the catalog may be given without owner, unless a local file or folder
             has that name.
         revision: branch, tag or commit on the hub.
@@ -67,6 +69,8 @@ def load_checkpoint(
     tokenizer = (overrides or {}).get("tokenizer")
     if isinstance(tokenizer, str | os.PathLike):
         overrides = {**(overrides or {}), "tokenizer": load_checkpoint(tokenizer, local_files_only=local_files_only)}
+    if source in FILTER_BANKS and not Path(source).exists():
+        return Checkpoint(with_overrides(FILTER_BANKS[str(source)], overrides, source=source), {})
     place = locate(source, revision=revision, local_files_only=local_files_only)
     if place.path.is_dir():
         return _read_folder(place, overrides, language, local_files_only=local_files_only)

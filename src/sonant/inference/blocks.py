@@ -66,7 +66,7 @@ from sonant.layers.token_positions import LearnedPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models.code_vocabulary import CodeVocabulary
 from sonant.models.discrete_bert import TokenHead
-from sonant.models.fbank import StackedFbank
+from sonant.models.fbank import FilterBank, StackedFbank
 from sonant.models.maskable import FeatureProjection
 
 CpuForm = Callable[[Any, Arithmetic, Peaks | None], nn.Module]  # block, number formats, input of integer products
@@ -116,6 +116,12 @@ BLOCKS: dict[type[nn.Module], Forms] = {
         cpu="it computes mel energies by torch's own transform, in float32",
         cuda="it computes mel energies by torch's own transform, in float32",
         padded=PaddedFbank,
+    ),
+    FilterBank: Forms(
+        cpu="it computes mel energies by torch's own transform, in float32",
+        cuda="it computes mel energies by torch's own transform, in float32",
+        padded="features without weights are computed by any other toolkit",
+        graph=False,
     ),
     FeatureProjection: Forms(cpu=LITTLE, cuda=cuda_projection, padded=ROWS),
     ConvPositions: Forms(

@@ -43,7 +43,7 @@ def plain_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: tor
         dtype: of the floating-point tensors; None keeps it.
         device: None keeps it.
     """
-    place = next(backbone.parameters()).device if device is None else device
+    place = backbone.device if device is None else device
     if has_global_hooks():
         return UnoptimizedBackbone(_on(place, backbone), "the model (hooks on all modules)")
     made = _Copies(dtype, place).of(backbone, "the model")

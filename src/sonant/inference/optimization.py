@@ -53,12 +53,12 @@ def optimize(
 
 
 def _optimized(backbone: Backbone, precision: Precision | None, device: str | torch.device | None) -> Backbone:
-    weights = next(backbone.parameters())
-    place = weights.device if device is None else torch.device(device)
-    if weights.dtype == torch.float64 and precision is None:
+    dtype = next((weights.dtype for weights in backbone.parameters()), torch.float32)
+    place = backbone.device if device is None else torch.device(device)
+    if dtype == torch.float64 and precision is None:
         optimized = plain_copy(backbone, device=place)
     else:
-        precision = checked_precision(precision, weights.dtype, place)
+        precision = checked_precision(precision, dtype, place)
         if place.type == "cpu":
             assert precision != "float16"
             arithmetic = fastest(precision)
@@ -144,7 +144,7 @@ class OptimizedCopies:
         if str(unoptimized) not in self._told:
             self._told.add(str(unoptimized))
             _tell(unoptimized)
-        if not unoptimized or device == next(backbone.parameters()).device:  # else they were copied
+        if not unoptimized or device == backbone.device:  # else they were copied
             self._copies[device] = _Copy(asked, weights, snapshot, optimized)
         return optimized
 

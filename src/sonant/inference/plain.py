@@ -35,7 +35,7 @@ from sonant.layers.transformer import FeedForward, TransformerEncoder, Transform
 from sonant.models.code_vocabulary import CodeVocabulary
 from sonant.models.discrete_bert import TokenHead
 from sonant.models.families import FAMILIES
-from sonant.models.fbank import StackedFbank
+from sonant.models.fbank import FilterBank, StackedFbank
 from sonant.models.maskable import FeatureProjection
 
 # The classes of models; rows that name a function build one of these too.
@@ -68,7 +68,7 @@ KNOWN: dict[type[nn.Module], Any] = {
         ),
         *(CausalContext, ConformerEncoder, ConformerLayer, TransformerEncoder),
         *(ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate, GumbelQuantizer, KMeansQuantizer),
-        *(StackedFbank, CodeVocabulary, TokenHead),
+        *(FilterBank, StackedFbank, CodeVocabulary, TokenHead),
     )
 } | {kind: kind.forward for kind in MODELS}
 # Names that are weights; a tensor of that name which is no parameter is made by something else, such as weight norm.

@@ -4,6 +4,7 @@ from sonant.models.backbone import Backbone, BackboneConfig, Encoded
 from sonant.models.data2vec import Data2VecConfig
 from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.models.families import build
+from sonant.models.filter_bank import FilterBankConfig
 from sonant.models.hubert import HuBERTConfig
 from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import normalize_waveform
@@ -25,6 +26,7 @@ __all__ = [
     "Data2VecConfig",
     "DiscreteBERTConfig",
     "Encoded",
+    "FilterBankConfig",
     "HuBERTConfig",
     "MaskableBackbone",
     "SEWConfig",

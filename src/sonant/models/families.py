@@ -9,6 +9,7 @@ from sonant.models import flops, parts
 from sonant.models.backbone import Backbone, BackboneConfig
 from sonant.models.data2vec import Data2VecConfig, build_data2vec
 from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig
+from sonant.models.filter_bank import FilterBankConfig, FilterBankModel
 from sonant.models.flops import Flops
 from sonant.models.hubert import HuBERTConfig, build_hubert
 from sonant.models.parts import Parts
@@ -68,6 +69,7 @@ class Family:
         shape: what describes its models.
         presets: layer and pooling for each task.
         peer: class of transformers that loads its models; None if there is none.
+        is_learned: False for features without weights, of which there are no models in the catalog.
     """
 
     key: str
@@ -78,6 +80,7 @@ class Family:
     shape: Shape
     presets: PresetRules
     peer: str | None = None
+    is_learned: bool = True
 
 
 # None of these layers was chosen by own measurements yet.
@@ -123,6 +126,7 @@ _SEW = Shape(flops.sew_flops, parts.sew_parts)
 _CONVNET = Shape(flops.waveform_convnet_flops, parts.wav2vec_parts)
 _VQ = Shape(flops.waveform_convnet_flops, parts.vq_wav2vec_parts)
 _BERT = Shape(flops.discrete_bert_flops, parts.discrete_bert_parts)
+_FILTER_BANK = Shape(flops.filter_bank_flops, parts.filter_bank_parts)
 
 _ROWS = (
     Family("wavlm", "wavlm", "WavLM", WavLMConfig, build_wavlm, _TRANSFORMER, _PREDICTING, "WavLMModel"),
@@ -177,9 +181,20 @@ _ROWS = (
     Family("vq_wav2vec", "vq-wav2vec", "vq-wav2vec", VQWav2VecConfig, VQWav2Vec, _VQ, _CONTEXT),
     Family("discrete_bert", "vq-wav2vec", "vq-wav2vec", DiscreteBERTConfig, DiscreteBERT, _BERT, _CONTEXT),
     Family("wav2vec", "wav2vec", "wav2vec", Wav2VecConfig, Wav2Vec, _CONVNET, _CONTEXT),
+    Family(
+        "filter_bank",
+        "filter-bank",
+        "mel features",
+        FilterBankConfig,
+        FilterBankModel,
+        _FILTER_BANK,
+        _CHOSEN,
+        is_learned=False,
+    ),
 )
 FAMILIES: Mapping[str, Family] = {family.key: family for family in _ROWS}
-TITLES: Mapping[str, str] = {family.name: family.title for family in _ROWS}  # by the name in commands
+# By the name in commands.
+TITLES: Mapping[str, str] = {family.name: family.title for family in _ROWS if family.is_learned}
 
 
 def family_of(config: BackboneConfig) -> Family:
@@ -198,6 +213,6 @@ def build(config: BackboneConfig) -> Backbone:
 def presets(config: BackboneConfig) -> dict[Task, Preset]:
     """Return layer and pooling for each task, for any model of a known family."""
     return {
-        task: Preset(max(1, round(share * config.num_layers)), pool, why)
+        task: Preset(min(config.num_layers, max(1, round(share * config.num_layers))), pool, why)
         for task, (share, pool, why) in family_of(config).presets.items()
     }

@@ -10,6 +10,7 @@ from itertools import pairwise
 from sonant.audio.mel import num_mel_frames, window_and_shift
 from sonant.models.data2vec import Data2VecConfig
 from sonant.models.discrete_bert import DiscreteBERTConfig
+from sonant.models.filter_bank import FilterBankConfig
 from sonant.models.sew import SEWConfig
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.models.w2v_bert2 import W2vBERT2Config
@@ -82,11 +83,21 @@ def w2v_bert2_flops(config: W2vBERT2Config, num_samples: int) -> Flops:
     """Count the operations of a w2v-BERT 2.0, without adapter."""
     c = config
     mel_frames = num_mel_frames(num_samples, sampling_rate=c.sampling_rate)
-    spectrum = (1 << (window_and_shift(c.sampling_rate)[0] - 1).bit_length()) // 2 + 1
     frames = mel_frames // c.stack
     positions = linear_flops(frames * c.num_heads, c.dim // c.num_heads, c.left_reach + 1 + c.right_reach)
     projection = linear_flops(frames, c.num_bins * c.stack, c.dim)
-    return _conformer(c, linear_flops(mel_frames, spectrum, c.num_bins), projection, frames, positions)
+    return _conformer(c, _mel(mel_frames, c), projection, frames, positions)
+
+
+def filter_bank_flops(config: FilterBankConfig, num_samples: int) -> Flops:
+    """Count the operations of mel features: the filters and the cepstrum."""
+    frames = num_mel_frames(num_samples, sampling_rate=config.sampling_rate)
+    return Flops(_mel(frames, config) + linear_flops(frames, config.num_bins, config.num_coefficients), 0)
+
+
+def _mel(frames: int, config: W2vBERT2Config | FilterBankConfig) -> int:
+    spectrum = (1 << (window_and_shift(config.sampling_rate)[0] - 1).bit_length()) // 2 + 1
+    return linear_flops(frames, spectrum, config.num_bins)
 
 
 def _conformer(

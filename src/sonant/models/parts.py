@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sonant.models.discrete_bert import DiscreteBERTConfig
+from sonant.models.filter_bank import FilterBankConfig
 from sonant.models.sew import SEWConfig
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.models.w2v_bert2 import W2vBERT2Config
@@ -63,6 +64,15 @@ def discrete_bert_parts(config: DiscreteBERTConfig) -> Parts:
     return {
         "tokens": f"{config.vocabulary_size:,}, from a vq-wav2vec with {config.tokenizer.quantizer} codes",
         "Transformer": f"{_blocks(config)}, {config.max_positions:,} positions",
+    }
+
+
+def filter_bank_parts(config: FilterBankConfig) -> Parts:
+    """The parts of mel features."""
+    what = f"{config.num_coefficients} MFCC of" if config.num_coefficients else "log energies of"
+    return {
+        "features": f"{what} {config.num_bins} mel bins, normalized by clip",
+        "deltas": "deltas and delta-deltas over 5 frames" if config.with_deltas else "none",
     }
 
 

@@ -13,6 +13,7 @@ from sonant.data.files import atomic
 from sonant.data.progress import Progress
 from sonant.data.settings import write_settings
 from sonant.errors import ConfigurationError
+from sonant.models.filter_bank import FILTER_BANKS
 from sonant.superb.checks import check_data
 from sonant.superb.data import ALL, TaskData, data_of, known_data, tasks_with
 from sonant.superb.measures import FoldResult, best_of, result_on_test
@@ -134,8 +135,15 @@ def _questions(run: SuperbRun) -> list[HeadQuestion]:
         HeadQuestion(each, model, way)
         for each in data
         for model in run.models
-        for way in (run.ways if SUPERB_TASKS[each.task].is_trained else ("best_layer",))
+        for way in _ways(run, each.task, model)
     ]
+
+
+def _ways(run: SuperbRun, task: str, model: str) -> tuple[Way, ...]:
+    """Return the ways to learn a task over a model; features without weights cannot be fine-tuned."""
+    if not SUPERB_TASKS[task].is_trained:
+        return ("best_layer",)
+    return tuple(way for way in run.ways if way != "fine_tuned" or model not in FILTER_BANKS)
 
 
 def _trials(run: SuperbRun, question: HeadQuestion) -> Iterator[HeadTrial]:
