@@ -1,16 +1,16 @@
 """SUPERB on small shared data: a model beside random weights, MFCC and log-mel energies, on every task of the data.
 
     python -m benchmarks.superb --data DATA --out OUT [--tasks keywords phones ...] [--model sonant/wavlm-tiny]
-                                [--ways weighted best_layer fine_tuned] [--steps 400] [--tuning-steps 200]
+                                [--ways weighted best_layer fine_tuned] [--steps N] [--drop-states]
 
 DATA holds keywords/commands_{train,dev,test}.jsonl and keywords/digits_*, emotion/*, intents/* with `slots` (the drink
-that is asked for is the label), speaker/sid_* and, for verification, speaker/asv.jsonl and speaker/trials.txt, phones/*,
-asr/{train_1h,dev,test}.jsonl, diarization/sim_*, and pretrain/manifest.jsonl with a `speaker` each, of whom mixtures of
-two are made for separation. Speakers of the test sets are in no training set, but for intents, whose speakers are not
-known, and identification. Each task is an evaluation by `sonant.evaluate_superb` in a folder of OUT, with the settings
-in `TASKS`: shorter batches than the published ones, narrower recurrent heads, and learning rates that are searched. OUT
-gets superb.md, superb.json and superb.html of all. Started again, the script goes on where it was; --drop-states
-removes the states of a task when it is done.
+that is asked for is the label), speaker/sid_* and, for verification, speaker/asv.jsonl and speaker/trials.txt,
+phones/*, asr/{train_1h,dev,test}.jsonl, diarization/sim_*, and pretrain/manifest.jsonl with a `speaker` each, of whom
+mixtures of two are made for separation. Speakers of the test sets are in no training set, but for intents, whose
+speakers are not known, and identification. Each task is an evaluation by `sonant.evaluate_superb` in a folder of OUT,
+with the settings in `TASKS`: shorter batches than the published ones, narrower recurrent heads, and learning rates that
+are searched. OUT gets superb.md, superb.json and superb.html of all. Started again, the script goes on where it was;
+--drop-states removes the states of a task when it is done.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from benchmarks.utterance_labels import divided
 from sonant.data.files import atomic
 from sonant.superb import SuperbRow
 from sonant.superb.page import superb_page
-from sonant.superb.report import markdown, shown, to_json
+from sonant.superb.report import markdown, shown
 from sonant.superb.settings import Way
 from sonant.superb.tasks import SUPERB_TASKS
 
@@ -42,32 +42,41 @@ class SharedTask:
     Attributes:
         key: of SUPERB.
         batch_seconds: of a batch.
+        steps: of each training.
         lr: learning rates to try where the model is frozen.
-        changes: of the recipe, besides its batches.
-        layers: whether every layer alone is trained too.
-        tuned: whether the model is trained too.
+        task: changes of the head.
+        label: field of the manifests; "": that of the recipe.
+        max_seconds: of a piece of a recording; 0: as long as a batch.
+        layers: whether every layer of the pretrained model is tried alone.
+        is_tuned: whether the models are trained too.
     """
 
     key: str
     batch_seconds: float
+    steps: int = 400
     lr: tuple[float, ...] = (1e-3, 1e-2)
-    changes: dict[str, Any] = field(default_factory=dict)
+    task: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
+    max_seconds: float = 0.0
     layers: bool = False
-    tuned: bool = False
+    is_tuned: bool = False
 
 
 TASKS: dict[str, SharedTask] = {
-    "keywords": SharedTask("ks", 32.0, layers=True, tuned=True),
-    "digits": SharedTask("ks", 32.0, layers=True, tuned=True),
-    "intents": SharedTask("ic", 64.0, changes={"label": "label"}, layers=True, tuned=True),
-    "emotion": SharedTask("er", 32.0, layers=True, tuned=True),
-    "identification": SharedTask("sid", 64.0, layers=True),
+    "keywords": SharedTask("ks", 32.0, layers=True, is_tuned=True),
+    "digits": SharedTask("ks", 32.0, layers=True, is_tuned=True),
+    "emotion": SharedTask("er", 32.0, layers=True, is_tuned=True),
+    "intents": SharedTask("ic", 64.0, label="label", layers=True, is_tuned=True),
     "phones": SharedTask("pr", 64.0, lr=(1e-2,), layers=True),
-    "verification": SharedTask("asv", 32.0, lr=(1e-3,)),
-    "diarization": SharedTask("sd", 80.0, lr=(1e-3,), changes={"task": {"num_speakers": 3}}),
-    "recognition": SharedTask("asr", 64.0, lr=(1e-3,), changes={"task": {"lstm_dim": 256}}),
-    "separation": SharedTask("ss", 32.0, lr=(1e-3,), changes={"task": {"hidden_dim": 256, "num_layers": 2}}),
+    "identification": SharedTask("sid", 64.0, lr=(1e-2,), layers=True),
+    "verification": SharedTask("asv", 32.0, steps=300, lr=(1e-3,)),
+    "separation": SharedTask("ss", 32.0, steps=200, lr=(1e-3,), task={"hidden_dim": 256, "num_layers": 2}),
+    "recognition": SharedTask("asr", 64.0, steps=300, lr=(1e-3,), task={"lstm_dim": 256}),
+    "diarization": SharedTask(
+        "sd", 80.0, steps=200, lr=(1e-3,), task={"num_speakers": 3, "lstm_dim": 256}, max_seconds=10.0
+    ),
 }
+TUNING_STEPS = 200  # where the model is trained too
 MIXTURES = {"train": 400, "dev": 20, "test": 80}
 
 
@@ -107,25 +116,26 @@ def _written(folder: Path, parts: dict[str, list[dict[str, Any]]]) -> Path:
     return folder
 
 
-def evaluated(options: argparse.Namespace, name: str, way: Way) -> Iterator[SuperbRow]:
-    """Yield the rows of a task by one way, one for each model."""
+def evaluated(options: argparse.Namespace, name: str, way: Way, known: Sequence[SuperbRow]) -> Iterator[SuperbRow]:
+    """Yield the rows of a task by one way, one for each model; layers are tried at the rate that their sum chose."""
     task = TASKS[name]
-    if (way == "best_layer" and not task.layers) or (way == "fine_tuned" and not task.tuned):
+    if (way == "best_layer" and not task.layers) or (way == "fine_tuned" and not task.is_tuned):
         return
-    longest = min(task.batch_seconds, 20.0 if task.key == "sd" else task.batch_seconds)
-    changes = {
-        **task.changes,
-        "batching": {"batch_seconds": task.batch_seconds, "max_seconds": longest},
-        "training": {"grad_accumulation": 1},
-    }
-    learned = [options.model, f"random:{options.model}"]
-    for model in learned if way != "weighted" else [*learned, *FEATURES]:
+    batching = {"batch_seconds": task.batch_seconds, "max_seconds": task.max_seconds or task.batch_seconds}
+    changes: dict[str, Any] = {"task": task.task, "batching": batching, "training": {"grad_accumulation": 1}}
+    if task.label:
+        changes["label"] = task.label
+    steps = TUNING_STEPS if way == "fine_tuned" else task.steps
+    models = [options.model, f"random:{options.model}", *FEATURES]
+    chosen = [row.folds[0].lr for row in known if (row.model, row.way) == (options.model, "weighted")]
+    lr = {"weighted": task.lr, "fine_tuned": (1e-3,)}.get(way, [each for each in chosen if each] or task.lr)
+    for model in models[: {"weighted": 4, "fine_tuned": 2}.get(way, 1)]:
         done = sonant.evaluate_superb(
             model,
             {task.key: manifests(options.data, options.out, name)},
             ways=[way],
-            lr=task.lr if way == "weighted" else (1e-3,),
-            steps=options.tuning_steps if way == "fine_tuned" else options.steps,
+            lr=lr,
+            steps=options.steps or steps,
             output=options.out / f"{name}_{way}" if way == "fine_tuned" else options.out / name,
             on_error="skip",
             cache_dtype="float16",
@@ -172,15 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
     ways: list[Way] = ["weighted", "best_layer", "fine_tuned"]
     parser.add_argument("--ways", nargs="+", default=ways, choices=ways)
-    parser.add_argument("--steps", type=int, default=400, help="of heads over frozen models")
-    parser.add_argument("--tuning-steps", type=int, default=200, help="where the model is trained too")
+    parser.add_argument("--steps", type=int, default=0, help="of every training, in place of those of `TASKS`")
     parser.add_argument("--drop-states", action="store_true", help="of each task, when it is done")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[SuperbRow]] = {}
     for name in options.tasks:
         for way in options.ways:
-            for row in evaluated(options, name, way):
+            for row in evaluated(options, name, way, found.get(name, [])):
                 found.setdefault(name, []).append(row)
                 print(f"{name}, {row.model}, {row.way}: {row.measures}", flush=True)
                 write(options.out, found)

@@ -46,9 +46,7 @@ def make_config(
     return config
 
 
-def with_overrides(
-    config: BackboneConfig, overrides: Mapping[str, Any] | None, *, source: object
-) -> BackboneConfig:
+def with_overrides(config: BackboneConfig, overrides: Mapping[str, Any] | None, *, source: object) -> BackboneConfig:
     """Return a configuration with other settings, as `make_config`."""
     return make_config(family_of(config).key, plain_settings(config), overrides, source=source)
 

@@ -44,9 +44,9 @@ def load_checkpoint(
     Tensors keep their type; those of large files stay on disk until they are used.
 
     Args:
-        source: a shipped model, or features of `FILTER_BANKS`, which have no weights; a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or torchaudio; or
+        source: a shipped model; a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or torchaudio; or
             "owner/name" on the hub. A model of the catalog may be given without owner, unless a local file or folder
-            has that name.
+            has that name; so may the features of `FILTER_BANKS`, which have no weights.
         revision: branch, tag or commit on the hub.
         local_files_only: use the hub's cache, but not the network.
         overrides: settings that replace those of the file, by the names of sonant's configurations, and "family".

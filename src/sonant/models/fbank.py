@@ -37,9 +37,7 @@ class StackedFbank(nn.Module):
 class FilterBank(nn.Module):
     """Packed waveforms to normalized log-mel energies or MFCC with deltas; it has no weights and gives no gradient."""
 
-    def __init__(
-        self, *, num_bins: int, num_coefficients: int, with_deltas: bool, sampling_rate: int = 16_000
-    ) -> None:
+    def __init__(self, *, num_bins: int, num_coefficients: int, with_deltas: bool, sampling_rate: int = 16_000) -> None:
         super().__init__()
         self.num_bins, self.num_coefficients = num_bins, num_coefficients
         self.with_deltas, self.sampling_rate = with_deltas, sampling_rate

@@ -132,10 +132,7 @@ def _questions(run: SuperbRun) -> list[HeadQuestion]:
         raise ConfigurationError(f"There is data for none of the tasks {', '.join(AVAILABLE)}.")
     data: list[TaskData] = [each for task in tasks for each in data_of(task, found, run.folder / "manifests")]
     return [
-        HeadQuestion(each, model, way)
-        for each in data
-        for model in run.models
-        for way in _ways(run, each.task, model)
+        HeadQuestion(each, model, way) for each in data for model in run.models for way in _ways(run, each.task, model)
     ]
 
 
