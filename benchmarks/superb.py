@@ -10,7 +10,7 @@ mixtures of two are made for separation. Speakers of the test sets are in no tra
 speakers are not known, and identification. Each task is an evaluation by `sonant.evaluate_superb` in a folder of OUT,
 with the settings in `TASKS`: shorter batches than the published ones, narrower recurrent heads, and learning rates that
 are searched. OUT gets superb.md, superb.json and superb.html of all. Started again, the script goes on where it was;
---drop-states removes the states of a task when it is done.
+--drop-states removes the states of a task when no other way reads them.
 """
 
 import argparse
@@ -67,7 +67,7 @@ TASKS: dict[str, SharedTask] = {
     "digits": SharedTask("ks", 32.0, layers=True, is_tuned=True),
     "emotion": SharedTask("er", 32.0, layers=True, is_tuned=True),
     "intents": SharedTask("ic", 64.0, label="label", layers=True, is_tuned=True),
-    "phones": SharedTask("pr", 64.0, lr=(1e-2,), layers=True),
+    "phones": SharedTask("pr", 64.0, steps=300, lr=(1e-2,), layers=True),
     "identification": SharedTask("sid", 64.0, lr=(1e-2,), layers=True),
     "verification": SharedTask("asv", 32.0, steps=300, lr=(1e-3,)),
     "separation": SharedTask("ss", 32.0, steps=200, lr=(1e-3,), task={"hidden_dim": 256, "num_layers": 2}),
@@ -183,18 +183,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ways: list[Way] = ["weighted", "best_layer", "fine_tuned"]
     parser.add_argument("--ways", nargs="+", default=ways, choices=ways)
     parser.add_argument("--steps", type=int, default=0, help="of every training, in place of those of `TASKS`")
-    parser.add_argument("--drop-states", action="store_true", help="of each task, when it is done")
+    parser.add_argument("--drop-states", action="store_true", help="of a task, when no other way reads them")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[SuperbRow]] = {}
-    for name in options.tasks:
-        for way in options.ways:
+    for way in options.ways:
+        for name in options.tasks:
             for row in evaluated(options, name, way, found.get(name, [])):
                 found.setdefault(name, []).append(row)
                 print(f"{name}, {row.model}, {row.way}: {row.measures}", flush=True)
                 write(options.out, found)
-        if options.drop_states:
-            shutil.rmtree(options.out / name / "states", ignore_errors=True)
+            if options.drop_states and not (way == "weighted" and TASKS[name].layers and "best_layer" in options.ways):
+                shutil.rmtree(options.out / name / "states", ignore_errors=True)
 
 
 if __name__ == "__main__":
