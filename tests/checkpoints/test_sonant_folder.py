@@ -43,7 +43,7 @@ CONFIGS = {
     "discrete_bert": DiscreteBERTConfig(**BLOCK, tokenizer=CODES, vocabulary_size=30, max_positions=40),
     "data2vec": Data2VecConfig(**BLOCK, conv_channels=(8,) * 7, position_groups=2),
     "wav2vec2_conformer": Wav2Vec2ConformerConfig(**BLOCK, conv_channels=(8,) * 7, conv_kernel=5),
-    "filter_bank": FilterBankConfig(num_bins=23, num_coefficients=13, with_deltas=False),
+    "filter_bank": FilterBankConfig(num_bins=23, num_coefficients=13, with_deltas=False, by_clip=True),
     "sew": SEWConfig(**BLOCK, conv_channels=(8,) * 13, position_kernel=5, position_groups=2),
     "w2v_bert2": W2vBERT2Config(**BLOCK, conv_kernel=5, left_reach=4, right_reach=2),
     "w2v_bert2, adapter": W2vBERT2Config(**BLOCK, adapter_layers=2, adapter_dim=8, adapter_feed_forward=True),

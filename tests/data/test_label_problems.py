@@ -79,7 +79,7 @@ def test_recordings_and_speakers_of_both_parts_are_a_warning() -> None:
     again, heard = checked.problems
     assert (again.rows, heard.rows) == ((0,), (1,))
     assert "warning: 1 of 3 rows of dev are recordings of train too" in str(again)
-    assert "are of 1 speakers of train" in str(heard)
+    assert "are of 1 speaker of train" in str(heard)
     assert str(heard).endswith(". bob")
 
 

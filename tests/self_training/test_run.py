@@ -107,5 +107,5 @@ def test_speakers_of_dev_among_the_unlabeled_are_warned_of(corpus: Path, whole: 
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in named))
     given = {"teacher": whole.folder / "teacher" / "model", "lm": whole.folder / "ngram" / "lm.arpa.gz"}
     files = {"unlabeled": tmp_path / "more.jsonl", "dev": tmp_path / "dev.jsonl"}
-    with pytest.warns(SonantWarning, match="3 of 3 rows of dev are of 1 speakers of train"):
+    with pytest.warns(SonantWarning, match="3 of 3 rows of dev are of 1 speaker of train"):
         run(corpus, tmp_path / "runs", **given, **files, stages=["labeling"])

@@ -63,7 +63,7 @@ def test_shared_recordings_and_speakers_and_single_speakers_are_warned_of(tmp_pa
         sonant.evaluate_superb(model, {"ks": data}, output=tmp_path / "out", steps=1)
     said = "\n".join(str(each.message) for each in warned)
     assert "ks: warning: 12 of 12 rows of test are recordings of train too" in said
-    assert "ks: warning: 12 of 12 rows of test are of 1 speakers of train too"[:50] in said
+    assert "ks: warning: 12 of 12 rows of test are of 1 speaker of train too"[:50] in said
     assert "ks: warning: all 12 rows of train are of one speaker, anna" in said
 
 

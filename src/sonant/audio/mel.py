@@ -25,6 +25,7 @@ ENERGY_FLOOR = torch.finfo(torch.float32).eps
 LIFTER = 22.0
 INTEGER_SCALE = 2.0**15  # Kaldi does not scale 16-bit samples
 VARIANCE_FLOOR = 1e-7  # of SeamlessM4TFeatureExtractor
+SPEECH_MEAN, SPEECH_DEVIATION = 15.0, 4.0  # of log energies of 16-bit speech, as measured on some recordings
 
 
 def window_and_shift(sampling_rate: int) -> tuple[int, int]:
@@ -159,15 +160,18 @@ def filter_bank_frames(
     num_bins: int = 80,
     num_coefficients: int = 0,
     with_deltas: bool = True,
+    by_clip: bool = False,
     statistics: MelStatistics | None = None,
 ) -> Tensor:
-    """Compute log-mel energies or MFCC of one clip, normalized over the clip, then their deltas.
+    """Compute log-mel energies or MFCC of one clip, and their deltas.
 
     Args:
         waveform: float (samples,).
         num_bins: mel bins from 20 Hz to the Nyquist frequency.
         num_coefficients: of the cepstrum, C0 first; 0: the energies themselves.
         with_deltas: append deltas and delta-deltas.
+        by_clip: normalize features to zero mean and unit variance over the clip, before the deltas. Otherwise log
+            energies are shifted and scaled by constants, so that most values are between -2 and 2.
         statistics: of the whole clip, if this is a window; None: of the waveform itself.
 
     Returns:
@@ -175,8 +179,11 @@ def filter_bank_frames(
 
     Source: the order of Kaldi's recipes, apply-cmvn then add-deltas.
     """
-    features = _in_cepstrum(_kaldi_fbank(waveform, sampling_rate, num_bins), num_coefficients)
-    normalized = _normalized_by_clip(features, statistics)
+    energies = _kaldi_fbank(waveform, sampling_rate, num_bins)
+    if by_clip:
+        normalized = _normalized_by_clip(_in_cepstrum(energies, num_coefficients), statistics)
+    else:
+        normalized = _in_cepstrum((energies - SPEECH_MEAN) / SPEECH_DEVIATION, num_coefficients)
     return (_with_deltas(normalized) if with_deltas else normalized).float()
 
 

@@ -32,7 +32,7 @@ def evaluate_superb(
     Args:
         overrides (TASK.KEY=VALUE): settings of a task's training to change, such as ks.label=word.
         model (-m ID,...): hub ids, folders or files; random:ID has the shape of ID with random weights;
-            mfcc and log_mel are features without weights.
+            mfcc, log_mel and fbank are features without weights.
         data (NAME=FOLDER,...): for each task (ks=FOLDER) a folder with manifests called train, dev and test, or for a
             corpus in its official layout (speech_commands=FOLDER) its folder; or one folder that holds such folders.
         tasks (TASK,...): tasks to train; without it all with data.

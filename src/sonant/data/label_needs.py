@@ -26,6 +26,7 @@ class LabelNeeds:
         min_frames: least number of frames for a normalized label; for CTC, `ctc_frames` of its units.
         num_frames: number of frames that the model computes from this many seconds; None: not checked.
         speaker: column of the speaker.
+        title: of what is learned, in messages, such as "sources"; "": the column.
     """
 
     column: str | tuple[str, ...] = "text"
@@ -34,6 +35,7 @@ class LabelNeeds:
     min_frames: Callable[[str], int] = lambda _: 1
     num_frames: Callable[[float], int] | None = None
     speaker: str = "speaker"
+    title: str = ""
 
     def label(self, entry: ManifestEntry) -> str:
         """Return the normalized label of a row; "" if it has none, or a value that is no label."""

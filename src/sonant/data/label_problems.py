@@ -159,13 +159,17 @@ def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[Labe
         seen.add(identity)
         ids.add(name)
     common = ", ".join(f"{unit!r} in {count}" for unit, count in outside.most_common(MOST_UNITS))
-    named = repr(needs.column) if isinstance(needs.column, str) else " and ".join(map(repr, needs.column))
+    named = needs.title
+    if not named:
+        named = repr(needs.column) if isinstance(needs.column, str) else " and ".join(map(repr, needs.column))
     messages = {
         "audio": "have no audio that can be read: correct their paths",
         "twice": "list a recording a second time: keep one row of each",
         "id": "have an id that another recording has too: ids must be unique",
         "empty": f"have no {named}: add it, name another column, or take them out",
-        "invalid": f"have a {named} that is no label: correct it",
+        "invalid": f"have {named} that cannot be used: correct them"
+        if needs.title
+        else f"have a {named} that is no label: correct it",
         "outside": f"have {named} outside of the vocabulary, {common}: correct it, or use another vocabulary",
         "short": f"are too short for their {named}, which may be that of another recording",
     }
@@ -205,7 +209,8 @@ def _shared(train: Sequence[_Row], dev: Sequence[_Row], speaker: str, *, part: s
             part,
             tuple(heard),
             len(dev),
-            f"are of {len(names)} speakers of train: new voices may be recognized less well than what is measured",
+            f"are of {len(names)} speaker{'s' * (len(names) > 1)} of train: new voices may be recognized less well "
+            "than what is measured",
             tuple(names[:EXAMPLES]),
             "warning",
         )

@@ -52,7 +52,7 @@ def as_norm(vectors: npt.ArrayLike, pairs: npt.ArrayLike, cohort: npt.ArrayLike,
         means[rows], deviations[rows] = highest.mean(1), highest.std(1)
     if len(other) < 2 or not (deviations[used] > 1e-12).all():
         raise MeasurementError(
-            f"The cosines with a cohort of {len(other)} speakers are all alike, so that nothing can be normalized by "
+            f"The cosines with the {len(other)} of the cohort are all alike, so that nothing can be normalized by "
             "them. Give more speakers."
         )
     first, second = numbers.T

@@ -35,15 +35,19 @@ class StackedFbank(nn.Module):
 
 
 class FilterBank(nn.Module):
-    """Packed waveforms to normalized log-mel energies or MFCC with deltas; it has no weights and gives no gradient."""
+    """Packed waveforms to log-mel energies or MFCC, with deltas; it has no weights and gives no gradient."""
 
-    def __init__(self, *, num_bins: int, num_coefficients: int, with_deltas: bool, sampling_rate: int = 16_000) -> None:
+    def __init__(
+        self, *, num_bins: int, num_coefficients: int, with_deltas: bool, by_clip: bool, sampling_rate: int = 16_000
+    ) -> None:
         super().__init__()
         self.num_bins, self.num_coefficients = num_bins, num_coefficients
-        self.with_deltas, self.sampling_rate = with_deltas, sampling_rate
+        self.with_deltas, self.by_clip, self.sampling_rate = with_deltas, by_clip, sampling_rate
 
-    def clip_statistics(self) -> MelStatistics:
-        """An empty account of the features of a clip."""
+    def clip_statistics(self) -> MelStatistics | None:
+        """An empty account of the features of a clip; None where they are not normalized by it."""
+        if not self.by_clip:
+            return None
         return MelStatistics(
             sampling_rate=self.sampling_rate, num_bins=self.num_bins, num_coefficients=self.num_coefficients
         )
@@ -57,6 +61,7 @@ class FilterBank(nn.Module):
             num_bins=self.num_bins,
             num_coefficients=self.num_coefficients,
             with_deltas=self.with_deltas,
+            by_clip=self.by_clip,
         )
         reach, _ = window_and_shift(self.sampling_rate)
         return by_each_clip(speech, compute, reach=reach, statistics=statistics)

@@ -13,18 +13,20 @@ from sonant.models.normalization import ORIGINAL_EPSILON, RecordingStatistics, c
 
 @dataclass(frozen=True, kw_only=True)
 class FilterBankConfig:
-    """Settings of mel features; the defaults are SUPERB's FBANK, 240 numbers 100 times a second.
+    """Settings of mel features, 100 times a second; the defaults are 80 log energies with deltas.
 
     Attributes:
         num_bins: mel bins from 20 Hz to the Nyquist frequency, of windows of 25 ms every 10 ms.
         num_coefficients: of the cepstrum of the bins, C0 first; 0: the energies themselves.
-        with_deltas: append deltas and delta-deltas over 5 frames to the features, which are normalized by clip.
+        with_deltas: append deltas and delta-deltas over 5 frames.
+        by_clip: normalize to zero mean and unit variance over each clip; otherwise by constants.
     """
 
     num_bins: int = 80
     num_coefficients: int = 0
     with_deltas: bool = True
-    normalize: bool = False  # features are normalized, the waveform need not be
+    by_clip: bool = False
+    normalize: bool = False  # the waveform
     normalize_epsilon: float = ORIGINAL_EPSILON
     sampling_rate: int = 16_000
 
@@ -57,11 +59,13 @@ class FilterBankConfig:
         return window_and_shift(self.sampling_rate)[1]
 
 
-# By the name that stands for a model. MFCC: those of HuBERT's first targets, from Kaldi's 23 bins. Log-mel energies:
-# SUPERB's FBANK, s3prl/upstream/baseline/fbank.yaml. Both normalized by clip, as there.
+# By the name that stands for a model. "mfcc": those of HuBERT's first targets, 13 of Kaldi's 23 bins. "fbank": SUPERB's
+# baseline, s3prl/upstream/baseline/fbank.yaml. Its mean over a clip is 0, so that linear layers around a mean over time
+# learn nothing from it.
 FILTER_BANKS: Mapping[str, FilterBankConfig] = {
     "mfcc": FilterBankConfig(num_bins=23, num_coefficients=13),
     "log_mel": FilterBankConfig(),
+    "fbank": FilterBankConfig(by_clip=True),
 }
 
 
@@ -78,6 +82,7 @@ class FilterBankModel(Backbone):
             num_bins=config.num_bins,
             num_coefficients=config.num_coefficients,
             with_deltas=config.with_deltas,
+            by_clip=config.by_clip,
             sampling_rate=config.sampling_rate,
         )
 

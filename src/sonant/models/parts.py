@@ -71,7 +71,7 @@ def filter_bank_parts(config: FilterBankConfig) -> Parts:
     """The parts of mel features."""
     what = f"{config.num_coefficients} MFCC of" if config.num_coefficients else "log energies of"
     return {
-        "features": f"{what} {config.num_bins} mel bins, normalized by clip",
+        "features": f"{what} {config.num_bins} mel bins{', normalized by clip' if config.by_clip else ''}",
         "deltas": "deltas and delta-deltas over 5 frames" if config.with_deltas else "none",
     }
 

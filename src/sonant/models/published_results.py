@@ -51,6 +51,9 @@ SUPERB = {
     "wavlm-large": (3.09, 3.51, 97.40, 99.10, 95.25, 70.03, 4.04, 3.47, 0.0827, 92.25, 17.61),
 }
 
+# Log-mel energies with deltas, normalized by recording, in place of a model, in the same figure.
+SUPERB_FBANK = (82.01, 23.18, 8.63, 9.10, 8.5e-4, 35.39, 9.56, 10.05, 0.0058, 69.64, 52.94)
+
 # (labeled speech, language model): WER on test-clean and test-other of the model fine-tuned on that much with CTC.
 LABELED, LANGUAGE_MODELS = ("10 min", "1 h", "10 h", "100 h", "960 h"), ("none", "4-gram", "Transformer")
 LIBRISPEECH = {

@@ -99,7 +99,11 @@ def result_on_test(trial: HeadTrial) -> FoldResult:
         trial.run.training.lr,
         trial.state,
         dev_value(trial, metrics[0]),
-        {metric.name: _of(found["measures"], metric, trial) for metric in metrics},
+        {
+            metric.name: _of(found["measures"], metric, trial)
+            for metric in metrics
+            if metric == metrics[0] or metric.name in found["measures"]
+        },
         int(found["measures"].get("recordings") or len(read_manifest(data.manifests["test"]))),
         None if weights_found is None else StateWeights(*map(tuple, weights_found.values())),
     )

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sonant.models.published_results import SUPERB, SUPERB_METRICS, WAVLM_README
+from sonant.models.published_results import SUPERB, SUPERB_FBANK, SUPERB_METRICS, WAVLM_README
 from sonant.superb.measures import FoldResult, Measured, StateWeights, mean_of, mean_weights
 from sonant.superb.settings import Way
 from sonant.superb.tasks import SUPERB_TASKS, SuperbMetric
 
-PUBLISHED = tuple(name for name in SUPERB if name.startswith(("wav2vec2", "hubert", "wavlm")))
+PUBLISHED = {"FBANK": SUPERB_FBANK} | {
+    name: row for name, row in SUPERB.items() if name.startswith(("wav2vec2", "hubert", "wavlm"))
+}
 NOTE = (
     f"Published rows are on the official corpora with heads trained as in the paper, from {WAVLM_README}; they were "
     "not measured here. Intervals are of 95 %, over speakers where the manifests name them. Learning rates and layers "
@@ -21,7 +23,7 @@ LAYERS_NOTE = (
     "The scaled weights there are beside those of a sum of equal parts."
 )
 OF_LAYERS = 12  # that the usual claims are of
-DIGITS = {"bleu": 2, "chrf": 2, "mtwv": 4}
+DIGITS = {"bleu": 2, "chrf": 2, "mtwv": 4, "pesq": 2}
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,12 @@ class SuperbRow:
 
     @property
     def measures(self) -> dict[str, Measured]:
-        """Values by metric, the means of several folds."""
-        return {metric.name: mean_of(self.folds, metric.name) for metric in SUPERB_TASKS[self.task].metrics}
+        """Values by metric, the means of several folds; without those that a fold lacks."""
+        return {
+            metric.name: mean_of(self.folds, metric.name)
+            for metric in SUPERB_TASKS[self.task].metrics
+            if all(metric.name in fold.measures for fold in self.folds)
+        }
 
     @property
     def weights(self) -> StateWeights | None:
@@ -59,11 +65,11 @@ class SuperbRow:
 def published_values() -> dict[str, dict[str, dict[str, float]]]:
     """Return published values by model, task and metric, in the units of the tables."""
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for name in PUBLISHED:
-        of_model = dict(zip(SUPERB_METRICS, SUPERB[name], strict=True))
+    for name, row in PUBLISHED.items():
+        of_model = dict(zip(SUPERB_METRICS, row, strict=True))
         found[name] = {
-            task: {metric.name: of_model[metric.published] for metric in row.metrics if metric.published}
-            for task, row in SUPERB_TASKS.items()
+            task: {metric.name: of_model[metric.published] for metric in about.metrics if metric.published}
+            for task, about in SUPERB_TASKS.items()
         }
     return found
 
@@ -80,7 +86,7 @@ def results_table(rows: Sequence[SuperbRow]) -> tuple[list[str], list[list[str]]
             model,
             way.replace("_", " "),
             *(
-                shown(metric, of_task[task].measures[metric.name]) if task in of_task else ""
+                shown(metric, found) if task in of_task and (found := of_task[task].measures.get(metric.name)) else ""
                 for task, metric in columns
             ),
         ]

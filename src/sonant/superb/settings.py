@@ -19,8 +19,8 @@ class SuperbRun:
     """Settings of an evaluation.
 
     Attributes:
-        models: hub ids, folders or files; "random:MODEL" is the shape of MODEL with random weights, "mfcc" and
-            "log_mel" are features without weights, which are not fine-tuned.
+        models: hub ids, folders or files; "random:MODEL" is the shape of MODEL with random weights, "mfcc",
+            "log_mel" and "fbank" are features without weights, which are not fine-tuned.
         data: folder by name of a task or of a corpus of `sonant.data.corpora`; see `sonant.superb.data`.
         tasks: of `SUPERB_TASKS`; by default those with data.
         ways: "weighted", a learned sum of the states of the frozen model, as SUPERB has it; "best_layer", each state

@@ -33,7 +33,8 @@ class SuperbTask:
         title: in words.
         head: what is trained over the states, and its loss, in words.
         corpus: of `sonant.data.corpora.CORPORA`, that of the published results.
-        metrics: the first one chooses learning rates and layers on the development set.
+        metrics: the first one chooses learning rates and layers on the development set; others may be missing from
+            results, such as PESQ without its package.
         fields: of the manifests, where the label of the recipe is none of them.
         parts: sets of recordings; a task without "train" has no head and no recipe, and a state is chosen on "dev".
         trials: parts with a list of pairs to compare.
@@ -123,7 +124,17 @@ SUPERB_TASKS: Mapping[str, SuperbTask] = {
         "libri2mix_diarization",
         (SuperbMetric("der", "DER %", published="SD DER"),),
     ),
-    "se": SuperbTask("enhancement", f"{MASKS} a mask", "voicebank_demand", IMPROVEMENT, ("clean",)),
+    "se": SuperbTask(
+        "enhancement",
+        f"{MASKS} a mask",
+        "voicebank_demand",
+        (
+            *IMPROVEMENT,
+            SuperbMetric("pesq", "PESQ", percent=False, higher_is_better=True),
+            SuperbMetric("stoi", "STOI %", higher_is_better=True),
+        ),
+        ("clean",),
+    ),
     "ss": SuperbTask("separation", f"{MASKS} two masks", "libri2mix", IMPROVEMENT, ("source_1", "source_2")),
     "st": SuperbTask(
         "translation",

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from sonant import audio
 from sonant.checkpoints import load_checkpoint
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning
+from sonant.evaluation import stoi
 from sonant.models import WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.training.tasks import EnhancementTask, MaskTask, SeparationTask, TaskRun, train_task
@@ -119,7 +121,7 @@ def test_a_run_is_inspected(voices: Path, tmp_path: Path) -> None:
         ([{"path": "0.wav", "source_1": "0_1.wav", "source_2": "9.wav"}], "there is no .*9.wav"),
         ([{"path": "0.wav"}], "no 'speaker'"),
         ([{"path": "0.wav", "source_1": "0_1.wav", "source_2": "short.wav"}], "sources have"),
-        ([{"path": "0.wav", "speaker": "a"}], "1 different 'speaker'"),
+        ([{"path": "0.wav", "speaker": "a"}], "the recordings are of 1"),
     ],
 )
 def test_rows_that_cannot_be_learned_from_are_told(
@@ -132,7 +134,7 @@ def test_rows_that_cannot_be_learned_from_are_told(
 
 
 def test_given_mixtures_are_asked_for_their_sources(voices: Path, tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="none of clean, nor 'mix'"):
+    with pytest.raises(ManifestError, match="have sources that cannot be used: correct them.*none of clean, nor 'mix'"):
         train_task(short_run("enhancement", voices, tmp_path, task={"mixtures": "given"}))
     with pytest.raises(ConfigurationError, match="mixing.noise=PATH"):
         train_task(short_run("enhancement", voices, tmp_path))
@@ -182,3 +184,18 @@ def test_silent_sources_are_told_where_nothing_is_left_to_measure() -> None:
     silent = Prediction(torch.zeros(800, 3), torch.zeros(800, 2), None)
     with pytest.warns(SonantWarning, match="Each of the 1 recordings that are measured has a silent source"):
         assert SeparationTask().result([silent], []).measures == {"recordings": 0, "silent": 1}
+
+
+def test_quality_is_measured_of_recordings_that_are_long_enough() -> None:
+    rng, samples = np.random.default_rng(0), 16_000
+    clean = rng.normal(0, 0.1, samples) * (1 + np.sin(2 * np.pi * 3 * np.arange(samples) / samples))
+    noisy = clean + rng.normal(0, 0.05, samples)
+    found = torch.from_numpy(np.stack([(clean + noisy) / 2, noisy], 1)).float()
+    target = torch.from_numpy(clean)[:, None].float()
+    long, short = Prediction(found, target, "a"), Prediction(found[:3_000], target[:3_000], "b")
+    measures = EnhancementTask().result([long, short], []).measures
+    expected = stoi(found[:, 0].numpy(), target[:, 0].numpy(), 16_000)
+    assert measures["recordings"] == 2
+    assert measures["stoi"]["value"] == pytest.approx(expected, abs=1e-6)
+    assert ("pesq" in measures) == (find_spec("pesq") is not None)
+    assert "stoi" not in EnhancementTask().result([short], []).measures

@@ -75,7 +75,7 @@ def _about(report: RecognitionReport) -> Markup:
     seconds = sum(each.seconds or 0.0 for each in report.utterances)
     parts = [f"{len(report.utterances)} recordings"]
     parts += [f"{seconds / 60:.1f} minutes"] if seconds else []
-    parts += [f"{report.speakers} speakers"] if report.speakers else []
+    parts += [f"{report.speakers} speaker{'s' * (report.speakers > 1)}"] if report.speakers else []
     by_speaker = (report.speakers or 0) > 1
     text = f"{', '.join(parts)}. In brackets: 95 % bootstrap intervals, for which "
     text += (

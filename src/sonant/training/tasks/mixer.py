@@ -82,7 +82,7 @@ class Mixer:
         if self.speakers and len(set(self.speakers.values())) < self.num_sources:
             raise ManifestError(
                 f"Mixtures of {self.num_sources} speakers were asked for, and the recordings are of "
-                f"{len(set(self.speakers.values()))} different 'speaker'. Give more, or mixtures with their sources."
+                f"{len(set(self.speakers.values()))}. Give more, or mixtures with their sources."
             )
 
     def mix(

@@ -163,7 +163,7 @@ def predict(
         with autocast(device, precision):
             outputs = objective.task.predicted(objective.outputs(batch))
         for member, output, target in zip(members, outputs, batch.targets, strict=True):
-            yield Prediction(output.cpu(), target.cpu(), speakers[member])
+            yield Prediction(output.cpu(), target.cpu(), speakers[member], objective.backbone.sampling_rate)
 
 
 def _leave_out_backbone(objective: TaskObjective, state: dict[str, Tensor], prefix: str, _: Any) -> None:

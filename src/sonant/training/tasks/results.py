@@ -16,11 +16,13 @@ class Prediction:
             writes text.
         target: of its label, as `Task.target` makes it.
         speaker: of the manifest; None if it does not say.
+        sampling_rate: of the model, in hertz.
     """
 
     output: Tensor
     target: Tensor
     speaker: str | None
+    sampling_rate: int = 16_000
 
 
 @dataclass(frozen=True)

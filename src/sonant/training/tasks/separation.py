@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.data import ManifestEntry
 from sonant.data.mixtures import Mixture
-from sonant.errors import ConfigurationError, ManifestError, SonantWarning, warn
-from sonant.evaluation import separation_scores
+from sonant.errors import ConfigurationError, ManifestError, MeasurementError, MissingExtra, SonantWarning, warn
+from sonant.evaluation import pesq, separation_scores, stoi
 from sonant.evaluation.bootstrap import measured_ratio
 from sonant.layers.packed import Packed
 from sonant.layers.stft import STFT
@@ -50,6 +52,7 @@ class MaskTask(Task):
 
     criterion: ClassVar[Criterion] = Criterion("si_sdr_improvement", higher_is_better=True)
     is_of_every_part: ClassVar[bool] = True
+    label_title: ClassVar[str] = "sources"
 
     mixtures: Literal["made", "given"] = "made"
     targets: tuple[str, ...] = ()
@@ -110,7 +113,9 @@ class MaskTask(Task):
                 if (speaker := part.fields.get("speaker")) not in (None, ""):
                     spoken.setdefault(str(speaker), []).append(part)
             if len(spoken) != self.num_sources:
-                raise ManifestError(f"its 'mix' has {len(spoken)} speakers; expected {self.num_sources}")
+                raise ManifestError(
+                    f"its 'mix' has {len(spoken)} speaker{'s' * (len(spoken) != 1)}; expected {self.num_sources}"
+                )
             seconds = entry.seconds() if entry.has_files() else None
             return [
                 ManifestEntry(entry.path, seconds, mixture=Mixture(tuple(parts), seconds)) for parts in spoken.values()
@@ -201,7 +206,7 @@ class MaskTask(Task):
         return outputs.mixture.with_values(both).unpack()
 
     def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:  # noqa: ARG002
-        scores: list[tuple[float, float]] = []
+        scores: list[dict[str, float]] = []
         speakers: list[str | None] = []
         silent = 0
         for each in predictions:
@@ -210,7 +215,8 @@ class MaskTask(Task):
                 silent += 1
                 continue
             one = separation_scores(found[:-1], sources, found[-1])
-            scores.append((float(one.si_sdr.mean()), float(one.improvement.mean())))
+            ratios = {"si_sdr": float(one.si_sdr.mean()), "si_sdr_improvement": float(one.improvement.mean())}
+            scores.append(ratios | self.quality(found[:-1], sources, each.sampling_rate))
             speakers.append(each.speaker)
         if not scores:
             warn(
@@ -219,10 +225,21 @@ class MaskTask(Task):
                 SonantWarning,
             )
             return TaskResult({"recordings": 0, "silent": silent})
-        groups = groups_of(speakers)
-        values = zip(("si_sdr", "si_sdr_improvement"), np.array(scores).T, strict=True)
-        measures = {name: measured_ratio(value, groups) for name, value in values}
+        measures = {}
+        for name in dict.fromkeys(name for each in scores for name in each):
+            having = [number for number, each in enumerate(scores) if name in each]
+            groups = groups_of([speakers[number] for number in having])
+            measures[name] = measured_ratio([scores[number][name] for number in having], groups)
         return TaskResult({"recordings": len(scores), "silent": silent} | measures)
+
+    def quality(
+        self,
+        estimates: NDArray[np.float64],  # noqa: ARG002
+        sources: NDArray[np.float64],  # noqa: ARG002
+        sampling_rate: int,  # noqa: ARG002
+    ) -> dict[str, float]:
+        """Return further measures of the estimates of a recording, (sources, samples), as far as they are defined."""
+        return {}
 
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
         return {"labels": list(classes)}
@@ -230,11 +247,23 @@ class MaskTask(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class EnhancementTask(MaskTask):
-    """Speech without noise or reverberation; see `MaskTask`."""
+    """Speech without noise or reverberation; see `MaskTask`.
+
+    STOI and, where the package pesq is installed, PESQ are measured too, of recordings that are long and loud enough.
+    """
 
     kind: ClassVar[str] = "enhancement"
 
     targets: tuple[str, ...] = ("clean",)
+
+    def quality(
+        self, estimates: NDArray[np.float64], sources: NDArray[np.float64], sampling_rate: int
+    ) -> dict[str, float]:
+        found = {}
+        for measure in (stoi, pesq):
+            with suppress(MeasurementError, MissingExtra):
+                found[measure.__name__] = measure(estimates[0], sources[0], sampling_rate)
+        return found
 
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
         return ("speech",)

@@ -99,6 +99,7 @@ def read_labels(
         column=run.label,
         normalize=given.normalized,
         num_frames=lambda seconds: backbone.num_frames(round(seconds * backbone.sampling_rate)),
+        title=given.label_title,
     )
     data, dev = (given.recordings(name, needs.column) if name else [] for name in (run.data, run.dev))
     labels = [label for entry in data if (label := needs.label(entry))]

@@ -85,8 +85,8 @@ class SpeakerTask(Task):
         counts = Counter(labels)
         if len(counts) < 2 or max(counts.values()) < 2:
             raise ManifestError(
-                f"The {len(labels)} recordings of dev are of {len(counts)} speakers; expected two speakers or more, "
-                "and several recordings of one, to be compared in pairs."
+                f"The {len(labels)} recordings of dev are of {len(counts)} speaker{'s' * (len(counts) > 1)}; expected "
+                "two speakers or more, and several recordings of one, to be compared in pairs."
             )
 
     def min_frames(self, label: str) -> int:  # noqa: ARG002

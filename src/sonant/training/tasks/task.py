@@ -49,12 +49,14 @@ class Task(ABC):
         criterion: measure on the development set by which the best weights are chosen.
         is_open_set: the development set may have labels that the training set has not, such as other speakers. Their
             units have numbers from that of the classes on.
+        label_title: of what is learned, in messages; "": the name of the field.
         is_of_every_part: the label of a recording is that of each part, so that recordings may be cropped.
     """
 
     kind: ClassVar[str]
     criterion: ClassVar[Criterion]
     is_open_set: ClassVar[bool] = False
+    label_title: ClassVar[str] = ""
     is_of_every_part: ClassVar[bool] = False
 
     @property
