@@ -24,6 +24,9 @@ def test_manifests_are_found_by_folder_and_by_the_beginning_of_their_names(tmp_p
     assert {part: path.name for part, path in data.manifests.items()} == {
         "train": "train.jsonl", "dev": "dev.jsonl", "test": "test.csv"
     }  # fmt: skip
+    write_lines(tmp_path / "words_dev.jsonl", ROW)  # beside a folder that has one: it is of something else
+    (data,) = data_of("ks", known_data({"ks": str(tmp_path / "words")}), tmp_path / "written")
+    assert data.manifests["dev"] == tmp_path / "words" / "dev.jsonl"
     (beside,) = data_of("ks", known_data({"ks": str(tmp_path / "all")}), tmp_path / "written")
     assert beside.manifests["test"] == tmp_path / "all_test.jsonl"
     before = beside.digest("test")

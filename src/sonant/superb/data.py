@@ -143,12 +143,14 @@ def _trials(folder: Path, task: str) -> dict[str, Path]:
 def _manifests(folder: Path, task: str) -> dict[str, Path]:
     """Find the manifests of a task: files, or folders that are corpora."""
     found = {}
+    endings = ["", *(ending for ending in READERS if ending.startswith("."))]
     for part in SUPERB_TASKS[task].parts:
-        beginnings = _places(folder, part)
-        endings = ["", *(ending for ending in READERS if ending.startswith("."))]
-        places = [each.with_name(f"{each.name}{ending}") for each in beginnings for ending in endings]
-        folders = [path for path in places if path.is_dir()]
-        there = [path for path in places if path.is_file()] or folders  # recordings may be in one beside a manifest
+        for beginning in _places(folder, part):  # manifests in the folder come before those beside it
+            places = [beginning.with_name(f"{beginning.name}{ending}") for ending in endings]
+            folders = [path for path in places if path.is_dir()]
+            there = [path for path in places if path.is_file()] or folders  # recordings may lie beside a manifest
+            if there:
+                break
         if len(there) != 1:
             said = f"several manifests of {part}: {', '.join(path.name for path in there)}" if there else f"no {part}"
             raise ManifestError(
