@@ -30,6 +30,14 @@ def test_too_little_speech_is_refused() -> None:
         stoi([NOISY], [CLEAN], 10_000)
 
 
+def test_pesq_of_speech_is_that_of_its_package_and_needs_a_quarter_of_a_second() -> None:
+    package = pytest.importorskip("pesq")
+    expected = package.pesq(16_000, CLEAN.astype(np.float32), NOISY.astype(np.float32), "wb")
+    assert pesq(NOISY, CLEAN, 16_000) == pytest.approx(expected)
+    with pytest.raises(MeasurementError, match="too short"):
+        pesq(NOISY[:3_000], CLEAN[:3_000], 16_000)
+
+
 def test_pesq_tells_its_package_and_its_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pesq", None)
     with pytest.raises(MissingExtra, match="pesq"):

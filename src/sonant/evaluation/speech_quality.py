@@ -62,7 +62,8 @@ def pesq(
         mode: "wb", wide band (P.862.2), of 16 kHz alone, or "nb", narrow band (P.862.1); None: by the rate.
 
     Raises:
-        MeasurementError: shapes differ, the reference is silent, it has no utterance, or the rate is another.
+        MeasurementError: shapes differ, the reference is silent, it has no utterance or is shorter than 0.25 s, or the
+            rate is another.
         MissingExtra: the package pesq is not installed.
 
     Source: ITU-T P.862, P.862.1 and P.862.2, computed by the package pesq.
@@ -75,13 +76,13 @@ def pesq(
             "Hz (nb). Resample both signals."
         )
     try:
-        from pesq import NoUtterancesError
+        from pesq import BufferTooShortError, NoUtterancesError
         from pesq import pesq as measure
     except ImportError as error:
         raise MissingExtra("pesq", extra="pesq", purpose="The perceptual evaluation of speech quality") from error
     try:
         return float(measure(sampling_rate, wanted.astype(np.float32), found.astype(np.float32), mode))
-    except NoUtterancesError as error:
+    except (BufferTooShortError, NoUtterancesError) as error:
         raise MeasurementError("PESQ finds no utterance in the reference: it is too short or too quiet.") from error
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import sonant
+from sonant.checkpoints import load_backbone
 from sonant.cli import main
 from sonant.data import read_manifest
 from sonant.errors import ConfigurationError, ManifestError
@@ -76,6 +77,22 @@ def test_the_rate_of_the_best_weights_is_that_of_the_saved_model(name: str, trai
     card = (run.folder / "model" / "README.md").read_text()
     assert "trained for speaker verification" in card
     assert "0-1" not in card  # names of speakers
+
+
+@pytest.mark.parametrize(
+    ("name", "save"), [("speaker_xvector", "merged"), ("speaker_xvector", "apart"), ("speaker", "merged")]
+)
+def test_adapters_are_trained_with_a_head_of_speakers(name: str, save: str, voices: Path, tmp_path: Path) -> None:
+    run = short_run(voices, tmp_path, name, lora={"rank": 2, "save": save})
+    train_task(run)
+    dev, encoder = read_manifest(run.dev), sonant.load(run.folder / "model")
+    vectors = np.stack(encoder.speaker_vectors([entry.path for entry in dev]))
+    measured = json.loads((run.folder / "result.json").read_text())["eer"]["value"]
+    assert measured == pytest.approx(speaker_eer(vectors, [entry.fields["speaker"] for entry in dev]), abs=1e-6)
+    before = load_backbone(voices / "model").state_dict()
+    changed = [key for key, tensor in encoder.model.state_dict().items() if not torch.equal(tensor, before[key])]
+    assert changed
+    assert all(".attention." in key for key in changed)
 
 
 @pytest.mark.parametrize("name", ["speaker_xvector", "speaker"])
