@@ -9,7 +9,16 @@ import pytest
 from sonant.models.published_results import SUPERB, SUPERB_FBANK, SUPERB_METRICS
 from sonant.superb.measures import FoldResult, Measured, StateWeights, mean_of
 from sonant.superb.page import superb_page
-from sonant.superb.report import PUBLISHED, SuperbRow, layers_table, markdown, published_values, results_table, to_json
+from sonant.superb.report import (
+    PUBLISHED,
+    SuperbRow,
+    layers_table,
+    markdown,
+    published_values,
+    results_table,
+    to_json,
+    weights_table,
+)
 from sonant.superb.tasks import SUPERB_TASKS
 
 WEIGHTS = StateWeights((0.25, 0.75), (0.5, 0.5))
@@ -61,6 +70,10 @@ def test_layers_that_are_said_to_be_best_are_beside_those_found() -> None:
         SuperbRow("ks", "mine", "weighted", (weighted,)),  # of which nothing is said
         SuperbRow("pr", "mine", "best_layer", (replace(fold(0.9, metric="per"), state=2, weights=None),)),
     )
+    alone = SuperbRow("er", "mfcc", "weighted", (replace(weighted, weights=StateWeights((1.0,), (1.0,))),))
+    of_it = replace(weighted, state=0, weights=None)
+    assert layers_table([alone, SuperbRow("er", "mfcc", "best_layer", (of_it,))])[1] == []
+    assert weights_table([alone])[1] == []
     lines = layers_table(rows)[1]
     assert lines == [
         ["er", "mine", "8 to 12", "3 to 4", "60.0 %", "40.0 %", "4"],

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sonant.models.filter_bank import FILTER_BANKS
 from sonant.models.published_results import SUPERB, SUPERB_FBANK, SUPERB_METRICS, WAVLM_README
 from sonant.superb.measures import FoldResult, Measured, StateWeights, mean_of, mean_weights
 from sonant.superb.settings import Way
@@ -46,8 +47,9 @@ class SuperbRow:
 
     @property
     def weights(self) -> StateWeights | None:
-        """Weights of the states, the means of several folds."""
-        return mean_weights(self.folds)
+        """Weights of the states, the means of several folds; None for a single state."""
+        found = mean_weights(self.folds)
+        return found if found is not None and len(found.raw) > 1 else None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -141,7 +143,7 @@ def layers_table(rows: Sequence[SuperbRow]) -> tuple[list[str], list[list[str]]]
         best = [
             str(fold.state)
             for row in of_model
-            if row.way == "best_layer"
+            if row.way == "best_layer" and row.model not in FILTER_BANKS
             for fold in row.folds
             if fold.state is not None
         ]
