@@ -83,7 +83,7 @@ INTRODUCTION = """# Command line
 Written from the parsers of the commands, with every build of these pages. `sonant COMMAND --help` prints the same.
 
 Options may stand before or after arguments; what follows `--` is an argument. An option that takes a list may be given
-several times, or once with commas between the values. The name of an unknown command or option lists the known ones.
+several times, or once with commas between the values.
 
 | exit code | means |
 |---|---|

@@ -71,7 +71,7 @@ class Cost:
     """The price of a model on this server.
 
     Attributes:
-        per_million_tokens, per_audio_hour: both are added.
+        per_million_tokens, per_audio_hour: of a request both are added.
         hour_in_all: of an hour of audio with its tokens; None where the frame rate is unknown.
         currency: of the amounts.
     """
