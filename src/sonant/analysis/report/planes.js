@@ -210,6 +210,7 @@ function drawPlanes() {
     const before = field.value;
     field.replaceChildren(...names.map((name) => element("option", { value: name }, name)));
     if (names.includes(before)) field.value = before;
+    field.parentElement.hidden = names.length === 0;
     color();
   }
 
