@@ -9,8 +9,8 @@ import sonant
 
 ROOMS = (
     "api", "audio", "models", "layers", "loss", "data", "checkpoints", "pretraining", "tasks", "decoding", "training",
-    "recipes", "self_training", "superb", "extraction", "evaluation", "analysis", "pages", "inference", "export",
-    "benchmark", "errors",
+    "recipes", "self_training", "superb", "integrations", "extraction", "evaluation", "analysis", "pages", "inference",
+    "export", "benchmark", "errors",
 )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ autodoc_type_aliases = {  # named, not spelled out: they are unions of a dozen t
     name: name for name in ("AudioInput", "AudioInputs", "Container", "Given", "Answers", "OneAnswer", "ManyAnswers")
 }
 autodoc_inherit_docstrings = False
-autodoc_mock_imports = ["triton"]  # the kernels are described where it is missing, too
+autodoc_mock_imports = ["triton", "mteb", "mseb"]  # what is written for them is described without them, too
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes of dataclasses are documented once, as members

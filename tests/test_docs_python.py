@@ -268,6 +268,16 @@ PAGES = {
         files={"facebook/wav2vec2-base-960h": write_ctc, "test.csv": transcribed_list},
         instead={'"test.jsonl"': '"test.csv"'},
     ),
+    "maeb.md": Page(files={f"calls/{part}.csv": labeled_list for part in ("train", "dev", "test")}),
+    "benchmarks_of_others.md": Page(
+        files={
+            "microsoft/wavlm-base-plus": partial(model, WavLMConfig(**SMALL)),
+            "background.jsonl": lambda path: path.write_text('{"path": "a.wav"}\n{"path": "b.wav"}\n'),
+        },
+        names=lambda: {"sonant": sonant},
+        instead={"layer=6": "layer=3", 'mteb.get_benchmark("MAEB(v1, audio-only)").tasks': "[]"},
+        packages=("mteb", "mseb"),
+    ),
     "recognition.md": Page(
         files={
             "runs/recognizer/model": write_ctc,

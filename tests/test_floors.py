@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("extraction", "evaluation", "export"),
     ("training", "analysis"),
     ("api", "recipes", "benchmark"),
-    ("self_training", "superb"),
+    ("self_training", "superb", "integrations"),
     ("sonant",),
     ("server",),
     ("cli",),
@@ -48,16 +48,18 @@ FAMILIES = {
 ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis", "export"}
 
 OPTIONAL = {
-    "alembic", "argon2", "av", "faiss", "fastapi", "httpx2", "jinja2", "kaldi_native_fbank", "markupsafe",
-    "matplotlib", "mlflow", "multipart", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "orjson",
-    "pandas", "panphon", "pesq", "prometheus_client", "psycopg", "pyarrow", "pydantic", "python_multipart", "ray",
-    "sentencepiece", "sklearn", "sqlalchemy", "starlette", "tensorboard", "tokenizers", "torch.utils.tensorboard",
-    "torchaudio", "transformers", "triton", "uvicorn", "wandb",
+    "alembic", "argon2", "av", "datasets", "faiss", "fastapi", "httpx2", "jinja2", "kaldi_native_fbank",
+    "markupsafe", "matplotlib", "mlflow", "mseb", "mteb", "multipart", "onnx", "onnx_ir", "onnxruntime",
+    "onnxscript", "openvino", "orjson", "pandas", "panphon", "pesq", "prometheus_client", "psycopg", "pyarrow",
+    "pydantic", "python_multipart", "ray", "sentencepiece", "sklearn", "sqlalchemy", "starlette", "tensorboard",
+    "tokenizers", "torch.utils.tensorboard", "torchaudio", "transformers", "triton", "uvicorn", "wandb",
 }  # fmt: skip
 # Written in the language of optional packages, and so themselves imported inside functions only.
 IN_ITS_LANGUAGE = {
     "sonant.layers.kernels.triton_programs": {"triton"},
     "sonant.layers.kernels.triton_norm_programs": {"triton"},
+    "sonant.integrations.mteb_model": {"mteb"},
+    "sonant.integrations.mseb_encoder": {"mseb"},
     "sonant.server": {
         "alembic", "argon2", "fastapi", "httpx2", "jinja2", "markupsafe", "orjson", "prometheus_client", "pydantic",
         "python_multipart", "sqlalchemy", "starlette", "uvicorn",

@@ -65,6 +65,8 @@ def declared(lines: list[str]) -> set[str]:
 IMPORTED_INSIDE_FUNCTIONS = {
     "triton_programs.py",
     "triton_norm_programs.py",
+    "mteb_model.py",
+    "mseb_encoder.py",
     "server",
 }  # as a whole: written in the language of an extra
 

@@ -3,9 +3,9 @@
     encoder = sonant.load("sonant/wavlm-tiny")
     frames = encoder.encode("speech.wav")          # (frames, dim)
 
-The public names live in `sonant.api`, `train` in `sonant.recipes.tasks`, `self_train` in `sonant.self_training`, and
-`evaluate_superb` in `sonant.superb`. They, and the packages below this one (`sonant.audio`), are imported when first
-used, so that `import sonant` stays quick.
+The public names live in `sonant.api`, `train` in `sonant.recipes.tasks`, `self_train` in `sonant.self_training`,
+`evaluate_superb` in `sonant.superb`, and `evaluate_maeb` in `sonant.integrations`. They, and the packages below this
+one (`sonant.audio`), are imported when first used, so that `import sonant` stays quick.
 """
 
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         export,
         extraction,
         inference,
+        integrations,
         layers,
         loss,
         models,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         units,
         verify,
     )
+    from sonant.integrations import evaluate_maeb
     from sonant.recipes.tasks import train
     from sonant.self_training import self_train
     from sonant.superb import evaluate_superb
@@ -94,6 +96,7 @@ __all__ = [
     "enhance",
     "evaluate_asr",
     "evaluate_asv",
+    "evaluate_maeb",
     "evaluate_superb",
     "load",
     "search",
@@ -118,6 +121,10 @@ def __getattr__(name: str) -> object:
         from sonant.superb import evaluate_superb
 
         return evaluate_superb
+    if name == "evaluate_maeb":
+        from sonant.integrations import evaluate_maeb
+
+        return evaluate_maeb
     if name == "self_train":
         from sonant.self_training import self_train
 

@@ -56,6 +56,7 @@ VERBS: dict[str, Verb] = {
     ),
     "evaluate asr": Verb("sonant.cli.evaluate:evaluate_asr", "measure speech recognition, or compare two systems"),
     "evaluate asv": Verb("sonant.cli.evaluate_asv:evaluate_asv", "measure speaker verification on trials"),
+    "evaluate maeb": Verb("sonant.cli.evaluate_maeb:evaluate_maeb", "measure models by the protocols of MAEB"),
     "evaluate superb": Verb("sonant.cli.superb:evaluate_superb", "measure models on the tasks of SUPERB"),
     "tune-decoder": Verb("sonant.cli.tune_decoder:tune_decoder", "search the weights of a language model in decoding"),
     "lm": Verb("sonant.cli.lm:language_models", "train and measure language models of text"),
