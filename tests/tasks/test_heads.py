@@ -141,7 +141,7 @@ def test_what_is_too_short_for_statistics() -> None:
     assert isinstance(head, XVectorHead)
     assert (head.context, head.min_frames, head.dim) == (5, 7, 7)
     assert torch.isfinite(head(Packed.pack([some(7, STATES, DIM)]))).all()
-    with pytest.raises(TooShortAudio, match="6 frames was given; the vector of a speaker needs 7"):
+    with pytest.raises(TooShortAudio, match=r"\[20, 6\] frames were given; the vector of a speaker needs 7"):
         head(Packed.pack([some(20, STATES, DIM), some(6, STATES, DIM)]))
 
 

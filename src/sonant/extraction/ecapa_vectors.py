@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.decoding.speaker_clustering import Vectors
-from sonant.errors import TooShortAudio
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.heads import one_clip
 from sonant.inference.cuda.exact_float32 import exact_float32
-from sonant.layers.packed import Packed
+from sonant.layers.packed import Packed, require_steps
 from sonant.tasks import ECAPAHead
 
 ECAPAOn = Callable[[torch.device], ECAPAHead]
@@ -68,10 +67,7 @@ class ECAPAVectorSink:
 
     def finish(self) -> NDArray[np.float32]:
         head = self._head_on(self._device)
-        if sum(map(len, self._frames)) < head.min_frames:
-            raise TooShortAudio(
-                f"The vector of a speaker needs {head.min_frames} frames; this recording has fewer. Leave it out."
-            )
+        require_steps([sum(map(len, self._frames))], head.min_frames, "the vector of a speaker")
         vectors = embed_stretches(head, [np.concatenate(self._frames)], self._device)
         return vectors[0].astype(np.float32)
 

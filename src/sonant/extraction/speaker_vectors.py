@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sonant.errors import TooShortAudio
 from sonant.extraction.adapter_sink import AdapterSink
 from sonant.extraction.ecapa_vectors import ECAPAVectorSink
 from sonant.extraction.finiteness import require_finite
@@ -17,6 +16,7 @@ from sonant.extraction.pooling import RunningPool
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 from sonant.inference.cuda.exact_float32 import exact_float32
+from sonant.layers.packed import require_steps
 from sonant.models import Backbone
 from sonant.tasks import ECAPAHead, XVectorHead
 
@@ -53,21 +53,18 @@ class SpeakerVectorSink:
         self._head_on = head_on
         self._over_time = OverTime(head_on)
         self._pool = RunningPool("mean+std")
-        self._count = 0
+        self._given, self._count = 0, 0  # frames, and those that the convolutions made of them
 
     @torch.no_grad()
     def append(self, frames: Tensor) -> None:
         found = self._over_time(frames)
-        self._count += len(found)
+        self._given, self._count = self._given + frames.shape[1], self._count + len(found)
         self._pool.append(found[None])
 
     @torch.no_grad()
     def finish(self) -> NDArray[np.float32]:
         head = self._head_on(torch.device("cpu"))
-        if self._count < 2:
-            raise TooShortAudio(
-                f"The vector of a speaker needs {head.min_frames} frames; this recording has fewer. Leave it out."
-            )
+        require_steps([self._given], head.min_frames, "the vector of a speaker")
         mean, deviation = self._pool.finish()[0].chunk(2)
         vector = head.embed(mean, deviation * (self._count / (self._count - 1)) ** 0.5)  # unbiased
         return require_finite(vector, "x-vector").numpy()

@@ -6,9 +6,8 @@ from math import prod
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import TooShortAudio
 from sonant.layers.attention import SelfAttention
-from sonant.layers.packed import Packed, steps_at
+from sonant.layers.packed import Packed, require_steps, steps_at
 from sonant.layers.transformer import FeedForward
 
 
@@ -33,11 +32,7 @@ class StridedGate(nn.Conv1d):
         (kernel,), (stride,) = self.kernel_size, self.stride
         padded = frames.lengths + 2 * self.margin
         lengths = (padded - kernel) // stride + 1
-        if int(padded.min()) < kernel:
-            raise TooShortAudio(
-                f"Clips of {frames.sizes} frames came to an adapter that needs {self.min_frames} for one of "
-                "its own. Drop the shorter clips or join them to their neighbors."
-            )
+        require_steps(frames.sizes, self.min_frames, "one frame of the adapter")
         slots = -(-padded // stride) * stride
         starts = F.pad(slots.cumsum(0), (1, 0))
         device = frames.values.device

@@ -13,13 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import TooShortAudio
 from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, by_clip
 from sonant.layers.kernels import triton_clip_norm
 from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.kernels.device import to_device
 from sonant.layers.kernels.tracing import is_traced
-from sonant.layers.packed import Packed, steps_at
+from sonant.layers.packed import Packed, require_steps, steps_at
 from sonant.layers.row_convolution import convolve_normalized, convolve_rows
 
 # A GPU's library plans each convolution again for another length: streams of 32 times as many frames or more are
@@ -299,9 +298,5 @@ def num_frames(num_samples: Tensor, kernels: Sequence[int], strides: Sequence[in
 def frames_of(speech: Packed, kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     """Frames of each clip, int64 (batch,). Raises TooShortAudio for a clip shorter than the receptive field."""
     frames = num_frames(speech.lengths, kernels, strides)
-    if int(frames.min()) == 0:
-        raise TooShortAudio(
-            f"Clips of {speech.sizes} samples were given; one frame needs {receptive_field(kernels, strides)}. "
-            "Drop the shorter clips or join them to their neighbors."
-        )
+    require_steps(speech.sizes, receptive_field(kernels, strides), "one frame", unit="samples")
     return frames

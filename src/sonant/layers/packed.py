@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, TooShortAudio
 from sonant.layers.kernels.device import to_device
 
 
@@ -127,3 +127,12 @@ def lay_with_gaps(frames: Packed, before: int, after: int = 0) -> tuple[Tensor, 
     steps = to_device(steps_at(starts, frames.lengths), frames.values.device)
     stream = frames.values.new_zeros(int(starts[-1]) + frames.sizes[-1] + after, frames.values.shape[1])
     return stream.index_copy(0, steps, frames.values), steps
+
+
+def require_steps(sizes: Sequence[int], least: int, what: str, *, unit: str = "frames") -> None:
+    """Raise TooShortAudio if a clip has fewer frames or samples than `what` needs."""
+    if min(sizes) < least:
+        raise TooShortAudio(
+            f"Clips of {list(sizes)} {unit} were given; {what} needs {least}. Leave out the shorter clips, or join "
+            "them to their neighbors."
+        )

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from sonant.audio.mel import MelStatistics, filter_bank_frames, stacked_fbank, stacked_reach, window_and_shift
-from sonant.errors import TooShortAudio
 from sonant.layers.clip_statistics import ClipStatistics, by_clip
-from sonant.layers.packed import Packed
+from sonant.layers.packed import Packed, require_steps
 
 
 class StackedFbank(nn.Module):
@@ -82,11 +81,7 @@ def by_each_clip(
 
     Raises TooShortAudio: a clip is shorter.
     """
-    if min(speech.sizes) < reach:
-        raise TooShortAudio(
-            f"Clips of {speech.sizes} samples were given; one frame needs {reach}. Drop the shorter clips or join "
-            "them to their neighbors."
-        )
+    require_steps(speech.sizes, reach, "one frame", unit="samples")
     of_clips = by_clip(MelStatistics, statistics, len(speech))
     with torch.autocast(speech.values.device.type, enabled=False):
         frames = [compute(clip, statistics=known) for clip, known in zip(speech, of_clips, strict=True)]

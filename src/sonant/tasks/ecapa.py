@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonant.errors import CheckpointMismatch, TooShortAudio
-from sonant.layers.packed import Packed, lay_with_gaps
+from sonant.errors import CheckpointMismatch
+from sonant.layers.packed import Packed, lay_with_gaps, require_steps
 from sonant.tasks.layer_mix import LayerMix
 
 PREFIX = "ecapa."  # of its tensors
@@ -156,11 +156,7 @@ class ECAPAHead(nn.Module):
 
     def embed(self, frames: Packed) -> Tensor:
         """Compute embeddings (batch, dim) of mixed states (total_frames, dim)."""
-        if min(frames.sizes) < self.min_frames:
-            raise TooShortAudio(
-                f"A clip of {min(frames.sizes)} frames was given; the vector of a speaker needs {self.min_frames}. "
-                "Leave out shorter clips."
-            )
+        require_steps(frames.sizes, self.min_frames, "the vector of a speaker")
         values = frames.with_values(frames.values.float())
         mean, deviation = _statistics(values)
         standardized = (values.values - _spread(mean, frames)) / _spread(deviation, frames)

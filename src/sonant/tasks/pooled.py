@@ -5,8 +5,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from sonant.errors import TooShortAudio, UnknownName
-from sonant.layers.packed import Packed
+from sonant.errors import UnknownName
+from sonant.layers.packed import Packed, require_steps
 from sonant.tasks.attentive_pooling import AttentivePooling
 from sonant.tasks.layer_mix import LayerMix
 
@@ -41,11 +41,7 @@ class PooledHead(nn.Module):
 
     def forward(self, states: Packed) -> Tensor:
         """Compute outputs (batch, outputs) of states (total_frames, states, dim). Raises TooShortAudio."""
-        if min(states.sizes) == 0:
-            raise TooShortAudio(
-                f"Clips of {states.sizes} frames were given; a head that pools them needs one or more. Leave out "
-                "shorter clips."
-            )
+        require_steps(states.sizes, 1, "a head that pools them")
         return self.read(torch.stack([self._pooled(clip) for clip in self.project(states)]))
 
     def _pooled(self, frames: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import ConfigurationError, TooShortAudio
-from sonant.layers.packed import Packed
+from sonant.errors import ConfigurationError
+from sonant.layers.packed import Packed, require_steps
 from sonant.tasks.layer_mix import LayerMix
 from sonant.tasks.linear import linear_of, tensors_of
 
@@ -158,11 +158,7 @@ class XVectorHead(nn.Module):
 
     def forward(self, states: Packed) -> Tensor:
         """Compute embeddings (batch, dim) of states (total_frames, states, dim); TooShortAudio below `min_frames`."""
-        if min(states.sizes) < self.min_frames:
-            raise TooShortAudio(
-                f"A clip of {min(states.sizes)} frames was given; the vector of a speaker needs {self.min_frames}. "
-                "Leave out shorter clips."
-            )
+        require_steps(states.sizes, self.min_frames, "the vector of a speaker")
         clips = [self.over_time(clip) for clip in self.project(states)]
         mean = torch.stack([clip.mean(0) for clip in clips])
         deviation = torch.stack([clip.std(0) for clip in clips])
