@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 import sonant
@@ -274,6 +275,13 @@ def test_recordings_that_cannot_be_used_are_named(run: TaskRun, manifest: Path, 
         train_task(replace(run, data=str(missing)))
     with pytest.warns(SonantWarning, match=told):
         assert train_task(replace(run, data=str(missing), on_error="skip")).is_dir()
+    soundfile.write(tmp_path / "nan.wav", np.full(8000, np.nan, np.float32), 16_000, "FLOAT")
+    broken = rewritten(manifest, tmp_path, lambda row: row | ({"path": "nan.wav"} if "low0" in row["path"] else {}))
+    told = r"1 of the 32 recordings of train cannot be (decoded|used).*nan\.wav"
+    with pytest.raises(ManifestError, match=told):
+        train_task(replace(run, name="nan", data=str(broken)))
+    with pytest.warns(SonantWarning, match=told):
+        assert train_task(replace(run, name="nan", data=str(broken), on_error="skip")).is_dir()
     short = replace(run, name="short", batching=replace(run.batching, max_seconds=0.3))
     with pytest.warns(SonantWarning, match=r"are left out: .*s long, and batching.max_seconds=0.3"):
         train_task(short)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -50,14 +51,16 @@ class LabeledRecordings:
         name: str,
         backbone: Backbone,
         max_seconds: float,
+        on_error: Literal["raise", "skip"],
     ) -> "LabeledRecordings":
         """Decode recordings into a folder, once for all runs; a warning tells which cannot be used, and why.
 
         Args:
             given: normalized label of each.
             name: of the set, for messages.
+            on_error: whether recordings that cannot be decoded, or hold NaN, are left out.
 
-        Raises ManifestError: none can be used.
+        Raises ManifestError: none can be used, or some cannot be decoded.
         """
         with output_lock(folder, is_folder=True, wait=True):
             waveforms = WaveformStore.build(with_sources(entries, task), folder, sampling_rate=backbone.sampling_rate)
@@ -67,6 +70,12 @@ class LabeledRecordings:
         labels = [given[row] for row in rows] + [""] * others
         speakers = [entries[row].text_in("speaker") for row in rows] + [None] * others
         problems, used = list(waveforms.skipped.items()), []
+        if problems and on_error == "raise":
+            told = some_of([f"{Path(path).name}: {why}" for path, why in problems], 5).removesuffix(".")
+            raise ManifestError(
+                f"{len(problems)} of the {len(entries)} recordings of {name} cannot be decoded: {told}. Correct the "
+                "rows, or leave them out (on_error=skip)."
+            )
         for number, row in enumerate(rows):
             path, length = waveforms.paths[number], int(waveforms.lengths[number])
             seconds = length / backbone.sampling_rate

@@ -209,6 +209,7 @@ def read_set(
         name=name,
         backbone=backbone,
         max_seconds=max_seconds,
+        on_error=run.on_error,
     )
     mixer = task.mixer(
         name,

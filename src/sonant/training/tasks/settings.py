@@ -29,8 +29,8 @@ class TaskRun:
         task: settings of the task, whose type determines head, loss and metrics.
         label: field of the manifests with the label of a recording; or several, for tasks whose label is the values of
             all of them.
-        on_error: rows of the manifests that have errors, such as no label, are listed, and stop the run ("raise") or
-            are left out ("skip"); see `sonant.data.check_labels`.
+        on_error: rows of the manifests that have errors, such as no label or audio that cannot be decoded, are listed,
+            and stop the run ("raise") or are left out ("skip"); see `sonant.data.check_labels`.
         model: model to start from: hub id, folder or file; or a Conformer on log-mel energies with random weights:
             log_mel_small, log_mel_medium or log_mel_large.
         data: manifest of the training set, or a folder with a manifest.jsonl.
