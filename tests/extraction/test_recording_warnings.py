@@ -37,6 +37,20 @@ def test_each_recording_has_its_own_warnings_whatever_the_thread() -> None:
         assert len(shown) == 7
 
 
+def test_of_many_warnings_the_first_are_shown_and_all_are_kept() -> None:
+    def job() -> dict[str, list[str]]:
+        with recorded_warnings() as notes:
+            for number in range(50):
+                with attributed_to(str(number)):
+                    warn(f"{number} is odd")
+        return notes
+
+    with pytest.warns(AudioWarning) as shown:
+        assert len(job()) == 50
+    assert len(shown) == 21
+    assert "30 more warnings about recordings, of 50 in all" in str(shown[-1].message)
+
+
 def test_who_silences_warnings_is_obeyed() -> None:
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("ignore", AudioWarning)
