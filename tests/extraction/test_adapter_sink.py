@@ -68,6 +68,18 @@ def test_convolutions_alone_keep_no_frames_and_tell_them_as_they_come() -> None:
         assert sum(block.numel() for block in sink._blocks) == 0
 
 
+@torch.no_grad()
+def test_a_sink_that_needs_all_at_once_gets_one_block() -> None:
+    adapter = ConvAdapter(8, 8, [GatedConvLayer(8, kernel=3, stride=2)])
+    joined, frames = Joined(), torch.randn(40, 8)
+    sink = AdapterSink(lambda _: adapter, joined, at_once=True)
+    for block in frames.split([13, 27]):
+        sink.append(block[None])
+    found = sink.finish()
+    assert len(joined.blocks) == 1
+    torch.testing.assert_close(found, adapter(Packed.pack([frames])).values)
+
+
 @pytest.mark.parametrize("sizes", [[40], [13, 27], [1, 1, 38]])
 @torch.no_grad()
 def test_attention_sees_the_whole_recording(sizes: list[int]) -> None:

@@ -46,10 +46,11 @@ class AdapterSink:
     Args:
         adapter_on: returns the adapter on a device.
         sink: receives the adapter's output.
+        at_once: whether the sink needs all of it in one block, as an LSTM does.
     """
 
-    def __init__(self, adapter_on: AdapterOn, sink: Any) -> None:
-        self._adapter_on, self._sink = adapter_on, sink
+    def __init__(self, adapter_on: AdapterOn, sink: Any, *, at_once: bool = False) -> None:
+        self._adapter_on, self._sink, self._at_once = adapter_on, sink, at_once
         self._gates: list[_StreamedGate] | None = None
         self._blocks: list[Tensor] = []
         self.abandon = sink.abandon
@@ -58,7 +59,7 @@ class AdapterSink:
     def append(self, frames: Tensor) -> None:
         """Process the next frames (1, frames, dim)."""
         adapter = self._adapter_on(frames.device)
-        if all(isinstance(layer, GatedConvLayer) for layer in adapter.layers):
+        if not self._at_once and all(isinstance(layer, GatedConvLayer) for layer in adapter.layers):
             with evaluated(adapter):
                 self._hand_on(self._streamed(adapter, adapter.widened(frames[0]), ended=False))
             self._blocks = [frames[0, :0]]  # empty; sets width and device of the last call

@@ -141,7 +141,7 @@ def alignment(
     """
     head_on = heads.placing("ctc", CTCHead)
     vocabulary = vocabulary_of(heads.stored["ctc"], name)
-    mix = head_on(CPU).mix
+    mix, has_lstm = head_on(CPU).mix, head_on(CPU).lstm is not None
     adapter = adapter_before(mix, model)
     rate = model.frame_rate if adapter is None else model.frame_rate / adapter.module.stride
     common = None if text is None else speller.spell(text, stars_between=stars_between)
@@ -161,7 +161,7 @@ def alignment(
             sampling_rate=model.sampling_rate,
             form=speller.form,
         )
-        return sink if adapter is None else AdapterSink(adapter.on, sink)
+        return sink if adapter is None else AdapterSink(adapter.on, sink, at_once=has_lstm)
 
     return HeadPipeline(
         states_of(mix, model, name, adapted=True), make_sink, samples_for(1, adapter, model), reads_source=True

@@ -157,7 +157,8 @@ class _Recognizer:
         require_ctc(heads, name)
         self.head_on = heads.placing("ctc", CTCHead)
         self.vocabulary = vocabulary_of(heads.stored["ctc"], name)
-        self._mix = self.head_on(CPU).mix
+        head = self.head_on(CPU)
+        self._mix, self._has_lstm = head.mix, head.lstm is not None
         self._adapter = adapter_before(self._mix, model)
         self._model, self._name = model, name
         self.frame_rate = model.frame_rate / (1 if self._adapter is None else self._adapter.module.stride)
@@ -168,7 +169,7 @@ class _Recognizer:
 
         def make(source: Source) -> Sink:
             sink = make_sink(source)
-            return sink if adapter is None else AdapterSink(adapter.on, sink)
+            return sink if adapter is None else AdapterSink(adapter.on, sink, at_once=self._has_lstm)
 
         layers = states_of(self._mix, self._model, self._name, adapted=True)
         return HeadPipeline(layers, make, samples_for(1, adapter, self._model))
