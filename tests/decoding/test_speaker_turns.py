@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.rttm import rttm
-from sonant.decoding.speaker_turns import matching_order, median, runs, speakers_in, turns
+from sonant.decoding.speaker_turns import matching_speakers, median, runs, speakers_in, turns
 
 RATE = 50.0
 
@@ -61,7 +61,7 @@ def test_speakers_are_taken_in_the_order_of_the_window_before() -> None:
     order = np.array([2, 0, 1])
     now = np.empty_like(before)
     now[:, order] = before + 0.05
-    np.testing.assert_array_equal(now[:, matching_order(before, now)], before + 0.05)
+    np.testing.assert_array_equal(now[:, matching_speakers(before, now)], before + 0.05)
 
 
 def test_rttm() -> None:

@@ -12,7 +12,7 @@ import torch
 import sonant
 from sonant.cli import main
 from sonant.errors import ConfigurationError
-from sonant.extraction.source_separation import source_order
+from sonant.extraction.source_separation import matching_sources
 from sonant.layers.packed import Packed
 from sonant.tasks import MaskedMixture, MaskHead
 from tests.heads import write_masks
@@ -82,4 +82,4 @@ def test_one_recording_is_enhanced_into_one_file(tmp_path: Path) -> None:
 
 def test_the_nearest_order_is_found() -> None:
     voices = np.random.default_rng(1).normal(size=(3, 100)).astype(np.float32)
-    assert source_order(voices, voices[[2, 0, 1]] + 0.1).tolist() == [1, 2, 0]
+    assert matching_sources(voices, voices[[2, 0, 1]] + 0.1).tolist() == [1, 2, 0]

@@ -64,7 +64,7 @@ def runs(column: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
-def matching_order(before: NDArray[np.floating], now: NDArray[np.floating]) -> NDArray[np.int64]:
+def matching_speakers(before: NDArray[np.floating], now: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return the order of the columns of `now` that matches the speakers of `before`; both (frames, speakers).
 
     Both are of the same frames, those that two windows share. The permutation minimizes the sum of absolute

@@ -100,7 +100,7 @@ class SourceSink:
                 )
             before = self._done[-1]
             self._done[-1], tail = before[:, : before.shape[1] - shared], before[:, before.shape[1] - shared :]
-            now = now[source_order(tail, now[:, :shared])]
+            now = now[matching_sources(tail, now[:, :shared])]
             fade = np.linspace(0, 1, shared, dtype=np.float32)
             now[:, :shared] = tail + fade * (now[:, :shared] - tail)
         self._done.append(now)
@@ -113,7 +113,7 @@ class SourceSink:
         return waveforms
 
 
-def source_order(before: Waveforms, now: Waveforms) -> NDArray[np.int64]:
+def matching_sources(before: Waveforms, now: Waveforms) -> NDArray[np.int64]:
     """Return the order of the sources of `now` that is nearest to those of `before`, both (sources, samples)."""
     from scipy.optimize import linear_sum_assignment
 

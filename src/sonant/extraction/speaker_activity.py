@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sonant.audio import Window, keep
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.speaker_turns import matching_order, turns
+from sonant.decoding.speaker_turns import matching_speakers, turns
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.frame_decisions import FrameDecisions
 from sonant.extraction.heads import one_clip
@@ -60,7 +60,7 @@ class SpeakerActivitySink:
         if self._before is not None and self._decisions.are_speakers:
             start, before = self._before
             shared = before[first - start :]
-            now = now[:, matching_order(shared, now[: len(shared)])]
+            now = now[:, matching_speakers(shared, now[: len(shared)])]
         self._before = first, now
         self._kept.append(keep(now, window))
 
