@@ -48,7 +48,9 @@ def test_speakers_are_of_the_run_though_another_one_shares_its_recordings(tmp_pa
         ]
         labels = ["a", "b", "a", "b"]
         folder, task = tmp_path / "decoded", UtteranceTask()
-        return LabeledRecordings.read(rows, labels, folder, task, name="dev", backbone=backbone, max_seconds=9)
+        return LabeledRecordings.read(
+            rows, labels, folder, task, name="dev", backbone=backbone, max_seconds=9, on_error="raise"
+        )
 
     first, second = read(["ada", "ben", "ada", ""]), read(["x", "y", "z", "x"])
     assert first.speakers == ["ada", "ben", "ada", None]
