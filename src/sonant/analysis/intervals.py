@@ -66,3 +66,25 @@ def as_good_as(best: int, values: Floats) -> tuple[int, ...]:
         if layer == best or (found.low is not None and found.high is not None and found.low <= 0 <= found.high):
             good.append(layer)
     return tuple(good)
+
+
+def fold_estimate(values: Floats) -> Estimate:
+    """Return the mean over folds, with an interval of 1.96 standard errors of it, from values (folds,)."""
+    value, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+    return Estimate(value, value - TWO_SIDED_95 * error, value + TWO_SIDED_95 * error)
+
+
+def as_good_by_folds(best: int, values: Floats) -> tuple[int, ...]:
+    """Return the layers whose difference from the best is within its interval, from values (layers, folds)."""
+    differences = [fold_estimate(of_layer - values[best]) for of_layer in values]
+    return tuple(
+        layer
+        for layer, found in enumerate(differences)
+        if layer == best or (found.low is not None and found.high is not None and found.low <= 0 <= found.high)
+    )
+
+
+def as_good_by_resamples(best: int, replicates: Floats) -> tuple[int, ...]:
+    """Return the layers whose difference from the best is within its percentile interval, from (layers, resamples)."""
+    low, high = np.quantile(replicates - replicates[best], [0.025, 0.975], axis=1)
+    return tuple(np.flatnonzero((low <= 0) & (high >= 0)).tolist())

@@ -15,7 +15,7 @@ from sonant.evaluation.resampling import interval_of, resampled_totals
 from sonant.evaluation.vectors import Standardizer
 
 Floats = npt.NDArray[np.floating]
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # times the number of training rows
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # times the number of training rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +40,12 @@ class Regression:
     Attributes:
         r2: 1 - (sum of squared errors) / (sum of squared deviations from the mean of the test rows).
         dev_r2: the same on the development rows.
-        errors: squared error of each test row, in units of the training rows' variance.
+        replicates: the measure of each resample of the test rows (resamples,), drawn alike for equal groups.
     """
 
     r2: Estimate
     dev_r2: float
-    errors: npt.NDArray[np.float64]
+    replicates: npt.NDArray[np.float64]
 
 
 def ridge(train: Numbered, dev: Numbered, test: Numbered, *, resamples: int = 1000) -> Regression:
@@ -62,15 +62,17 @@ def ridge(train: Numbered, dev: Numbered, test: Numbered, *, resamples: int = 10
     y = (np.asarray(train.target, dtype=np.float64) - mean) / scale
     variances, vectors = np.linalg.eigh(x.T @ x / len(x))
     projected = vectors.T @ (x.T @ y / len(x))
-    dev_x, dev_y = standardizer(dev.features).astype(np.float64), (np.asarray(dev.target) - mean) / scale
+    dev_x = standardizer(dev.features).astype(np.float64)
+    dev_y = (np.asarray(dev.target, dtype=np.float64) - mean) / scale
     fits = [vectors @ (projected / (np.maximum(variances, 0) + strength)) for strength in STRENGTHS]
     scores = [_r2(np.square(dev_x @ weights - dev_y), dev_y) for weights in fits]
     best = int(np.argmax(scores))
     actual = (np.asarray(test.target, dtype=np.float64) - mean) / scale
     errors = np.square(standardizer(test.features).astype(np.float64) @ fits[best] - actual)
     sums = np.stack([np.ones_like(actual), errors, actual, actual**2], axis=1)
-    low, high = interval_of(_r2_of(resampled_totals(sums, test.groups, resamples=resamples)))
-    return Regression(Estimate(_r2(errors, actual), low, high), scores[best], errors)
+    replicates = _r2_of(resampled_totals(sums, test.groups, resamples=resamples))
+    low, high = interval_of(replicates)
+    return Regression(Estimate(_r2(errors, actual), low, high), scores[best], replicates)
 
 
 def _r2(errors: npt.NDArray[np.float64], actual: npt.NDArray[np.float64]) -> float:

@@ -2,6 +2,7 @@
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.evaluation import evaluate_asr
+from sonant.api.layer_analysis import analyze
 from sonant.api.loading import load
 from sonant.api.once import align, classify, diarize, enhance, search, separate, transcribe, units, verify
 from sonant.api.options import BulkOptions, InferenceOptions
@@ -30,6 +31,7 @@ __all__ = [
     "Voices",
     "Word",
     "align",
+    "analyze",
     "classify",
     "diarize",
     "enhance",

@@ -16,13 +16,13 @@ from sonant.api.audio_inputs import AudioInput, AudioInputs
 from sonant.api.option_values import INFERENCE, completed, of_request
 from sonant.api.options import ComputingOptions, InferenceOptions, Layers
 from sonant.api.running import answers_of
-from sonant.checkpoints import Head, save_pretrained
+from sonant.checkpoints import Head, note_presets, save_pretrained
 from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers
 from sonant.checkpoints.languages import Languages, refuse_language
 from sonant.checkpoints.location import shipped
 from sonant.checkpoints.training_facts import TrainingFacts
 from sonant.decoding.ctc_vocabulary import PHONEME_TOKENIZER
-from sonant.errors import UnknownName
+from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.engine import Engine
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import HeadPipeline
@@ -33,7 +33,7 @@ from sonant.inference import OptimizedCopies, Precision
 from sonant.models import Backbone
 from sonant.models.abilities import Ability
 from sonant.models.devices import Device, usable_devices
-from sonant.models.families import Task, presets
+from sonant.models.families import Preset, Task, presets_of
 from sonant.models.identity import fingerprint
 
 
@@ -186,10 +186,28 @@ class ModelWithHeads:
         if measured is not None:
             write_card(saved.path, measured)
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder that the model was loaded from; None if it was a file, or from elsewhere."""
+        return self._place if self._place.is_dir() else None
+
+    def write_presets(self, presets: Mapping[Task, Preset]) -> None:
+        """Make measured presets those of `task=`, here and in the folder that the model was loaded from.
+
+        Those of other tasks are kept. Raises ConfigurationError if it was loaded from elsewhere.
+        """
+        if self.folder is None:
+            raise ConfigurationError(
+                f"{self.name!r} was not loaded from a folder, which the presets would be written into. Save it with "
+                "save_pretrained, and load that folder."
+            )
+        self.model.measured_presets = {**self.model.measured_presets, **presets}
+        note_presets(self.folder, self.model.measured_presets)
+
     def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> EncodeRequest:
         """Return the request for arguments of `encode`; `how`: further fields of the request."""
         if task is not None:
-            known = presets(self.model.config)
+            known = presets_of(self.model)
             if task not in known:
                 raise UnknownName("task preset", task, known)
             layer = known[task].layer if layer is None else layer

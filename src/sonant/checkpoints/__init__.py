@@ -4,7 +4,7 @@ from sonant.checkpoints.checkpoint import Checkpoint, CheckpointFormat, Head, di
 from sonant.checkpoints.codes_to_text import load_codes_to_text, save_codes_to_text
 from sonant.checkpoints.load import load_backbone, load_checkpoint, make_backbone
 from sonant.checkpoints.save import Saved, save_checkpoint, save_pretrained
-from sonant.checkpoints.sonant_folder import note_int8_groups
+from sonant.checkpoints.sonant_folder import note_int8_groups, note_presets
 
 __all__ = [
     "Checkpoint",
@@ -17,6 +17,7 @@ __all__ = [
     "load_codes_to_text",
     "make_backbone",
     "note_int8_groups",
+    "note_presets",
     "save_checkpoint",
     "save_codes_to_text",
     "save_pretrained",

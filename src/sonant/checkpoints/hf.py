@@ -37,7 +37,7 @@ from sonant.checkpoints.quantized import refuse_quantized
 from sonant.checkpoints.reading import translate
 from sonant.checkpoints.sonant_folder import (
     SONANT_TYPE,
-    int8_note,
+    own_notes,
     read_extra_heads,
     read_sonant_folder,
     write_extra_heads,
@@ -60,7 +60,7 @@ def read_hf(
     theirs = plain_values(raw_config)
     layout = LAYOUTS[family_in(theirs, source)]
     checkpoint = _read(folder, theirs, layout, overrides)
-    checkpoint.metadata.update({"hf": raw_config}, **int8_note(theirs, source))
+    checkpoint.metadata.update({"hf": raw_config}, **own_notes(theirs, source))
     if "ctc" in checkpoint.heads:
         head = checkpoint.heads["ctc"]
         head.metadata.update(read_tokenizer(folder.tokenizer, len(head.tensors["weight"]), theirs))

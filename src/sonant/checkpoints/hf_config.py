@@ -8,7 +8,7 @@ from sonant.checkpoints.checkpoint import Checkpoint, Head
 from sonant.checkpoints.families import LAYOUTS
 from sonant.checkpoints.hf_heads import GENDERS
 from sonant.checkpoints.hf_layouts import Layout
-from sonant.checkpoints.sonant_folder import INT8_GROUPS, SONANT_TYPE
+from sonant.checkpoints.sonant_folder import SONANT_TYPE, own_settings
 from sonant.configuration import fitting
 from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig
@@ -184,7 +184,7 @@ def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
         config |= _head_settings(kind, checkpoint.heads[kind])
         noted = {name: value for name, value in checkpoint.heads[kind].metadata.items() if name in NOTES}
         config |= {NOTED: noted} if noted else {}
-    return config | {name: value for name, value in checkpoint.metadata.items() if name == INT8_GROUPS}
+    return config | own_settings(checkpoint)
 
 
 def _plain_settings(ours: BackboneConfig, layout: Layout) -> dict[str, Any]:

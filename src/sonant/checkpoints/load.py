@@ -21,7 +21,7 @@ from sonant.checkpoints.hf_folder import HFFolder
 from sonant.checkpoints.location import Location, exists, locate, shipped
 from sonant.checkpoints.lora import with_lora_merged
 from sonant.checkpoints.lora_folder import BASE, is_lora_folder, read_lora
-from sonant.checkpoints.sonant_folder import INT8_GROUPS
+from sonant.checkpoints.sonant_folder import INT8_GROUPS, PRESETS
 from sonant.checkpoints.state_dict import is_named_as_transformers, read_state_dict
 from sonant.checkpoints.torch_files import read_pickle
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
@@ -118,6 +118,7 @@ def make_backbone(
     backbone.load_state_dict(state, assign=True)
     backbone.to(device=device, dtype=dtype)
     backbone.int8_groups = tuple(checkpoint.metadata.get(INT8_GROUPS, backbone.int8_groups))
+    backbone.measured_presets = checkpoint.metadata.get(PRESETS, backbone.measured_presets)
     return backbone.eval()
 
 

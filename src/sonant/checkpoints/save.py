@@ -14,7 +14,7 @@ from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.families import FORMATS, LAYOUTS
 from sonant.checkpoints.hf import write_hf
 from sonant.checkpoints.languages import Languages
-from sonant.checkpoints.sonant_folder import INT8_GROUPS, write_sonant_folder
+from sonant.checkpoints.sonant_folder import INT8_GROUPS, PRESETS, write_sonant_folder
 from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.data.files import as_path
 from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
@@ -125,6 +125,8 @@ def save_pretrained(
     notes = dict(metadata or {})
     if backbone.int8_groups != Backbone.int8_groups:
         notes[INT8_GROUPS] = list(backbone.int8_groups)
+    if backbone.measured_presets:
+        notes[PRESETS] = dict(backbone.measured_presets)
     config, state = _config_of(backbone), backbone.state_dict()
     _check(state, config)
     checkpoint = Checkpoint(config, cast(state), kept, metadata=notes, languages=languages)

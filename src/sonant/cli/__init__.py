@@ -58,6 +58,7 @@ VERBS: dict[str, Verb] = {
     "evaluate asv": Verb("sonant.cli.evaluate_asv:evaluate_asv", "measure speaker verification on trials"),
     "evaluate maeb": Verb("sonant.cli.evaluate_maeb:evaluate_maeb", "measure models by the protocols of MAEB"),
     "evaluate superb": Verb("sonant.cli.superb:evaluate_superb", "measure models on the tasks of SUPERB"),
+    "analyze": Verb("sonant.cli.analyze:analyze", "find out what each layer of a model knows"),
     "tune-decoder": Verb("sonant.cli.tune_decoder:tune_decoder", "search the weights of a language model in decoding"),
     "lm": Verb("sonant.cli.lm:language_models", "train and measure language models of text"),
     "lm train": Verb("sonant.cli.lm:train", "train an n-gram model"),

@@ -22,7 +22,7 @@ from sonant.extraction.speaker_embeddings import (
     around,
 )
 from sonant.models import Backbone
-from sonant.models.families import presets
+from sonant.models.families import presets_of
 from sonant.tasks import ECAPAHead, XVectorHead
 
 HOP_SECONDS = 0.4
@@ -120,7 +120,7 @@ def embeddings_of(
         head = head_on(CPU)
         least = samples_for(head.min_frames, None, model)
         return states_of(head.mix, model, name), partial(HeadEmbeddings, head_on), least
-    return (presets(model.config)["speaker"].layer,), StateEmbeddings, model.receptive_field
+    return (presets_of(model)["speaker"].layer,), StateEmbeddings, model.receptive_field
 
 
 def voice_fingerprint(model: Backbone, heads: Heads, *, weights: str) -> str:
@@ -130,4 +130,4 @@ def voice_fingerprint(model: Backbone, heads: Heads, *, weights: str) -> str:
     """
     if "xvector" in heads.stored:
         return f"{weights}, heads {heads.fingerprint()}"
-    return f"{weights}, layer {presets(model.config)['speaker'].layer}"
+    return f"{weights}, layer {presets_of(model)['speaker'].layer}"

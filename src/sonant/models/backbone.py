@@ -1,9 +1,10 @@
 """The interface of every family: packed waveforms in, hidden states out."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 from weakref import ReferenceType
 
 import torch
@@ -13,6 +14,9 @@ from sonant.errors import ConfigurationError, UnknownName
 from sonant.layers.clip_statistics import ClipStatistics, by_clip
 from sonant.layers.packed import Packed
 from sonant.models.normalization import RecordingStatistics, WaveformStatistics, normalize_waveform
+
+if TYPE_CHECKING:
+    from sonant.models.families import Preset, Task
 
 LinearGroup = Literal["feed_forward", "attention"]  # linear layers that are converted to integers together
 
@@ -87,12 +91,15 @@ class Backbone(nn.Module):
         extractor: packed waveforms, normalized, to frames (total_frames, channels); has `clip_statistics`.
         int8_groups: the linear layers that may be int8 in optimized copies; blocks whose quantization changes states
             too much are excluded then (`sonant.inference.int8`).
+        measured_presets: layer and pooling of the tasks for which they were measured (`sonant analyze`); they win over
+            those of the family, see `sonant.models.families.presets_of`.
         origin: the origin of a copy optimized for inference.
     """
 
     config: BackboneConfig
     extractor: nn.Module
     int8_groups: tuple[LinearGroup, ...] = ("feed_forward",)
+    measured_presets: "Mapping[Task, Preset]" = MappingProxyType({})
     origin: Origin | None = None
 
     @property

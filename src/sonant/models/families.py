@@ -216,3 +216,9 @@ def presets(config: BackboneConfig) -> dict[Task, Preset]:
         task: Preset(min(config.num_layers, max(1, round(share * config.num_layers))), pool, why)
         for task, (share, pool, why) in family_of(config).presets.items()
     }
+
+
+def presets_of(model: Backbone) -> dict[Task, Preset]:
+    """Return layer and pooling for each task: those measured of this model, for other tasks those of its family."""
+    measured = {task: each for task, each in model.measured_presets.items() if each.layer <= model.num_layers}
+    return {**presets(model.config), **measured}

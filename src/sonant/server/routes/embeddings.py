@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from sonant.errors import UnknownName
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import EncodeRequest
-from sonant.models.families import Task, presets
+from sonant.models.families import Task, presets_of
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError, api_error
@@ -105,7 +105,7 @@ class EmbeddingCall(ApiCall):
             raise _contradiction(f"pooling={given.pooling!r} makes one vector of a recording", 'output="utterance"')
         if not frames and given.pooling == "none":
             raise _contradiction('pooling="none" keeps the frames', 'output="frames"')
-        preset = None if given.task is None else presets(model.encoder.model.config)[given.task]
+        preset = None if given.task is None else presets_of(model.encoder.model)[given.task]
         layer = given.layer if given.layer is not None or preset is None else preset.layer
         pool: Pool = "mean"
         if given.pooling is not None and given.pooling != "none":

@@ -9,7 +9,7 @@ from sonant.errors import UnknownName
 from sonant.models.abilities import Ability
 from sonant.models.backbone import BackboneConfig
 from sonant.models.catalog import CATALOG, Card, find
-from sonant.models.families import Preset, Task, family_of, presets
+from sonant.models.families import Preset, Task, family_of, presets_of
 from sonant.models.published_results import Result
 from sonant.server.errors import ApiError
 from sonant.server.hosting.pool import Slot
@@ -211,9 +211,10 @@ def _entry(
     specs = None
     if served:
         backbone = served.encoder.model
-        specs = _specs(backbone.config, sum(weights.numel() for weights in backbone.parameters()))
+        parameters = sum(weights.numel() for weights in backbone.parameters())
+        specs = _specs(backbone.config, parameters, presets_of(backbone))
     elif card:
-        specs = _specs(card.config, card.parameters)
+        specs = _specs(card.config, card.parameters, card.presets)
     return ModelEntry(
         id=model_id,
         title=card.title if card else model_id,
@@ -249,7 +250,7 @@ def _live(served: ServedModel) -> Live:
     )
 
 
-def _specs(config: BackboneConfig, parameters: int) -> Specs:
+def _specs(config: BackboneConfig, parameters: int, presets: Mapping[Task, Preset]) -> Specs:
     return Specs(
         family=family_of(config).title,
         parameters=parameters,
@@ -259,7 +260,7 @@ def _specs(config: BackboneConfig, parameters: int) -> Specs:
         sampling_rate=config.sampling_rate,
         receptive_field=config.receptive_field,
         normalize=config.normalize,
-        presets=presets(config),
+        presets=presets,
     )
 
 
