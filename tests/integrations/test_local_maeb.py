@@ -10,7 +10,7 @@ import sonant
 from sonant.cli import main
 from sonant.errors import ConfigurationError, ManifestError, UnknownName
 from sonant.integrations import MaebEvaluation, evaluate_maeb, local_maeb
-from sonant.integrations.maeb_data import maeb_data
+from sonant.integrations.maeb_data import groups_of, maeb_data
 from tests.superb.miniature import write_task, write_tiny
 
 
@@ -73,6 +73,13 @@ def test_data_are_found_by_folder_by_name_and_alone(tones: Path) -> None:
     assert (list(alone.manifests), alone.field) == (["all"], "slots.drink")
     with pytest.raises(ManifestError, match="begins the name of none"):
         maeb_data("a", tones / "nothing", "label")
+
+
+def test_one_speaker_is_not_drawn_again_and_again(tones: Path) -> None:
+    entries = sonant.data.read_manifest(tones / "train/manifest.jsonl")
+    assert len(set(groups_of(entries, "speaker") or ())) == 3
+    assert groups_of([each for each in entries if each.fields["speaker"] == "0-0"], "speaker") is None
+    assert groups_of(entries, "nobody") is None
 
 
 def test_fields_of_objects_and_rows_without_a_label(model: str, tones: Path, tmp_path: Path) -> None:

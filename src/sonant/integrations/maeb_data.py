@@ -70,9 +70,10 @@ def labeled_entries(data: MaebData, part: str) -> tuple[list[ManifestEntry], lis
 
 
 def groups_of(entries: Sequence[ManifestEntry], speaker: str) -> list[str] | None:
-    """Return the speaker of each row; None unless all are known."""
+    """Return the speaker of each row; None unless all are known, and there are several."""
     names = [entry.text_in(speaker) for entry in entries]
-    return [name for name in names if name is not None] if None not in names else None
+    known = [name for name in names if name is not None]
+    return known if len(known) == len(names) and len(set(known)) > 1 else None
 
 
 def _divided(given: str) -> tuple[Path, str]:
