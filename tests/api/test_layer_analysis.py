@@ -149,7 +149,9 @@ def test_unusable_recordings_are_listed_and_two_models_stand_side_by_side(corpus
     assert done.data.recordings == 60
     assert [len(model.curves) for model in done.models] == [len(done.models[0].curves)] * 2
     for name, model in zip(("one", "two"), done.models, strict=True):
-        assert presets_of(sonant.load(tmp_path / name).model)["speaker"] == model.presets["speaker"]
+        presets = presets_of(sonant.load(tmp_path / name).model)
+        assert presets | model.presets == presets
+        assert (tmp_path / name / "analysis.json").exists()
 
 
 @pytest.mark.slow
