@@ -1,14 +1,14 @@
 """Models for MSEB: an encoder of sounds.
 
-from mseb.encoders import encoder_registry
-from sonant.integrations.mseb_encoder import MsebEncoder
+    from mseb.encoders import encoder_registry
+    from sonant.integrations.mseb_encoder import MsebEncoder
 
-encoder_registry.register_encoder(
-    encoder_registry.EncoderMetadata(
-        name="wavlm_base_plus_layer_6", encoder=MsebEncoder,
-        params=lambda: {"model": "microsoft/wavlm-base-plus", "layer": 6},
+    encoder_registry.register_encoder(
+        encoder_registry.EncoderMetadata(
+            name="wavlm_base_plus_layer_6", encoder=MsebEncoder,
+            params=lambda: {"model": "microsoft/wavlm-base-plus", "layer": 6},
+        )
     )
-)
 """
 
 from collections.abc import Sequence
