@@ -9,6 +9,8 @@
             params=lambda: {"model": "microsoft/wavlm-base-plus", "layer": 6},
         )
     )
+
+MSEB makes the encoder by its name, and calls `setup()` before the first sounds.
 """
 
 from collections.abc import Sequence
