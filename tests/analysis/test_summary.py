@@ -33,6 +33,8 @@ def test_sentences_say_peaks_and_ties():
         "Phone, PNMI: layer 5 is best, 55.0 % [40.0, 60.0]; layer 3 is not told apart from it.",
         "Log-mel, CKA: layer 0 is best, 0.500 [0.400, 0.600]; no layer differs from it beyond the interval.",
     )
+    flat = curve("word", "accuracy", 3, tuple(range(6)))
+    assert summary_of((CURVES[0], flat))[0] == "Speaker peaks at layer 2, word is alike in all layers."
     lucky = curve("gender", "accuracy", 1, (1,), chance=0.45)
     assert summary_of((lucky,)) == ("Gender, accuracy: no layer is better than chance, 45.0 %, beyond the interval.",)
     assert suggested_presets((lucky,), pool="mean", data="x", tasks={"emotion": "gender"}) == {}

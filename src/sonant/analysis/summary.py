@@ -33,7 +33,12 @@ def summary_of(curves: Sequence[LayerCurve]) -> tuple[str, ...]:
     for curve in curves:
         if curve.kind != "similarity" and _is_found(curve):
             seen.setdefault(curve.name, curve)
-    peaks = [f"{name} peaks at layer {curve.best}" for name, curve in seen.items()]
+    peaks = [
+        f"{name} is alike in all layers"
+        if len(curve.as_good) == len(curve.values) > 1
+        else f"{name} peaks at layer {curve.best}"
+        for name, curve in seen.items()
+    ]
     first = [_capital(", ".join(peaks)) + "."] if peaks else []
     return (*first, *(_sentence(curve) for curve in curves))
 

@@ -306,7 +306,8 @@ def _write(folder: Path, analysis: Analysis, entries: Sequence[ManifestEntry]) -
 def tables(analysis: Analysis) -> str:
     """Return the summary of each model, and a table for each measure, as Markdown."""
     parts = [f"# {' and '.join(model.name for model in analysis.models)} on {analysis.data.source}"]
-    parts += [f"{analysis.data.recordings:,} recordings, {analysis.data.seconds / 60:.1f} minutes. {analysis.command}"]
+    made = f" `{analysis.command}`" if analysis.command else ""
+    parts += [f"{analysis.data.recordings:,} recordings, {analysis.data.seconds / 60:.1f} minutes.{made}"]
     for model in analysis.models:
         parts += [f"## {model.name}", "\n".join(f"- {sentence}" for sentence in model.summary)]
     parts += ["## By layer", "Values times 100, [95 % interval]; the best layer is bold."]

@@ -87,7 +87,7 @@ def analyze(
         num_frames=frames,
         write_card=write_card,
         on_error=on_error,
-        command=f"`sonant {shlex.join(sys.argv[1:])}`",
+        command=f"sonant {shlex.join(sys.argv[1:])}",
         progress=None,
         **options.keywords(),
     )

@@ -215,8 +215,9 @@ def _made(analysis: Analysis, sounds: int) -> Markup:
         tag("p", f"{len(failed):,} recordings could not be used.{more}"),
         tag("ul", *(tag("li", f"{name}: {message}") for name, message in failed[:MOST_FAILURES])),
     )
+    again = tag("pre", tag("code", analysis.command), tabindex="0", aria_label="The command that makes it again")
     return joined(
-        tag("pre", tag("code", analysis.command), tabindex="0", aria_label="The command that makes it again"),
+        again if analysis.command else None,  # none of a call in Python
         tag("dl", *terms),
         tag("h3", "Not measured") if data.not_measured else None,
         tag("ul", *(tag("li", sentence) for sentence in data.not_measured)) if data.not_measured else None,
