@@ -3,6 +3,7 @@
 Models of the hub are small ones with random weights in folders of the same names; nothing is downloaded.
 """
 
+import json
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -70,6 +71,18 @@ def recordings(folder: Path) -> None:
         soundfile.write(folder / name, waves[number % len(waves)], RATE)
     soundfile.write(folder / "call.wav", np.stack(waves[:2], axis=1), RATE)
     soundfile.write(folder / "talk.m4a", waves[0], RATE, format="WAV")  # contents decide, not names
+
+
+def corpus(path: Path) -> None:
+    """A folder of short recordings of two speakers, with a manifest."""
+    path.mkdir(parents=True)
+    rows = []
+    for speaker in ("en-allison", "ru-ivrvoice"):
+        wave = soundfile.read(DOCS.parent / f"examples/speech/{speaker}-queue.flac", dtype="float32")[0]
+        for number in range(8):
+            soundfile.write(path / f"{speaker}{number}.wav", wave[number * RATE // 2 :][: RATE // 2], RATE)
+            rows.append({"path": f"{speaker}{number}.wav", "speaker": speaker})
+    (path / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def speech(path: Path, name: str) -> None:
@@ -213,6 +226,7 @@ PAGES = {
             "superb/wav2vec2-base-superb-ks": write_classifier,
         }
     ),
+    "analysis.md": Page(files={"examples/speech": corpus}),
     "coming_from.md": Page(
         files={
             "microsoft/wavlm-base-plus": partial(model, WavLMConfig(**SMALL)),

@@ -14,7 +14,7 @@ from tests.server.running import running
 from tests.test_docs import DOCS, ROOT, Block, blocks
 
 PATH = ["install", "first_vectors", "which_layer", "train_on_labels", "evaluate", "serve"]
-INSTALLING = ("python3 -m venv", "pip install", "sonant serve")  # lines that no test runs
+INSTALLING = ("python3 -m venv", "sonant serve", "pip install")  # lines that no test runs
 ADDRESS = "http://127.0.0.1:8000"
 
 

@@ -69,8 +69,8 @@ def load_checkpoint(
     tokenizer = (overrides or {}).get("tokenizer")
     if isinstance(tokenizer, str | os.PathLike):
         overrides = {**(overrides or {}), "tokenizer": load_checkpoint(tokenizer, local_files_only=local_files_only)}
-    if source in FILTER_BANKS and not Path(source).exists():
-        return Checkpoint(with_overrides(FILTER_BANKS[str(source)], overrides, source=source), {})
+    if isinstance(source, str) and source in FILTER_BANKS and not Path(source).exists():
+        return Checkpoint(with_overrides(FILTER_BANKS[source], overrides, source=source), {})
     place = locate(source, revision=revision, local_files_only=local_files_only)
     if place.path.is_dir():
         return _read_folder(place, overrides, language, local_files_only=local_files_only)
@@ -118,7 +118,8 @@ def make_backbone(
     backbone.load_state_dict(state, assign=True)
     backbone.to(device=device, dtype=dtype)
     backbone.int8_groups = tuple(checkpoint.metadata.get(INT8_GROUPS, backbone.int8_groups))
-    backbone.measured_presets = checkpoint.metadata.get(PRESETS, backbone.measured_presets)
+    if PRESETS in checkpoint.metadata:
+        backbone.measured_presets = checkpoint.metadata[PRESETS]
     return backbone.eval()
 
 

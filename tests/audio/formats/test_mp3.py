@@ -265,7 +265,7 @@ def test_hostile_files_take_no_longer_than_decoding(untagged, evil):
         warnings.simplefilter("ignore", AudioWarning)
         with contextlib.suppress(AudioError):
             audio.duration(data)
-    assert time.process_time() - begin < 3
+    assert time.process_time() - begin < 10
 
 
 def test_a_file_of_single_frames_is_not_read_to_the_first_in_silence(untagged):
@@ -280,7 +280,7 @@ def test_many_damaged_places_are_refused_quickly(untagged):
     begin = time.process_time()
     with pytest.raises(UndecodableAudio, match="more than 10000"):
         audio.duration(data)
-    assert time.process_time() - begin < 3
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.slow

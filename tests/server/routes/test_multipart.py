@@ -36,7 +36,9 @@ def _field(contents: bytes, name: str = "text") -> bytes:
 @settings(max_examples=60)
 @given(st.lists(CONTENTS, min_size=1, max_size=6), st.integers(1, 60))
 def test_files_are_what_was_sent(pieces: list[bytes], piece: int) -> None:
-    contents = b"".join(pieces).replace(b"\r\n--xyz", b"")
+    contents = b"".join(pieces)
+    while b"\r\n--xyz" in contents:  # which may be joined anew by what is taken out
+        contents = contents.replace(b"\r\n--xyz", b"")
     body = b"before\r\n" + _file(contents) + _field(b"m", "model") + _file(b"") + b"--xyz--\r\nbehind"
     assert _read(body, piece=piece) == [("file", contents), ("model", "m"), ("file", b"")]
 
