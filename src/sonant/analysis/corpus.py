@@ -87,6 +87,16 @@ def chosen_fields(entries: Sequence[ManifestEntry], wanted: Sequence[str] | None
     return chosen, left_out
 
 
+def recurring_fields(entries: Sequence[ManifestEntry]) -> list[str]:
+    """Return the fields that group recordings: with several values, of which one at least has several recordings."""
+    columns: dict[str, list[str]] = {}
+    for entry in entries:
+        for name, value in fields_as_text(entry).items():
+            if name not in NO_LABELS:
+                columns.setdefault(name, []).append(value)
+    return [name for name, values in columns.items() if 1 < len(set(values)) < len(values)]
+
+
 def numbers_in(values: Sequence[str | None]) -> list[float] | None:
     """Return values as numbers if all are, and many differ: to be predicted, not classified."""
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sonant.analysis.corpus import AnalyzedCorpus
+from sonant.analysis.corpus import AnalyzedCorpus, recurring_fields
 from sonant.analysis.label_curves import Floats, Tick
 from sonant.analysis.projections import LEAST_POINTS, pca, tsne
 from sonant.analysis.results import Method, Projection, Shown
@@ -35,11 +35,12 @@ def plane_points(
     """Project the means of recordings, and of segments if there are any, by PCA and t-SNE.
 
     Args:
-        fields: whose values label the points.
+        fields: whose values label the points, besides those of all other fields that recur, such as speakers of whom
+            there are too few recordings to be probed.
         places: number of the clip of each usable recording.
     """
     found: list[Projection] = []
-    columns = {name: corpus.labels(name) for name in fields}
+    columns = {name: corpus.labels(name) for name in dict.fromkeys([*fields, *recurring_fields(corpus.entries)])}
     generator = np.random.default_rng(0)
     used = np.array(samples.recordings)
     rows = np.sort(generator.choice(len(used), min(MOST_POINTS, len(used)), replace=False))
