@@ -215,6 +215,7 @@ def test_folds_keep_speakers_together_and_labels_apart():
         (["a"] * 5 + ["b"], None, "6 were given, and there is one alone for b; expected 4"),
         (["a", "b"] * 4, ["x", "y"] * 4, "2 were given, and there is one alone for a, b;"),
         (["a", "b", "a"], None, "3 were given, and there is one alone for b"),
+        ([""] * 2, ["x", "x"], "1 were given; expected 4"),
     ],
 )
 def test_too_few_to_learn_from_and_be_tested_on(labels, groups, message):

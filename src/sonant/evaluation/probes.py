@@ -172,7 +172,7 @@ def folds_of(labels: Sequence[str], groups: Sequence[str] | None = None, *, fold
     alone = classes[(held > 0).sum(axis=0) == 1].tolist()
     if len(names) < folds or alone:
         what = "clips" if groups is None else "groups (speakers)"
-        rare = f", and there is one alone for {some_of(alone, 5)}" if alone else ""
+        rare = f", and there is one alone for {some_of(alone, 5)}" if alone and len(classes) > 1 else ""
         raise MeasurementError(
             f"A probe learns from some {what} and is tested on others. {len(names)} were given{rare}; expected {folds} "
             "at least, and two for each label."
