@@ -331,8 +331,17 @@ def python_of(page: Path) -> list[Block]:
     return [block for block in blocks(page) if block.language == "python"]
 
 
+SLOW = {"export.md"}
+
+
 @pytest.mark.parametrize(
-    "page", [page for page in pages() if page.parent == DOCS and python_of(page)], ids=lambda page: page.name
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page.name in SLOW else ())
+        for page in pages()
+        if page.parent == DOCS and python_of(page)
+    ],
+    ids=lambda page: page.name,
 )
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     about = PAGES.get(page.name, Page())

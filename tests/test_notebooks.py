@@ -13,6 +13,9 @@ from tests.test_words import wrong_words
 
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 
+QUICK = "search"
+assert QUICK in {path.stem for path in NOTEBOOKS}
+
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -32,7 +35,11 @@ def kinds(cell: NotebookNode) -> list[tuple[str, ...]]:
     return [(output.get("name", ""), *sorted(output.get("data", {}))) for output in shown]
 
 
-@each_notebook
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=() if path.stem == QUICK else pytest.mark.slow) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_a_notebook_runs_in_a_clean_kernel(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without errors and warnings; each cell shows what it shows in the file, in kind."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(DOCS.parent / "src"), os.environ.get("PYTHONPATH", "")]))

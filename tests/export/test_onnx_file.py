@@ -22,9 +22,8 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-QUICK = {"WavLM", "wav2vec"}
 families = pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
+    "name", [name if name == "WavLM" else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
 )
 
 

@@ -1,6 +1,7 @@
 """The catalog: every row is whole and right, and names are found or near ones suggested."""
 
 import re
+from functools import cache
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ FRAME_RATES = {"wav2vec": 100.0, "vq-wav2vec": 100.0}
 cards = pytest.mark.parametrize("card", CATALOG.values(), ids=lambda card: card.short_name)
 
 
+@cache  # most rows share their shape with others
 def parameters_of(config) -> int:
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in build(config).parameters())
