@@ -1,6 +1,7 @@
 """Problems of the data: all of them are listed by name, before anything is trained."""
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ import pytest
 
 import sonant
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning, UnknownName
+from sonant.superb import SuperbRun
+from sonant.superb.run import checked_trials
 from tests.superb.miniature import write_task, write_tiny
+from tests.training.tasks.voices import write_voices
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +69,25 @@ def test_shared_recordings_and_speakers_and_single_speakers_are_warned_of(tmp_pa
     assert "ks: warning: 12 of 12 rows of test are recordings of train too" in said
     assert "ks: warning: 12 of 12 rows of test are of 1 speaker of train too"[:50] in said
     assert "ks: warning: all 12 rows of train are of one speaker, anna" in said
+
+
+@pytest.mark.parametrize(("field", "warns"), [("speaker", False), ("who", False), ("word", True)])
+def test_speakers_are_in_all_sets_where_they_are_what_is_identified(
+    field: str, warns: bool, tmp_path: Path, model: str
+) -> None:
+    def repeated(number: int, row: dict[str, Any]) -> None:
+        speaker = row["speaker"].split("-")[1]
+        row.update(speaker=speaker, who=speaker, word=f"word {number % 2}")
+
+    for seed, part in enumerate(("train", "dev", "test")):
+        changed(write_voices(tmp_path / "sid" / part, 2, 2, seed=seed), repeated)
+    run = SuperbRun(models=(model,), data={"sid": str(tmp_path / "sid")}, changes={"sid": [f"label={field}"]})
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        checked_trials(run)
+    told = [str(each.message) for each in warned]
+    assert len(told) == 2 * warns, told
+    assert all("2 speakers of train: new voices" in each for each in told)
 
 
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, model: str) -> None:

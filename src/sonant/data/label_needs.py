@@ -25,7 +25,7 @@ class LabelNeeds:
         outside: returns the units of a normalized label that the vocabulary or the classes lack; None: not checked.
         min_frames: least number of frames for a normalized label; for CTC, `ctc_frames` of its units.
         num_frames: number of frames that the model computes from this many seconds; None: not checked.
-        speaker: column of the speaker.
+        speaker: column of the speaker; "": speakers may be in both parts, as in the identification of speakers.
         title: of what is learned, in messages, such as "sources"; "": the column.
     """
 

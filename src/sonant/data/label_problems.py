@@ -199,6 +199,8 @@ def _shared(train: Sequence[_Row], dev: Sequence[_Row], speaker: str, *, part: s
             tuple(dev[number].entry.name for number in again[:EXAMPLES]),
             "warning",
         )
+    if not speaker:
+        return
     speakers = {row.entry.text_in(speaker) for row in train}
     heard = {
         number: name for number, row in enumerate(dev) if (name := row.entry.text_in(speaker)) and name in speakers

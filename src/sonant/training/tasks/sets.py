@@ -110,6 +110,7 @@ def read_labels(
         needs,
         min_frames=task.min_frames,
         outside=lambda label: task.outside(label, known),
+        speaker="" if _are_speakers(data, needs) and not task.is_open_set else needs.speaker,
     )
     checked = check_labels(data, dev, needs=needs, on_error=on_error)
     if run.dev:
@@ -117,6 +118,12 @@ def read_labels(
     whole = {"train": checked.train} | ({"dev": checked.dev} if run.dev else {})
     sets = {name: _pieces(entries, task, needs, run.batching.max_seconds, name) for name, entries in whole.items()}
     return LabeledRows(needs, task, classes, sets, checked.report)
+
+
+def _are_speakers(entries: Sequence[ManifestEntry], needs: LabelNeeds) -> bool:
+    """Return whether the labels are the speakers, so that those of a closed set are in all of its parts."""
+    labels = [(entry.text_in(needs.speaker), needs.label(entry)) for entry in entries]
+    return bool(labels) and all(speaker == label for speaker, label in labels)
 
 
 def _pieces(
