@@ -78,9 +78,9 @@ def test_several_places_of_a_recording_and_what_cannot_be_searched(spoken: Path)
     assert len(spans) > 1
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
     assert {each.score for each in places} == {0.0}
-    with pytest.raises(TooShortAudio, match="Query 0 has"):
+    with pytest.raises(TooShortAudio, match="short.wav: .* expected at least"):
         encoder.search(spoken / "short.wav", spoken / "talks/0.wav")
-    with pytest.raises(NoSpeech, match="The query is silent"):
+    with pytest.raises(NoSpeech, match="the query is silent"):
         encoder.search((np.zeros(RATE, np.float32), RATE), spoken / "talks/0.wav")
     with pytest.raises(ConfigurationError, match="top=0"):
         encoder.search(spoken / "queries/b.wav", spoken / "talks/0.wav", top=0)

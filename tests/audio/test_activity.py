@@ -35,6 +35,13 @@ def test_short_gaps_are_filled_and_clicks_dropped() -> None:
     assert spans_of(loud_frames([wave], frame_samples=FRAME, sampling_rate=RATE)) == [(0.5, 2.0)]
 
 
+@pytest.mark.parametrize("pitch", [97.0, 210.0, 1000.0])
+def test_a_steady_sound_is_loud_in_all_of_its_frames(pitch: float) -> None:
+    time = np.arange(RATE) / RATE
+    wave = (0.2 * np.sin(2 * np.pi * pitch * time) + np.random.default_rng(0).normal(0, 0.005, RATE)).astype(np.float32)
+    assert spans_of(loud_frames([wave], frame_samples=FRAME, sampling_rate=RATE)) == [(0.0, 1.0)]
+
+
 def test_silence_and_nothing() -> None:
     assert not loud_frames([np.zeros(RATE, np.float32)], frame_samples=FRAME, sampling_rate=RATE).any()
     assert len(loud_frames([], frame_samples=FRAME, sampling_rate=RATE)) == 0

@@ -23,8 +23,9 @@ from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.api.recordings import listed
 from sonant.api.running import answers_of
 from sonant.decoding.spoken_terms import LEAST_FRAMES, Match, matches
-from sonant.errors import AudioError, ConfigurationError, NoSpeech, TooShortAudio
+from sonant.errors import AudioError, ConfigurationError, NoSpeech
 from sonant.evaluation.term_detection import normalized_scores
+from sonant.extraction.heads import samples_for
 from sonant.extraction.request import Layer
 from sonant.extraction.sinks import Sink, in_memory
 from sonant.extraction.sources import Source as AudioSource
@@ -142,18 +143,22 @@ class SpokenSearch(TextAlignment):
 
         def sink_of(source: AudioSource) -> Sink:
             if not any(block.any() for block in source.blocks()):
-                raise NoSpeech("The query is silent, and would be found in every pause. Record the word again.")
+                raise NoSpeech(
+                    f"{source.name}: the query is silent, and would be found in every pause. Record the word again."
+                )
             return in_memory(request)
 
-        engine = self._engine(own)
-        frames = answers_of(engine, listed(queries), request, own, make_sink=sink_of, finish=lambda value: value[0])
-        for number, each in enumerate(frames):
-            if len(each) < LEAST_FRAMES:
-                raise TooShortAudio(
-                    f"Query {number} has {len(each)} frames; expected {LEAST_FRAMES} or more, {LEAST_FRAMES} / "
-                    f"{self.frame_rate:g} s. Give a whole word or phrase."
-                )
-        return list(frames)
+        least = samples_for(LEAST_FRAMES, None, self.model)
+        found = answers_of(
+            self._engine(own),
+            listed(queries),
+            request,
+            own,
+            min_samples=least,
+            make_sink=sink_of,
+            finish=lambda value: value[0],
+        )
+        return list(found)
 
     def _places(self, found: list[Match], rows: Sequence[dict[str, Any]]) -> list[SpokenMatch]:
         """Return the places that were found for one query."""

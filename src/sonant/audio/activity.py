@@ -9,6 +9,7 @@ LOUDEST_PERCENT = 95  # quantile of the frames that is the loudness of speech
 QUIETEST_PERCENT = 10  # quantile that is the noise floor
 MOST_DECIBELS_BELOW = 30.0
 SHARE_OF_RANGE = 0.6  # of the distance from speech to noise floor, by which speech may be softer
+LEAST_DECIBELS_BELOW = 3.0  # of a sound as steady as a sung vowel, whose noise floor is the sound itself
 LONGEST_GAP_SECONDS = 0.3
 SHORTEST_SPEECH_SECONDS = 0.1
 SILENCE_DECIBELS = -70.0  # below full scale: silence
@@ -44,10 +45,12 @@ def loudness(blocks: Iterable[NDArray[np.float32]], frame_samples: int) -> NDArr
 def speech_bar(decibels: NDArray[np.float64], *, most_below: float, share: float) -> float:
     """Return the least decibels of speech, for at least one frame.
 
-    It is `most_below` under the loudest frames, or, with background noise, `share` of the way from these to the noise.
+    It is `most_below` under the loudest frames, or, with background noise, `share` of the way from these to the noise,
+    but at least 3 dB.
     """
     speech, room = np.percentile(decibels, [LOUDEST_PERCENT, QUIETEST_PERCENT])
-    return float(max(SILENCE_DECIBELS, speech - min(most_below, share * (speech - room))))
+    below = np.clip(share * (speech - room), LEAST_DECIBELS_BELOW, most_below)
+    return float(max(SILENCE_DECIBELS, speech - below))
 
 
 def _without_runs(column: NDArray[np.bool_], *, of: bool, up_to: int, inner: bool) -> NDArray[np.bool_]:

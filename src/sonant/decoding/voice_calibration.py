@@ -105,7 +105,10 @@ def basis_of(calibration: VoiceCalibration | None, *, is_given: bool) -> str:
     if is_given:
         return "The threshold was given by the caller."
     if calibration is None:
-        return "No threshold is known for this model: scores are cosines without a verdict."
+        return (
+            "No threshold is known for this model: scores are cosines without a verdict. Calibrate it on recordings "
+            "of known speakers (sonant voices calibrate), or give a threshold."
+        )
     return calibration.basis
 
 

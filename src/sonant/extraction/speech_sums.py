@@ -55,6 +55,11 @@ class SpeechSums:
         self.heard = self._summed = 0  # frames received from the model, frames of embeddings summed
         self.counts: list[int] = []
 
+    @property
+    def name(self) -> str:
+        """The name of the recording."""
+        return self._source.name
+
     @torch.no_grad()
     def append(self, frames: Tensor) -> None:
         """Add states (layers, frames, dim)."""

@@ -73,7 +73,10 @@ class VoiceSampleSink:
     def finish(self) -> VoiceSample:
         counts = np.array(self._sums.counts)
         if not counts.any():
-            raise NoSpeech("Nothing in the recording is loud enough to be speech: it is silent. Record it again.")
+            raise NoSpeech(
+                f"{self._sums.name}: nothing in the recording is loud enough to be speech: it is silent. Record it "
+                "again."
+            )
         vector = self._sums.embeddings(np.ones((1, len(counts)), dtype=np.bool_))[0]
         seconds = float(counts.sum() / self._sums.frame_rate)
         return VoiceSample(vector.astype(np.float32), seconds, self._parts(counts))

@@ -43,9 +43,10 @@ def sources(name: str) -> Sources:
 
 def _superb(name: str) -> TaskRun:
     is_asv = name == "superb_asv"
+    verification = SpeakerTask(objective="am_softmax", margin=0.4, calibrated=False)
     return TaskRun(
         name=name,
-        task=SpeakerTask(objective="am_softmax", margin=0.4) if is_asv else UtteranceTask(choose_by="accuracy"),
+        task=verification if is_asv else UtteranceTask(choose_by="accuracy"),
         label="speaker",
         batching=LabeledBatching(batch_seconds=80.0 if is_asv else 64.0, max_seconds=64.0),
         augmentation=Augmentation(crop_seconds=8.0),

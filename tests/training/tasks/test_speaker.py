@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 import sonant
@@ -23,7 +24,7 @@ from tests.shapes import TINY
 from tests.training.tasks.tones import write_model
 from tests.training.tasks.voices import write_voices
 
-SMALL_HEAD = {"channels": 16, "pooled_dim": 24, "embedding_dim": 12}
+SMALL_HEAD = {"channels": 16, "pooled_dim": 24, "embedding_dim": 12, "calibrated": False}
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,65 @@ def test_people_are_enrolled_and_found_by_the_trained_embedding(
         scores = {match["name"]: match["score"] for match in json.loads(line)["matches"]}
         for person, enrolled in (("Ada", one), ("Ben", other)):
             assert scores[person] == pytest.approx(encoder.verify(path, enrolled).score, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "save"), [("speaker", "merged"), pytest.param("speaker_xvector", "apart", marks=pytest.mark.slow)]
+)
+def test_the_threshold_is_set_on_speakers_of_dev_who_are_not_in_training(
+    name: str, save: str, voices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_voices(tmp_path / "dev", 10, 1, seed=3).read_text().splitlines()
+    for row in list(rows):  # nearly the same recording once more: the least trained model tells these apart
+        wave, rate = soundfile.read(tmp_path / "dev" / json.loads(row)["path"])
+        again = json.loads(row)["path"].replace("-0.wav", "-1.wav")
+        soundfile.write(tmp_path / "dev" / again, wave[800:], rate)
+        rows.append(json.dumps(json.loads(row) | {"path": again}))
+    known = write_voices(tmp_path / "dev" / "known", 3, 2, seed=9).read_text()
+    heard = known.replace('"path": "9-', '"path": "known/9-').replace('"speaker": "9-', '"speaker": "0-')
+    (tmp_path / "dev.jsonl").write_text(
+        "".join(f"{line}\n" for line in [*rows, *heard.splitlines()]).replace('"path": "', '"path": "dev/')
+    )
+    run = short_run(
+        voices,
+        tmp_path,
+        name,
+        dev=str(tmp_path / "dev.jsonl"),
+        task={"calibrated": True},
+        lora={"rank": 2, "save": save},
+    )
+    with pytest.warns(sonant.errors.SonantWarning, match="6 of 26 rows of dev are of 3 speakers of train"):
+        train_task(run)
+    encoder = sonant.load(run.folder / "model")
+    found = encoder.voice_calibration
+    assert found is not None
+    assert "20 recordings of 10 speakers (dev, which chose the weights of the model)" in found.basis
+    new = [entry for entry in read_manifest(run.dev) if not str(entry.fields["speaker"]).startswith("0-")]
+    expected = encoder.calibrate_voices(new, [str(entry.fields["speaker"]) for entry in new])
+    assert found.threshold == pytest.approx(expected.threshold, abs=1e-4)
+    assert (found.slope, found.offset) == pytest.approx((expected.slope, expected.offset), rel=1e-3)
+    one, other = (str(new[row].path) for row in (0, -1))
+    assert main(["verify", one, other, "-m", str(run.folder / "model"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["same"] is (answer["score"] >= answer["threshold"])
+    assert 0 < answer["probability"] < 1
+
+
+def test_a_model_without_a_threshold_says_how_to_get_one(
+    voices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = short_run(voices, tmp_path, task={"calibrated": True})
+    with pytest.warns(
+        sonant.errors.SonantWarning, match="dev has 3 speakers with two recordings.*a threshold takes 10"
+    ):
+        train_task(run)
+    one, other = sorted(map(str, (voices / "dev").glob("*.wav")))[:2]
+    assert main(["verify", one, other, "-m", str(run.folder / "model")]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("no verdict (cosine ")
+    assert "sonant voices calibrate" in captured.err
+    assert main(["verify", one, other, "-m", str(run.folder / "model"), "--threshold", "-1"]) == 0
+    assert capsys.readouterr().out.startswith("the same voice (cosine ")
 
 
 def test_transformers_computes_the_same_logits(trained: dict[str, TaskRun]) -> None:

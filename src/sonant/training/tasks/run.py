@@ -221,6 +221,9 @@ def _save(
     for name, path in objective.task.files().items():
         shutil.copyfile(path, draft / name)
     (draft / "README.md").write_text(facts.readme(), encoding="utf-8")
+    if sets.dev is not None:
+        labels = {number: sets.dev.labels[number] for number in sets.dev.used}
+        objective.task.add_files(draft, sets.dev.waveforms, labels, sets.classes, device=run.device)
     draft.rename(run.folder / "model")
 
 

@@ -33,6 +33,7 @@ FREE = (
     "data",
     "dev",
     "model",
+    "task.calibrated",
     "task.mixing.noise",
     "task.mixing.dev_noise",
     "task.mixing.impulse_responses",

@@ -3,16 +3,19 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sonant.errors import ConfigurationError, ManifestError
+from sonant.data import WaveformStore
+from sonant.errors import ConfigurationError, ManifestError, MeasurementError, SonantWarning, warn
 from sonant.evaluation.label_scores import score_labels
 from sonant.evaluation.trial_scores import score_trials
 from sonant.evaluation.vectors import cosine_scores, speaker_eer, speaker_pairs
+from sonant.extraction.voice_calibrations import FILE_NAME
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.tasks import ECAPAHead, LayerMix, SpeakerClassifier, SpeakerOutputs, XVectorHead
@@ -20,6 +23,7 @@ from sonant.tasks.ecapa import SCALE
 from sonant.tasks.margin_softmax import SpeakerLoss, margin_softmax
 from sonant.tasks.xvector import DILATIONS, KERNELS
 from sonant.training.tasks.results import Prediction, TaskResult
+from sonant.training.tasks.speaker_calibration import calibrate_saved
 from sonant.training.tasks.task import Task
 from sonant.training.validation import Criterion
 
@@ -42,6 +46,8 @@ class SpeakerTask(Task):
         embedding_dim: width of the speaker embedding.
         objective: loss, as in `sonant.tasks.margin_softmax`.
         scale, margin: of the losses with a margin.
+        calibrated: set the threshold and the probabilities of `verify` on the recordings of the development set whose
+            speakers are not in the training set, if there are ten or more.
     """
 
     kind: ClassVar[str] = "xvector"
@@ -56,6 +62,7 @@ class SpeakerTask(Task):
     objective: SpeakerLoss = "aam_softmax"
     scale: float = 30.0
     margin: float = 0.2
+    calibrated: bool = True
 
     def __post_init__(self) -> None:
         if self.scale <= 0 or not 0 <= self.margin < 1.5:
@@ -134,6 +141,23 @@ class SpeakerTask(Task):
             scored = score_labels(outputs[known, : len(classes)].argmax(1), labels[known], classes, groups=groups)
             measures |= {"accuracy": scored["accuracy"]}
         return TaskResult(measures)
+
+    def add_files(
+        self, folder: Path, waveforms: WaveformStore, labels: Mapping[int, str], classes: Sequence[str], *, device: str
+    ) -> None:
+        if not self.calibrated:
+            return
+        known = frozenset(classes)
+        try:
+            calibrate_saved(
+                folder, waveforms, {row: name for row, name in labels.items() if name not in known}, device=device
+            )
+        except MeasurementError as error:
+            warn(
+                f"sonant verify will give cosines without a verdict by this model: {error} Calibrate it on other "
+                f"speakers: sonant voices calibrate MANIFEST -m MODEL --output MODEL/{FILE_NAME}.",
+                SonantWarning,
+            )
 
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
         return {"labels": list(classes)}

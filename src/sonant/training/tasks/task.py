@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sonant.checkpoints import Checkpoint
-from sonant.data import ManifestEntry, plain_label, read_manifest
+from sonant.data import ManifestEntry, WaveformStore, plain_label, read_manifest
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
@@ -197,6 +197,15 @@ class Task(ABC):
     def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:  # noqa: ARG002
         """Measure the finished model on the development set; by default nothing."""
         return TaskResult()
+
+    def add_files(  # noqa: B027 - most tasks add none
+        self, folder: Path, waveforms: WaveformStore, labels: Mapping[int, str], classes: Sequence[str], *, device: str
+    ) -> None:
+        """Add files to the folder of the saved model, by the recordings of the development set.
+
+        Args:
+            labels: of the waveforms that are used, by number.
+        """
 
     @abstractmethod
     def notes(self, classes: Sequence[str]) -> Mapping[str, Any]:
