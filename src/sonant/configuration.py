@@ -6,8 +6,8 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -15,6 +15,24 @@ from sonant.errors import ConfigurationError
 
 T = TypeVar("T")
 Check = Callable[[str, Any, Any], None]  # of a dotted key, the value that fits, and the value before
+
+
+class Written(str):
+    """A value as it is written on a command line.
+
+    Attributes:
+        value: as YAML reads the text. A field of text takes the text itself: `name=1.10` is no number, `adapter=no` no
+            refusal, and a path may have " #" in it.
+    """
+
+    __slots__ = ("value",)
+    value: Any
+
+    def __new__(cls, text: str, value: Any) -> Self:
+        """Make one of a text and what YAML reads in it."""
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
@@ -125,6 +143,8 @@ def fitting(value: Any, kind: Any, key: str) -> Any:
         ConfigurationError: it does not fit; the message names the key and what was expected.
     """
     origin, arguments = get_origin(kind), get_args(kind)
+    if isinstance(value, Written) and origin not in (Union, UnionType):
+        value = str(value) if kind in (str, Path) or value in arguments else value.value
     if isinstance(value, Mapping) or (value is None and origin is Mapping):
         return _fitting_mapping(value or {}, kind, key)
     if origin in (Union, UnionType):
@@ -237,9 +257,26 @@ def _first(config: Any) -> str:
     return fields(config)[0].name if is_dataclass(config) else "0"
 
 
+WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    Decimal: "a number",
+    str: "text",
+    bool: "true or false",
+    Path: "a path",
+}
+
+
 def _words(kind: Any) -> str:
     """A type, for people."""
-    if get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis:
-        return f"a list of {_words(get_args(kind)[0])}"
-    name: str = getattr(kind, "__name__", "") if not get_args(kind) else str(kind).replace("typing.", "")
-    return name
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return f"a list of {_words(arguments[0])}" if arguments[-1] is Ellipsis else f"a list of {len(arguments)}"
+    if origin is Literal:
+        *others, last = map(str, arguments)
+        return f"{', '.join(others)} or {last}" if others else last
+    if origin in (Union, UnionType):
+        return " or ".join(map(_words, arguments))
+    if kind is NoneType:
+        return "null"
+    return WORDS.get(kind) or str(getattr(kind, "__name__", kind))

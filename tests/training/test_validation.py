@@ -81,6 +81,14 @@ def test_the_best_weights_are_those_of_the_criterion(higher_is_better: bool, tmp
     assert best["step"] == wanted(losses, key=losses.__getitem__)
 
 
+def test_among_equal_values_and_those_beyond_the_most_another_metric_decides() -> None:
+    criterion = Criterion("wer", most=1.0, tie_break="cer")
+    rates = [(1.0, 1.0), (1.02, 0.8), (1.0, 0.8), (0.99, 0.9), (0.99, 0.7), (0.5, 0.9)]  # from worst to best
+    costs = [criterion.cost({"held_out_wer": wer, "held_out_cer": cer}) for wer, cer in rates]
+    assert costs == sorted(costs, reverse=True)
+    assert costs[1] == costs[2] > costs[3] > costs[4]
+
+
 def test_a_training_that_gets_no_better_ends_early(tmp_path: Path) -> None:
     """At a rate so high that the loss rises: through an interruption, and started again, it ends at the same step."""
     training = replace(TRAINING, lr=1.0, steps=200, patience=3, save_every=50)

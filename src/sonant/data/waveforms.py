@@ -18,10 +18,10 @@ from sonant import audio
 from sonant.data.entries import ManifestEntry
 from sonant.data.files import atomic
 from sonant.data.progress import Progress
-from sonant.data.settings import write_or_check_settings
+from sonant.data.settings import read_settings, write_or_check_settings
 from sonant.errors import AudioError, ManifestError, some_of
 
-FIELDS = "fields.jsonl"
+SETTINGS, FIELDS = "settings.json", "fields.jsonl"
 FILES = {"int16": "samples.i16", "float32": "samples.f32"}
 DECODED = 64  # recordings decoded at a time
 
@@ -83,13 +83,12 @@ class WaveformStore:
         """
         folder = Path(folder)
         index_path, samples_path = folder / "index.jsonl", folder / FILES[sample_type]
-        names = [recording.identity for recording in recordings]
         done = _read_index(index_path) if index_path.exists() else []
         folder.mkdir(parents=True, exist_ok=True)
-        listed = {"recordings": len(names), "manifest": f"sha256:{sha256(json.dumps(names).encode()).hexdigest()[:16]}"}
+        listed = {"recordings": len(recordings), "manifest": _manifest_hash(recordings)}
         kind = {} if sample_type == "int16" else {"sample_type": sample_type}  # earlier versions knew no other
         write_or_check_settings(
-            folder / "settings.json", {"sampling_rate": sampling_rate, **listed, **kind}, has_results=bool(done)
+            folder / SETTINGS, {"sampling_rate": sampling_rate, **listed, **kind}, has_results=bool(done)
         )
         decode = partial(_decode, sampling_rate=sampling_rate, sample_type=sample_type)
         _check_unchanged(done, recordings, decode)
@@ -155,10 +154,21 @@ class WaveformStore:
         return samples / np.float32(32768) if self._samples.dtype == np.int16 else samples
 
 
+def is_of(folder: Path, recordings: Sequence[ManifestEntry]) -> bool:
+    """Return True if a folder holds the waveforms of this list of recordings."""
+    settings = folder / SETTINGS
+    return settings.is_file() and read_settings(settings).get("manifest") == _manifest_hash(recordings)
+
+
 def corpus_hash(recordings: Sequence[ManifestEntry], sampling_rate: int) -> str:
     """Return a short hash of a list of recordings, and of sizes and modification times of their files."""
     listed = [[recording.identity, _state_of(recording)] for recording in recordings]
     return sha256(json.dumps([sampling_rate, listed]).encode()).hexdigest()[:16]
+
+
+def _manifest_hash(recordings: Sequence[ManifestEntry]) -> str:
+    names = [recording.identity for recording in recordings]
+    return f"sha256:{sha256(json.dumps(names).encode()).hexdigest()[:16]}"
 
 
 def _decode(recording: ManifestEntry, sampling_rate: int, sample_type: SampleType) -> Samples | AudioError:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from sonant.configuration import changed, read_yaml, together
+from sonant.configuration import Written, changed, read_yaml, together
 from sonant.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -37,13 +37,24 @@ def read_change(change: str) -> Mapping[str, Any]:
     """Parse one change to nested keys."""
     key, equals, text = change.partition("=")
     if equals:
-        value = yaml.safe_load(text) if text else ""
-        if key in LISTS and isinstance(value, str):
-            value = [part.strip() for part in value.split(",")] if value else []
-        return _nested(key, value)
+        return _nested(key, _read_value(text, is_list=key in LISTS))
     if change.endswith((".yaml", ".yml")):
         return read_yaml(Path(change))
     raise ConfigurationError(f"{change!r} is neither key=value, such as data=PATH, nor a .yaml file.")
+
+
+def _read_value(text: str, *, is_list: bool) -> Any:
+    """Read what is written after the equals sign: a list or keys in brackets, or one value."""
+    try:
+        value = yaml.safe_load(text) if text else ""
+    except (yaml.YAMLError, ValueError):  # such as a path that begins with @, or the 31st of February
+        value = text
+    if is_list and isinstance(value, str):
+        return [part.strip() for part in value.split(",")] if value else []
+    if isinstance(value, list) or (isinstance(value, Mapping) and text.lstrip().startswith("{")):
+        return value
+    is_quoted = isinstance(value, str) and text.lstrip().startswith(("'", '"'))
+    return Written(value if is_quoted else text.strip(), value)
 
 
 def _nested(key: str, value: Any) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from sonant.training.ranks import on_first, rank, world
 from sonant.training.state import write
 
 BEST = "best.pt"
+TIE = 1e-10  # weight of a tie-break, below the difference of any two error rates
 PREFIX = "held_out_"  # of metrics in reports
 
 
@@ -26,15 +28,20 @@ class Criterion:
     Attributes:
         metric: loss, or a metric of the objective.
         higher_is_better: choose the weights of the highest value.
+        most: a higher cost counts as this one.
+        tie_break: metric that decides between equal costs, the lower the better; "": the first weights stay.
     """
 
     metric: str = "loss"
     higher_is_better: bool = False
+    most: float = inf
+    tie_break: str = ""
 
     def cost(self, metrics: Mapping[str, float]) -> float:
         """Return a number, lower for better weights, from the metrics of `evaluate`."""
         value = metrics[f"{PREFIX}{self.metric}"]
-        return -value if self.higher_is_better else value
+        cost = min(-value if self.higher_is_better else value, self.most)
+        return cost + TIE * metrics[f"{PREFIX}{self.tie_break}"] if self.tie_break else cost
 
 
 LOWEST_LOSS = Criterion()

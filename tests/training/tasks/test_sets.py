@@ -1,5 +1,6 @@
 """Recordings decoded once for all runs, and runs that go on with what they began with."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import pytest
 
 from sonant.data import waveforms
+from sonant.errors import ConfigurationError, SonantWarning
 from sonant.models import WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.training.tasks import TaskRun, train_task
 from sonant.training.tasks import run as execution
+from sonant.training.tasks.settings import check
 from tests.shapes import TINY
 from tests.training.tasks.tones import write_model, write_tones
 
@@ -71,3 +74,22 @@ def test_a_run_goes_on_with_the_recordings_it_began_with(
         recording.touch()
     train_task(run)
     assert len(list(shared.iterdir())) == (0 if earlier else 1)
+
+
+def test_recordings_may_move_but_must_be_the_same(run: TaskRun, tmp_path: Path) -> None:
+    finished = train_task(run)
+    shutil.copytree(tmp_path / "train", tmp_path / "moved")
+    assert train_task(replace(run, data=str(tmp_path / "moved"))) == finished
+    write_tones(tmp_path / "others", 3, seed=3)
+    with pytest.raises(ConfigurationError, match=r"began with other recordings or labels in data\. Give the same"):
+        train_task(replace(run, data=str(tmp_path / "others")))
+
+
+def test_a_part_that_never_learns_is_told(run: TaskRun, recwarn: pytest.WarningsRecorder) -> None:
+    ctc = task_run("ctc", [{"model": "m", "data": "d", "trackers": []}])
+    whole = replace(run, frozen="extractor", training=replace(ctc.training, steps=500))
+    with pytest.warns(SonantWarning, match=r"steps=500: the part 'backbone' never learns. Lower .*frozen_steps=0"):
+        check(whole)
+    check(replace(whole, frozen="backbone"))
+    check(replace(whole, training=replace(whole.training, steps=501)))
+    assert not recwarn.list

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from sonant.checkpoints import Checkpoint
 from sonant.data import LabelNeeds, ManifestEntry, check_labels
 from sonant.data.settings import json_values, read_settings, write_or_check_settings
-from sonant.data.waveforms import corpus_hash
+from sonant.data.waveforms import corpus_hash, is_of
 from sonant.errors import ConfigurationError, ManifestError, SonantWarning, some_of, warn
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
@@ -150,9 +150,8 @@ def open_sets(run: TaskRun, checkpoint: Checkpoint, backbone: Backbone, lock: Ex
         warn(f"The labels have problems:\n{rows.report}", SonantWarning)
     task, classes, both = rows.task, rows.classes, rows.sets
     before = read_settings(run.folder / "run.json") if begun else {}
-    known_folders = before.get(WAVEFORMS, {})
     keys = {
-        name: known_folders.get(name) or corpus_hash(with_sources(entries, task), backbone.sampling_rate)
+        name: _waveform_key(run, with_sources(entries, task), before.get(WAVEFORMS, {}).get(name), backbone)
         for name, entries in both.items()
     }
 
@@ -245,11 +244,20 @@ def check_contents(run: TaskRun, before: Mapping[str, Any], now: Mapping[str, An
         )
 
 
+def _waveform_key(run: TaskRun, recordings: Sequence[ManifestEntry], known: str | None, backbone: Backbone) -> str:
+    """Return the key of the folder of decoded recordings.
+
+    A run that has begun keeps its own, `known`, though files may be gone by now, unless they are listed elsewhere now.
+    """
+    if known and is_of(Path(run.output).expanduser() / WAVEFORMS / known, recordings):
+        return known
+    return corpus_hash(recordings, backbone.sampling_rate)
+
+
 def _waveform_folder(run: TaskRun, name: str, key: str) -> Path:
     """Return the folder of decoded recordings: one for all runs in `output` that are trained on the same ones.
 
-    A run that has begun keeps its own, in the place of earlier versions or under the key in its settings, though files
-    of recordings may be gone by now.
+    A run of an earlier version keeps its own, in its folder.
     """
     own = run.folder / WAVEFORMS / name
     return own if own.is_dir() else Path(run.output).expanduser() / WAVEFORMS / key

@@ -155,9 +155,25 @@ def check(run: TaskRun) -> None:
             f"lora.save=apart was given with layer={run.layer} and {run.task}, for whose head neither transformers nor "
             "peft has a class. Merge the adapters into the weights (lora.save=merged)."
         )
+    _warn_of_parts_that_stay(run)
     check_numbers(run)
     usable_devices(run.device)
     check_trackers(run.trackers)
+
+
+def _warn_of_parts_that_stay(run: TaskRun) -> None:
+    """Warn of parts that would learn, and are frozen until the run ends: it trains the head alone."""
+    if run.frozen == "backbone" and not (run.lora.rank or run.adapter):
+        return
+    for part in run.training.parts:
+        if part.frozen_steps >= run.training.steps:
+            key = f"training.parts.{part.name}.frozen_steps"
+            warn(
+                f"The run has training.steps={run.training.steps}, and {key}={part.frozen_steps}: the part "
+                f"{part.name!r} never learns. Lower the latter ({key}=0), or train for longer; frozen=backbone says "
+                "that the head learns alone.",
+                SonantWarning,
+            )
 
 
 def _check_mixtures(run: TaskRun) -> None:
