@@ -27,6 +27,7 @@ from sonant.extraction.decoder_options import GREEDY, DecoderOptions
 from sonant.extraction.decoders import TranscriptDecoder
 from sonant.extraction.diarization import diarization
 from sonant.extraction.heads import HeadPipeline
+from sonant.extraction.source_separation import mask_pipeline
 from sonant.extraction.sources import is_many
 from sonant.extraction.speaker_vectors import verification
 from sonant.extraction.written_transcripts import text_pipeline
@@ -156,6 +157,8 @@ class Recognition(SpeechToText):
     @overload
     def head_pipeline(self, ability: Literal["classification"]) -> HeadPipeline[Classes]: ...
     @overload
+    def head_pipeline(self, ability: Literal["enhancement", "separation"]) -> HeadPipeline[NDArray[np.float32]]: ...
+    @overload
     def head_pipeline(
         self,
         ability: Literal["diarization"],
@@ -204,6 +207,8 @@ class Recognition(SpeechToText):
                 )
             case "classification":
                 return classification(self.model, self._heads, name=self.name)
+            case "enhancement" | "separation":
+                return mask_pipeline(self.model, self._heads, ability, name=self.name)
         raise UnknownName("ability of a head", ability, HEADS_FOR)
 
 

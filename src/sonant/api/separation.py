@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Unpack, overload
 
@@ -16,7 +17,6 @@ from sonant.extraction.audio_files import AudioWriter
 from sonant.extraction.destination import ENHANCED, SEPARATED, OutputFormats
 from sonant.extraction.heads import require
 from sonant.extraction.request import EncodeRequest
-from sonant.extraction.source_separation import mask_pipeline
 from sonant.extraction.summary import Summary
 from sonant.models.abilities import Ability
 from sonant.models.identity import fingerprint
@@ -51,8 +51,7 @@ class SourceSeparation(BulkWriting):
         Raises:
             ConfigurationError: the model has no head for it; see `abilities`.
         """
-        pipeline = mask_pipeline(self.model, self._heads, "enhancement", name=self.name)
-        return self._by_head(self.enhance, pipeline, audio, options)
+        return self._by_head(self.enhance, self.head_pipeline("enhancement"), audio, options)
 
     @overload
     def separate(self, audio: AudioInput, **options: Unpack[PlainOptions]) -> Waveform: ...
@@ -80,8 +79,13 @@ class SourceSeparation(BulkWriting):
         Raises:
             ConfigurationError: the model has no head for it; see `abilities`.
         """
-        pipeline = mask_pipeline(self.model, self._heads, "separation", name=self.name)
-        return self._by_head(self.separate, pipeline, audio, options)
+        return self._by_head(self.separate, self.head_pipeline("separation"), audio, options)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Names of the speakers that `separate` gives, in its order; empty if the model has no head for it."""
+        head = self._heads.stored.get("separation")
+        return () if head is None else tuple(map(str, head.metadata["labels"]))
 
     def write_enhanced(self, source: Source, output: str | PathLike[str], **options: Unpack[BulkOptions]) -> Summary:
         """Write enhanced recordings, as of `enhance`.
@@ -104,8 +108,7 @@ class SourceSeparation(BulkWriting):
         """
         options = completed(options, BULK, self.write_separated)
         require("separation", self._heads, self.name)
-        folders = [str(label) for label in self._heads.stored["separation"].metadata["labels"]]
-        return self._write_sources(source, output, SEPARATED, "separation", folders, options)
+        return self._write_sources(source, output, SEPARATED, "separation", self.speakers, options)
 
     def _write_sources(
         self,
@@ -113,11 +116,11 @@ class SourceSeparation(BulkWriting):
         output: str | PathLike[str],
         formats: OutputFormats[str],
         ability: Ability,
-        folders: list[str],
+        folders: Sequence[str],
         options: BulkOptions,
     ) -> Summary:
         place = formats.place(output, None, source)
-        pipeline = mask_pipeline(self.model, self._heads, ability, name=self.name)
+        pipeline = self.head_pipeline(ability)
         request = EncodeRequest(layers=pipeline.layers, **of_request(options))
         weights = fingerprint(self.model)
         writer = AudioWriter(

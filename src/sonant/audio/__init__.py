@@ -9,7 +9,7 @@ The steps of decoding, in order:
 2. `formats`: files, bytes and file objects of every format, decoded.
 3. `open_recording`: blocks of the selected channels, which `read` and `stream` check and resample.
 
-Beside it, for training and features: `activity`, `augment`, `mel`.
+Beside it, for training and features: `activity`, `augment`, `mel`; `encoding` writes recordings.
 """
 
 from sonant.audio.ceiling import Ceiling

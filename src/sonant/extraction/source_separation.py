@@ -34,26 +34,25 @@ class RecordingSamples:
         self._held = np.zeros(0, dtype=np.float32)
         self._first = 0  # of the held samples
 
-    def take(self, start: int, end: int | None) -> NDArray[np.float32]:
-        """Return samples from `start` to `end`, None: to the last; those before `start` are forgotten."""
+    def take(self, start: int, end: int) -> NDArray[np.float32]:
+        """Return samples from `start` to `end`; those before `start` are forgotten."""
         parts = [self._held]
         known = self._first + len(self._held)
-        while end is None or known < end:
+        while known < end:
             if (block := next(self._blocks, None)) is None:
                 break
             parts.append(block)
             known += len(block)
         held = np.concatenate(parts)[start - self._first :]
         self._held, self._first = held, start
-        return held if end is None else held[: end - start]
+        return held[: end - start]
 
 
 class SourceSink:
     """A sink that estimates the sources of a recording; its answer is float32 (sources, samples).
 
     The order of sources in a window is arbitrary. It is permuted for the best agreement with the previous window in the
-    samples that both have, in which one estimate fades into the other. A window is computed when the next one comes:
-    the last one reaches to the end of the recording, behind its last frame.
+    samples that both have, in which one estimate fades into the other.
 
     Args:
         head_on: returns the head on a device.
@@ -64,7 +63,6 @@ class SourceSink:
     def __init__(self, head_on: Callable[[torch.device], MaskHead], source: Source, grid: FrameGrid) -> None:
         self._head_on, self._source, self._grid = head_on, source, grid
         self._samples: RecordingSamples | None = None
-        self._waiting: tuple[Window, Tensor] | None = None
         self._done: list[Waveforms] = []
         self._end = 0  # of the samples in them
 
@@ -72,24 +70,10 @@ class SourceSink:
         self._done = [self._estimated(frames, self._source.read())]
 
     def append_window(self, states: Tensor, window: Window) -> None:
-        if self._waiting is not None:
-            self._join(*self._waiting, end=self._waiting[0].end_sample)
-        self._waiting = window, states
-
-    def finish(self) -> Waveforms:
-        if self._waiting is not None:
-            self._join(*self._waiting, end=None)
-        return np.concatenate(self._done, axis=1)
-
-    def abandon(self) -> None:
-        self._done.clear()
-        self._waiting = None
-
-    def _join(self, window: Window, states: Tensor, *, end: int | None) -> None:
         """Add the estimates of a window to those before it."""
         if self._samples is None:
             self._samples = RecordingSamples(self._source.blocks())
-        now = self._estimated(states, self._samples.take(window.start_sample, end))
+        now = self._estimated(states, self._samples.take(window.start_sample, window.end_sample))
         shared = self._end - window.start_sample
         self._end = window.start_sample + now.shape[1]
         if self._done:
@@ -104,6 +88,12 @@ class SourceSink:
             fade = np.linspace(0, 1, shared, dtype=np.float32)
             now[:, :shared] = tail + fade * (now[:, :shared] - tail)
         self._done.append(now)
+
+    def finish(self) -> Waveforms:
+        return self._done[0] if len(self._done) == 1 else np.concatenate(self._done, axis=1)
+
+    def abandon(self) -> None:
+        self._done.clear()
 
     @torch.no_grad()
     def _estimated(self, states: Tensor, samples: NDArray[np.float32]) -> Waveforms:

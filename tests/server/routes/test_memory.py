@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonant.server.routes import vectors
+from sonant.server.routes import piecewise
 from sonant.server.settings import MIB, Limits, ServerSettings
 from tests.server.routes.impatience import connected
 from tests.server.running import RunningServer, running
@@ -68,7 +68,7 @@ def test_large_answers_are_whole(narrow_server: RunningServer) -> None:
 def test_an_answer_that_is_not_read_is_given_up_charged_once_and_its_memory_comes_back(
     narrow_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "BYTES_A_TIMEOUT", 1 << 40)
+    monkeypatch.setattr(piecewise, "BYTES_A_TIMEOUT", 1 << 40)
     credit = narrow_server.services.accounts.credit
     before = narrow_server.run(credit.of(narrow_server.user_id))
     body = {"model": MODEL, "input": _noise(30), "output": "frames", "layer": "all"}

@@ -19,7 +19,7 @@ from sonant.server.routes.bodies import RequestBody, receive
 from sonant.server.routes.calls import AdmittedCall, ApiCall, CallUsage, StreamingCall
 from sonant.server.routes.disconnection import EventStream, error_event, unless_disconnected
 from sonant.server.routes.inputs import AudioInput
-from sonant.server.routes.vectors import VectorsResponse
+from sonant.server.routes.piecewise import PiecewiseResponse
 from sonant.server.routes.waveforms import waveforms
 from sonant.server.services import Services, services_of
 from sonant.server.settings import Limits
@@ -70,7 +70,7 @@ class _Answer:
         job, bill, warnings = await self._admit(call)
         async with bill:
             response = await call.perform(job)
-        self.memory.keep(response.held_bytes if isinstance(response, VectorsResponse) else 0)
+        self.memory.keep(response.held_bytes if isinstance(response, PiecewiseResponse) else 0)
         for warning in warnings:
             response.headers.append(WARNING_HEADER, warning)
         self._count(job.usage)

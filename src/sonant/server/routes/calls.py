@@ -13,10 +13,12 @@ from fastapi import Response
 
 from sonant.audio import Channel
 from sonant.models.abilities import Ability
+from sonant.server.errors import ApiError
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.metrics import Metrics
 from sonant.server.routes.inputs import AudioInput
 from sonant.server.routes.parameters import Parameters
+from sonant.server.settings import MIB
 from sonant.server.sharing.workload import Share
 
 
@@ -70,6 +72,23 @@ class AdmittedCall:
     memory: Share
     metrics: Metrics
 
+    def hold(self, num_bytes: int, most: int, *, what: str, cure: str) -> int:
+        """Take memory for the answer, and return its bytes. Raises ApiError 413: more than `most`; 429: memory is full.
+
+        Args:
+            what: is held, for the message.
+            cure: what to ask for instead.
+        """
+        if num_bytes > most:
+            raise ApiError(
+                413,
+                "response_too_large",
+                f"The answer would hold {num_bytes / MIB:.1f} MiB ({what}), and one may hold {most / MIB:.1f} MiB. "
+                f"{cure}",
+            )
+        self.memory.take(num_bytes)
+        return num_bytes
+
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Record the duration of a stage, if it succeeds."""
@@ -95,6 +114,12 @@ class ApiCall(ABC):
     def __init__(self, parameters: Parameters, recordings: Sequence[AudioInput], channel: Channel) -> None:
         self.model = parameters.model
         self.recordings, self.channel = recordings, channel
+
+    def places(self, job: AdmittedCall) -> list[dict[str, int]]:
+        """Return what the answer says of the place of each waveform: its `index`, and of all channels its `channel`."""
+        if self.channel != "all":
+            return [{"index": index} for index, _ in job.places]
+        return [{"index": index, "channel": channel} for index, channel in job.places]
 
     @abstractmethod
     def check(self, model: ServedModel) -> None:

@@ -19,8 +19,8 @@ from sonant.server.routes.calls import AdmittedCall, ApiCall
 from sonant.server.routes.finite_json import finite_json
 from sonant.server.routes.inputs import recordings
 from sonant.server.routes.parameters import ChannelParameters, parameters
-from sonant.server.routes.vectors import VectorsResponse
-from sonant.server.settings import MIB, Limits
+from sonant.server.routes.piecewise import PiecewiseResponse, json_list
+from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Audio"])
 
@@ -60,46 +60,36 @@ class ClassificationCall(ApiCall):
     async def perform(self, job: AdmittedCall) -> Response:
         labels = labels_of(job.model)
         shown = min(self.parameters.top_k or len(labels.names), len(labels.names))
-        held_bytes = self._hold_answer(job, max(shown, 1))
+        held_bytes = job.hold(
+            SCORE_BYTES * max(shown, 1) * len(job.waveforms),
+            self.limits.response_bytes,
+            what=f"{shown} labels of {len(job.waveforms)} recordings",
+            cure="Ask for fewer labels (top_k), or send fewer recordings.",
+        )
         found = await job.model.classify(job.waveforms, share=job.share)
         with job.timed("respond"):
-            pieces = await asyncio.to_thread(self._pieces, job, labels, found, shown)
-            return VectorsResponse(pieces, held_bytes=held_bytes, send_seconds=self.limits.send_seconds)
+            items = await asyncio.to_thread(self._items, job, labels, found, shown)
+            pieces = json_list(items, {"model": job.model.id, "usage": job.usage.in_seconds()})
+            return PiecewiseResponse(pieces, held_bytes=held_bytes, send_seconds=self.limits.send_seconds)
 
-    def _hold_answer(self, job: AdmittedCall, shown: int) -> int:
-        """Take memory for the scores, and return its bytes. Raises ApiError 413: too many; 429: memory is full."""
-        size, most = SCORE_BYTES * shown * len(job.waveforms), self.limits.response_bytes
-        if size > most:
-            raise ApiError(
-                413,
-                "response_too_large",
-                f"The answer would take {size / MIB:.1f} MiB ({shown} labels of {len(job.waveforms)} recordings), and "
-                f"one may take {most / MIB:.1f} MiB. Ask for fewer labels (top_k), or send fewer recordings.",
-            )
-        job.memory.take(size)
-        return size
-
-    def _pieces(
+    def _items(
         self, job: AdmittedCall, labels: ClassLabels, found: Sequence[dict[str, float]], shown: int
-    ) -> list[bytes]:
-        """Return the answer as JSON, in pieces. Raises NonFiniteStates."""
-        pieces = [b'{"object":"list","data":[']
-        for number, ((index, channel), scores) in enumerate(zip(job.places, found, strict=True)):
+    ) -> list[list[bytes]]:
+        """Return the labels of each recording as JSON. Raises NonFiniteStates."""
+        items = []
+        for place, scores in zip(self.places(job), found, strict=True):
             ranked = list(scores.items())
             if labels.is_ranked:
                 ranked.sort(key=lambda one: -one[1])
             item = {
                 "object": "classification",
-                "index": index,
-                **({"channel": channel} if self.channel == "all" else {}),
+                **place,
                 "label": ranked[0][0] if labels.is_exclusive else None,
                 **({"labels": labels.chosen(scores)} if labels.groups else {}),
                 "scores": [{"label": label, "score": score} for label, score in ranked[:shown]],
             }
-            pieces += [b","] if number else []
-            pieces.append(finite_json(item))
-        pieces.append(b"]," + finite_json({"model": job.model.id, "usage": job.usage.in_seconds()})[1:])
-        return pieces
+            items.append([finite_json(item)])
+        return items
 
 
 def labels_of(model: ServedModel) -> ClassLabels:

@@ -1,7 +1,8 @@
 """POST /v1/embeddings: recordings to vectors, compatible with clients of OpenAI, with additions for speech."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -20,11 +21,12 @@ from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
-from sonant.server.routes.calls import AdmittedCall, ApiCall, CallUsage
+from sonant.server.routes.calls import AdmittedCall, ApiCall
 from sonant.server.routes.inputs import recordings
 from sonant.server.routes.parameters import ChannelParameters, parameters
-from sonant.server.routes.vectors import Encoding, VectorsResponse, as_json, check_finite
-from sonant.server.settings import MIB, Limits
+from sonant.server.routes.piecewise import PiecewiseResponse, json_list
+from sonant.server.routes.vectors import Encoding, as_json, check_finite
+from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Embeddings"])
 
@@ -89,13 +91,27 @@ class EmbeddingCall(ApiCall):
 
     async def perform(self, job: AdmittedCall) -> Response:
         encoding = self._encode_request(job.model)
-        held_bytes = self._hold_answer(job, encoding)
+        vectors = job.usage.tokens if encoding.pool is None else len(job.waveforms)
+        held_bytes = job.hold(
+            4 * vectors * len(encoding.layers) * encoding.vector_dim(job.model.dim),
+            self.limits.response_bytes,
+            what=f"{vectors} vectors of {len(encoding.layers)} layers",
+            cure='Ask for fewer layers, for one vector per recording (output="utterance"), or for shorter recordings.',
+        )
         results = await job.model.encode(job.waveforms, encoding, share=job.share)
         arrays = results if encoding.stacked else [result[0] for result in results]
         await check_finite(arrays)
         with job.timed("respond"):
-            pieces = self._pieces(job.model, job.usage, job.places, encoding, deque(arrays))
-            return VectorsResponse(pieces, held_bytes=held_bytes, send_seconds=self.limits.send_seconds)
+            rest = {
+                "model": job.model.id,
+                "layer": list(encoding.layers) if encoding.stacked else encoding.layers[0],
+                "pooling": encoding.pool or "none",
+                "usage": job.usage.in_tokens(),
+            }
+            rate = {"frame_rate": job.model.frame_rate} if encoding.pool is None else {}
+            item = partial(_item, self.parameters.encoding_format, rate, deque(arrays))
+            pieces = json_list(map(item, self.places(job)), rest)
+            return PiecewiseResponse(pieces, held_bytes=held_bytes, send_seconds=self.limits.send_seconds)
 
     def _encode_request(self, model: ServedModel) -> EncodeRequest:
         """Return layers and pooling. Raises ApiError for contradictory parameters."""
@@ -120,47 +136,15 @@ class EmbeddingCall(ApiCall):
             raise ApiError(400, "invalid_value", "layer names a hidden state more than once.", param="layer")
         return encoding
 
-    def _hold_answer(self, job: AdmittedCall, encoding: EncodeRequest) -> int:
-        """Take memory for the vectors, and return its bytes. Raises ApiError 413: too many; 429: memory is full."""
-        vectors = job.usage.tokens if encoding.pool is None else len(job.waveforms)
-        size = 4 * vectors * len(encoding.layers) * encoding.vector_dim(job.model.dim)
-        most = self.limits.response_bytes
-        if size > most:
-            raise ApiError(
-                413,
-                "response_too_large",
-                f"The answer would hold {size / MIB:.1f} MiB ({vectors} vectors of {len(encoding.layers)} layers), and "
-                f"one may hold {most / MIB:.1f} MiB. Ask for fewer layers, for one vector per recording "
-                '(output="utterance"), or for shorter recordings.',
-            )
-        job.memory.take(size)
-        return size
 
-    def _pieces(
-        self,
-        model: ServedModel,
-        usage: CallUsage,
-        places: Sequence[tuple[int, int]],
-        encoding: EncodeRequest,
-        arrays: deque[np.ndarray],
-    ) -> Iterator[bytes]:
-        """Write the answer, and let go of each array once it is written."""
-        rate = {"frame_rate": model.frame_rate} if encoding.pool is None else {}
-        yield b'{"object":"list","data":['
-        for number, (index, channel) in enumerate(places):
-            array = arrays.popleft()
-            of_channel = {"channel": channel} if self.parameters.channel == "all" else {}
-            about = {"object": "embedding", "index": index, **of_channel, "shape": array.shape, **rate}
-            yield b',{"embedding":' if number else b'{"embedding":'
-            yield from as_json(array, self.parameters.encoding_format)
-            yield b"," + orjson.dumps(about)[1:]
-        rest = {
-            "model": model.id,
-            "layer": list(encoding.layers) if encoding.stacked else encoding.layers[0],
-            "pooling": encoding.pool or "none",
-            "usage": usage.in_tokens(),
-        }
-        yield b"]," + orjson.dumps(rest)[1:]
+def _item(
+    encoding: Encoding, rate: Mapping[str, float], arrays: deque[np.ndarray], place: Mapping[str, int]
+) -> Iterator[bytes]:
+    """Write the first of the arrays, and let go of it once it is written."""
+    array = arrays.popleft()
+    yield b'{"embedding":'
+    yield from as_json(array, encoding)
+    yield b"," + orjson.dumps({"object": "embedding", **place, "shape": array.shape, **rate})[1:]
 
 
 def _contradiction(what: str, cure: str) -> ApiError:

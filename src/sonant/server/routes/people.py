@@ -17,7 +17,7 @@ from sonant.server.routes import documentation
 from sonant.server.routes.bodies import receive
 from sonant.server.routes.enrollment import account_of
 from sonant.server.routes.parameters import Fields, parameters
-from sonant.server.routes.vectors import VectorsResponse
+from sonant.server.routes.piecewise import PiecewiseResponse
 from sonant.server.routes.voice_answers import PersonData, about
 from sonant.server.services import services_of
 
@@ -145,7 +145,7 @@ async def export_people(request: Request, caller: Caller = Depends(caller_with("
     size = await services.accounts.voices.num_bytes(user_id)
     request.state.share.take(size)
     pieces = _written(await services.accounts.voices.export(user_id))
-    return VectorsResponse(pieces, held_bytes=size, send_seconds=services.settings.limits.send_seconds)
+    return PiecewiseResponse(pieces, held_bytes=size, send_seconds=services.settings.limits.send_seconds)
 
 
 def _written(models: Sequence[ExportedModel]) -> Iterator[bytes]:
