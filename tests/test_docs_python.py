@@ -40,7 +40,7 @@ RATE = 16_000
 EMOTIONS = {"a": "calm", "b": "angry", "c": "calm"}
 RECORDINGS = (
     *("a.wav", "b.wav", "c.wav", "b.flac", "speech.wav", "talk.wav", "talk.flac"),
-    *("yesterday.wav", "today.wav", "yes.wav", "discours.flac"),
+    *("yesterday.wav", "today.wav", "yes.wav", "discours.flac", "meeting.wav"),
 )
 
 
@@ -185,7 +185,14 @@ def same_as_transformers(names: dict[str, Any]) -> None:
         close(second, names["again"](**inputs).last_hidden_state[0])
 
 
-SERVED = Page(files={"models/my-recognizer": write_ctc, "models/my-classifier": write_classifier})
+SERVED = Page(
+    files={
+        "models/my-recognizer": write_ctc,
+        "models/my-classifier": write_classifier,
+        "models/my-enhancer": partial(write_masks, kind="enhancement"),
+        "models/my-separator": partial(write_masks, kind="separation"),
+    }
+)
 
 PAGES = {
     "audio.md": Page(

@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import soundfile
@@ -15,10 +15,10 @@ IEEE_FLOAT = 3  # the WAVE format of floating-point samples
 BLOCK = 1 << 15  # samples of each channel in a piece of WAV
 
 
-def wav(recording: NDArray[np.float32], sampling_rate: int) -> Iterator[bytes]:
-    """Yield a WAV file of 32-bit floating-point samples, exactly those of `recording`, (channels, samples)."""
-    channels, num_samples = recording.shape
-    size = recording.nbytes
+def wav(recording: Sequence[NDArray[np.float32]], sampling_rate: int) -> Iterator[bytes]:
+    """Yield a WAV file of 32-bit floating-point samples, exactly those of `recording`: (samples,) of each channel."""
+    channels, num_samples = len(recording), len(recording[0])
+    size = 4 * channels * num_samples
     yield b"".join(
         (
             struct.pack("<4sI4s", b"RIFF", WAV_HEADER_BYTES - 8 + size, b"WAVE"),
@@ -29,12 +29,13 @@ def wav(recording: NDArray[np.float32], sampling_rate: int) -> Iterator[bytes]:
         )
     )
     for start in range(0, num_samples, BLOCK):
-        yield recording[:, start : start + BLOCK].T.astype("<f4", copy=False).tobytes()
+        block = [channel[start : start + BLOCK] for channel in recording]
+        yield np.stack(block, axis=1).astype("<f4", copy=False).tobytes()
 
 
-def wav_bytes(recording: NDArray[np.float32]) -> int:
+def wav_bytes(recording: Sequence[NDArray[np.float32]]) -> int:
     """Return the length of the file that `wav` writes."""
-    return WAV_HEADER_BYTES + recording.nbytes
+    return WAV_HEADER_BYTES + 4 * len(recording) * len(recording[0])
 
 
 class FlacEncoder:
@@ -47,12 +48,11 @@ class FlacEncoder:
 
     def __init__(self, channels: int, sampling_rate: int) -> None:
         self._file = io.BytesIO()
-        how = {"samplerate": sampling_rate, "channels": channels, "format": "FLAC", "subtype": "PCM_24"}
-        self._writer = soundfile.SoundFile(self._file, "w", **how)
+        self._writer = soundfile.SoundFile(self._file, "w", sampling_rate, channels, "PCM_24", format="FLAC")
 
-    def write(self, block: NDArray[np.float32]) -> None:
-        """Add samples (channels, samples); those beyond -1 and 1 are clipped."""
-        self._writer.write(np.ascontiguousarray(block.T))
+    def write(self, block: Sequence[NDArray[np.float32]]) -> None:
+        """Add samples of each channel; those beyond -1 and 1 are clipped."""
+        self._writer.write(np.stack(block, axis=1))
 
     def finish(self) -> bytes:
         """Return the file."""

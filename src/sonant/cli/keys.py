@@ -73,8 +73,8 @@ def create_key(
         name: to tell the key by.
         user (EMAIL): whose it is. Without it: the first administrator's, with --admin.
         admin: may also do what an administrator may.
-        scopes: what the key may do: embeddings, transcription, verification, diarization, classification, models,
-            admin. Without it: everything but admin.
+        scopes: what the key may do: embeddings, transcription, verification, diarization, classification, enhancement,
+            separation, models, admin. Without it: everything but admin.
         days: after which it expires. Without it: never.
         requests_per_minute (N): with this key, if that is less than an account may have. Without it: no own rate.
         audio_seconds_per_minute (SECONDS): with this key, likewise.

@@ -26,9 +26,11 @@ from sonant.server.routes import (
     classifications,
     diarizations,
     embeddings,
+    enhancements,
     enrollment,
     models,
     people,
+    separations,
     transcriptions,
     verification,
     voice_analysis,
@@ -42,7 +44,7 @@ from sonant.server.web.pages import error_page
 from sonant.server.web.security_headers import SecurityHeaders
 from sonant.server.web.static_files import VersionedFiles
 
-DESCRIPTION = "Speech embeddings, transcripts and speakers, behind the interface of OpenAI's clients."
+DESCRIPTION = "Speech embeddings, transcripts, speakers and clean speech, behind the interface of OpenAI's clients."
 
 
 def create_app(settings: ServerSettings, make_model: MakeModel | None = None) -> FastAPI:
@@ -82,6 +84,8 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
         diarizations,
         alignments,
         classifications,
+        enhancements,
+        separations,
         voices,
         enrollment,
         voice_analysis,

@@ -53,13 +53,15 @@ class Limits:
         decoded_bytes: bytes that one recording may become while it is decoded, at its own rate and with all channels.
         request_seconds: of all recordings of one request.
         inputs: recordings in one request.
-        response_bytes: of the vectors in one answer, as float32: every layer of every frame adds up.
+        response_bytes: of the vectors in one answer, as float32: every layer of every frame adds up; or of the samples
+            of its recordings: every speaker adds up.
         in_flight_bytes: that all requests hold together: bodies, decoded recordings and vectors of answers. One
             account, and one client address, may fill three quarters of them; the more there are, the less each.
         concurrent_requests: requests to the API that are being received or worked on; shared in the same way.
         decode_seconds: wall time that decoding one recording may take, in its turns.
         receive_seconds: wall time that a body, or a recording that is fetched, may take to arrive.
-        send_seconds: wall time in which a client must read an answer, and that again for each 4 MiB of vectors.
+        send_seconds: wall time in which a client must read an answer, and that again for each 4 MiB of vectors or
+            samples.
         receive_bytes_per_second: the least rate at which either must arrive, after the first ten seconds.
     """
 

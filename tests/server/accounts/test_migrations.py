@@ -128,9 +128,23 @@ def test_links_that_were_sent_still_work(engine):
         assert [tuple(row) for row in rows] == [("digest", "confirmation", 7)]
 
 
-def test_keys_that_could_analyze_voices_may_classify(engine):
-    upgrade(engine, to="mailed_links")
-    scopes = ("embeddings,verification,models", "embeddings,models")
+ALL = "embeddings,transcription,verification,diarization,classification,models"
+
+
+@pytest.mark.parametrize(
+    ("version", "scopes", "added"),
+    [
+        ("mailed_links", ("embeddings,verification,models", "embeddings,models"), ("classification", "")),
+        (
+            "classification_scope",
+            (ALL, f"{ALL},admin", ALL.replace("diarization,", "")),
+            ("enhancement,separation", "enhancement,separation", ""),
+        ),
+    ],
+)
+def test_keys_get_the_scope_of_what_they_could_do_already(engine, version, scopes, added):
+    """Classification is of those that could analyze voices; enhancement and separation of those for everything."""
+    upgrade(engine, to=version)
     with engine.begin() as connection:
         connection.execute(
             text(
@@ -148,7 +162,7 @@ def test_keys_that_could_analyze_voices_may_classify(engine):
     upgrade(engine)
     with engine.connect() as connection:
         kept = connection.execute(text("SELECT scopes FROM api_keys ORDER BY id")).scalars().all()
-    assert kept == [f"{scopes[0]},classification", scopes[1]]
+    assert kept == [",".join(filter(None, both)) for both in zip(scopes, added, strict=True)]
 
 
 def test_servers_that_start_at_once_do_not_disturb_each_other(engine):

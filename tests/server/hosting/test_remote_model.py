@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.remote_model import RemoteModel, Replica
 from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue, ServerSettings
+from tests.heads import write_masks
 
 
 class Full(Exception):
@@ -81,6 +83,18 @@ def test_it_tells_and_answers_the_same(local: LocalModel, remote: RemoteModel) -
     assert [voice.vector.shape for voice in voices] == [(256,), (256,)]
     turns = asyncio.run(remote.diarize([noise(6.0)], share="a", num_speakers=2))
     assert turns == asyncio.run(local.diarize([noise(6.0)], share="a", num_speakers=2))
+
+
+@pytest.mark.parametrize(("kind", "work"), [("enhancement", "enhance"), ("separation", "separate")])
+def test_recordings_are_the_same(tmp_path: Path, kind: str, work: str) -> None:
+    threads, clips = ComputeThreads(), [noise(0.5), noise(1.2, 1)]
+    local = LocalModel("m", sonant.load(write_masks(tmp_path, kind=kind)), ServerSettings(), threads, Metrics())
+    remote = RemoteModel("m", local.encoder, Queue(), Handle(Replica(local)), Full)
+    assert kind in remote.abilities
+    assert remote.min_samples(kind) == local.min_samples(kind) == local.receptive_field
+    ours, theirs = (asyncio.run(getattr(model, work)(clips, share="a")) for model in (remote, local))
+    assert all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
+    threads.close()
 
 
 def test_what_a_replica_refuses_is_refused_in_the_same_words(local: LocalModel, remote: RemoteModel) -> None:

@@ -115,6 +115,33 @@ def test_turns(heads_server: RunningServer, checkpoints: Path) -> None:
         assert {line.split()[2] for line in lines} == numbers
 
 
+def test_sources(heads_server: RunningServer, checkpoints: Path) -> None:
+    """A file of enhanced channels, and items for each channel and speaker."""
+    path, files = "audio/enhancements", {"file": CALL}
+    enhanced = np.stack(sonant.load(checkpoints / "enhancer").enhance(CALL, channel="all"))
+    answer = _post(heads_server, path, data={"model": "enhancer", "channel": "all"}, files=files)
+    found, _ = soundfile.read(io.BytesIO(answer.content), dtype="float32")
+    np.testing.assert_allclose(found.T, enhanced, rtol=0, atol=1e-5)
+    given = {"model": "enhancer", "channel": "1"}
+    found, _ = soundfile.read(io.BytesIO(_post(heads_server, path, data=given, files=files).content), dtype="float32")
+    np.testing.assert_allclose(found, enhanced[1], rtol=0, atol=1e-5)
+    path, given = "audio/separations", {"model": "separator", "channel": "all"}
+    separated = sonant.load(checkpoints / "separator").separate(CALL, channel="all")
+    items = _post(heads_server, path, data=given, files=files).json()["data"]
+    places = [(k, f"speaker_{number}") for k in range(2) for number in (1, 2)]
+    assert [(item["channel"], item["speaker"]) for item in items] == places
+    for item, wanted in zip(items, np.concatenate(separated), strict=True):
+        found, _ = soundfile.read(io.BytesIO(base64.b64decode(item["audio"]["data"])), dtype="float32")
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+    error = _post(heads_server, path, data={**given, "response_format": "wav"}, files=files).json()["error"]
+    assert (error["code"], error["param"]) == ("invalid_value", "channel")
+    wide = io.BytesIO()
+    soundfile.write(wide, np.random.default_rng(0).uniform(-0.1, 0.1, (8_000, 9)), 16_000, format="WAV")
+    given = {"model": "enhancer", "channel": "all", "response_format": "flac"}
+    error = _post(heads_server, "audio/enhancements", data=given, files={"file": wide.getvalue()}).json()["error"]
+    assert (error["code"], error["param"]) == ("invalid_value", "response_format")
+
+
 def test_voices(heads_server: RunningServer, checkpoints: Path) -> None:
     verifier = sonant.load(checkpoints / "voices")
     path, files = "audio/speaker/verification", {"file": CALL, "reference": _call()}

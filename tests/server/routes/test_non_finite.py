@@ -15,12 +15,22 @@ from sonant.errors import NonFiniteStates
 from sonant.extraction.voice_samples import VoiceSample
 from sonant.server.routes.finite_json import finite_json
 from sonant.server.settings import ServerSettings
-from tests.heads import write_ctc
+from tests.heads import write_ctc, write_masks
 from tests.server.running import RunningServer, running
 from tests.server.speech import clip
 
 WAV = clip("en-allison-welcome", 1.0)
 NAN = float("nan")
+
+
+def all_heads(folder: Path) -> Path:
+    """A model with a head for whatever `ask_everything` asks for."""
+    encoder = sonant.load(write_ctc(folder))
+    for kind in ("enhancement", "separation"):
+        masks = write_masks(folder.parent / f"with_{kind}", kind=kind, config=encoder.model.config)
+        encoder._heads.replace(kind, sonant.load(masks)._heads.stored[kind])
+    encoder.save_pretrained(folder)
+    return folder
 
 
 def ask_everything(server: RunningServer, model: str) -> list[httpx2.Response]:
@@ -36,6 +46,8 @@ def ask_everything(server: RunningServer, model: str) -> list[httpx2.Response]:
             {"file": text, "response_format": "verbose_json", "timestamp_granularities": ["word"]},
         ),
         ("audio/speaker/verification", {"input": text, "reference": text}),
+        *(("audio/enhancements", {"file": text, "response_format": name}) for name in ("wav", "flac", "json")),
+        ("audio/separations", {"file": text}),
     ]
     headers = {"Authorization": f"Bearer {server.user_key}"}
     return [
@@ -49,7 +61,7 @@ def credit(server: RunningServer) -> Any:
 
 
 def test_weights_that_hold_nan_are_named_and_nothing_is_charged(tmp_path: Path) -> None:
-    encoder = sonant.load(write_ctc(tmp_path / "sound"))
+    encoder = sonant.load(all_heads(tmp_path / "sound"))
     encoder.model.encoder.layers[0].attention.value.weight.data[0, 0] = torch.nan
     encoder.save_pretrained(tmp_path / "spoilt")
     with running(ServerSettings(data=tmp_path / "data", models=(str(tmp_path / "spoilt"),))) as server:
@@ -70,8 +82,10 @@ def test_whatever_a_model_answers_is_finite_or_an_error(tmp_path: Path, monkeypa
         "voice_samples": [VoiceSample(np.array([1.0, np.nan], np.float32), 3.0, None)] * 2,
         "transcribe": [Transcript("a", (word,), 1.0, 0.5)],
         "diarize": [[SpeakerTurn("speaker_0", 0.0, float("inf"))]],
+        "enhance": [np.array([0.0, NAN], np.float32)],
+        "separate": [np.array([[0.0, np.inf]] * 2, np.float32)],
     }
-    write_ctc(tmp_path / "sound")
+    all_heads(tmp_path / "sound")
     with running(ServerSettings(data=tmp_path / "data", models=(str(tmp_path / "sound"),))) as server:
         model, before = server.services.models.get("sound"), credit(server)
         for name, answer in answers.items():

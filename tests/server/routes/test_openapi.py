@@ -33,6 +33,8 @@ MODELS = {
     "/v1/audio/diarizations": "diarizer",
     "/v1/audio/alignments": "recognizer",
     "/v1/audio/classifications": "emotions",
+    "/v1/audio/enhancements": "enhancer",
+    "/v1/audio/separations": "separator",
     "/v1/voice/embed": "voices",
     "/v1/voice/verify": "voices",
     "/v1/voice/identify": "voices",

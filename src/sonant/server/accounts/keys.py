@@ -16,7 +16,17 @@ from sonant.server.accounts.recent import Recent
 from sonant.server.accounts.tables import api_keys, sessions, users
 from sonant.server.errors import ApiError
 
-Scope = Literal["embeddings", "transcription", "verification", "diarization", "classification", "models", "admin"]
+Scope = Literal[
+    "embeddings",
+    "transcription",
+    "verification",
+    "diarization",
+    "classification",
+    "enhancement",
+    "separation",
+    "models",
+    "admin",
+]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 API_SCOPES: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope != "admin")
 

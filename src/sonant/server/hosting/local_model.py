@@ -103,6 +103,12 @@ class LocalModel(ServedModel):
     async def classify(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[dict[str, float]]:
         return await self._batcher.run(waveforms, self.encoder.head_pipeline("classification"), share=share)
 
+    async def enhance(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
+        return await self._batcher.run(waveforms, self.encoder.head_pipeline("enhancement"), share=share)
+
+    async def separate(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
+        return await self._batcher.run(waveforms, self.encoder.head_pipeline("separation"), share=share)
+
     async def voice_samples(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[VoiceSample]:
         return await self._batcher.run(waveforms, self.encoder.voice_pipeline(), share=share)
 

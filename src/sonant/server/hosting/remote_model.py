@@ -20,7 +20,7 @@ from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.settings import Queue
 
-Work = Literal["encode", "transcribe", "align", "diarize", "classify", "voice_samples"]
+Work = Literal["encode", "transcribe", "align", "diarize", "classify", "enhance", "separate", "voice_samples"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,12 @@ class RemoteModel(ServedModel):
 
     async def classify(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[dict[str, float]]:
         return await self._work("classify", waveforms, share)
+
+    async def enhance(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
+        return await self._work("enhance", waveforms, share)
+
+    async def separate(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
+        return await self._work("separate", waveforms, share)
 
     async def voice_samples(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[VoiceSample]:
         return await self._work("voice_samples", waveforms, share)

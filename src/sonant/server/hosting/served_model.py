@@ -167,6 +167,14 @@ class ServedModel(ABC):
         """Compute the score of each label of each recording. Raises as `encode` does."""
 
     @abstractmethod
+    async def enhance(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
+        """Estimate the speech of each recording: float32 (samples,). Raises as `encode` does."""
+
+    @abstractmethod
+    async def separate(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
+        """Estimate the speakers of each recording: float32 (speakers, samples). Raises as `encode` does."""
+
+    @abstractmethod
     async def voice_samples(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[VoiceSample]:
         """Compute the voice of each recording. Raises as `encode` does; NoSpeech for a silent one."""
 
@@ -187,8 +195,7 @@ class ServedModel(ABC):
 
 def abilities_of(heads: Iterable[Ability]) -> tuple[Ability, ...]:
     """Return the abilities of a model that routes answer: those of its heads, and two that need no head."""
-    answered = [ability for ability in heads if ability not in ("enhancement", "separation")]
-    return tuple(dict.fromkeys([*answered, "verification", "diarization"]))
+    return tuple(dict.fromkeys([*heads, "verification", "diarization"]))
 
 
 def unloaded(model_id: str) -> ApiError:

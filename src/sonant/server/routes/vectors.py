@@ -16,17 +16,17 @@ Encoding = Literal["float", "base64"]
 PIECE = 3 << 14  # numbers converted to text in one call, which holds the GIL: a few milliseconds
 
 
-async def check_finite(arrays: Sequence[np.ndarray]) -> None:
-    """Raise NonFiniteStates if a number is NaN or infinite, for which JSON has no word."""
+async def check_finite(arrays: Sequence[np.ndarray], what: str = "A vector") -> None:
+    """Raise NonFiniteStates if a number is NaN or infinite, for which JSON has no word; `what`: it is in."""
     if sum(array.nbytes for array in arrays) <= SMALL:
-        _check_finite(arrays)
+        _check_finite(arrays, what)
     else:
-        await asyncio.to_thread(_check_finite, arrays)
+        await asyncio.to_thread(_check_finite, arrays, what)
 
 
-def _check_finite(arrays: Sequence[np.ndarray]) -> None:
+def _check_finite(arrays: Sequence[np.ndarray], what: str) -> None:
     if not all(np.isfinite(array).all() for array in arrays):
-        raise not_finite("A vector")
+        raise not_finite(what)
 
 
 def as_json(array: np.ndarray, encoding: Encoding) -> Iterator[bytes]:

@@ -40,6 +40,8 @@ ABLE: Mapping[Ability, str] = {
     "verification": "compares voices",
     "diarization": "tells who speaks when",
     "classification": "labels whole recordings",
+    "enhancement": "takes noise away from speech",
+    "separation": "gives each speaker of a recording one of their own",
 }
 NOT_HERE: Mapping[State, str] = {
     "unloaded": "No: this server has not loaded it.",

@@ -18,6 +18,8 @@ TITLES: Mapping[Ability, str] = {
     "verification": "Are these one voice?",
     "diarization": "Who speaks when",
     "classification": "A label for a recording",
+    "enhancement": "Speech without noise",
+    "separation": "A recording of each speaker",
 }
 TOOLS: Mapping[Tool, str] = {
     "curl": "curl",
@@ -35,10 +37,12 @@ class Form:
     Attributes:
         path: behind /v1.
         fields: beside `model`; a value that begins with "@" is a file.
+        output: file for the answer, where it is audio.
     """
 
     path: str
     fields: Mapping[str, str]
+    output: str | None = None
 
 
 FORMS: Mapping[Ability, Form] = {
@@ -47,13 +51,16 @@ FORMS: Mapping[Ability, Form] = {
     "verification": Form("/audio/speaker/verification", {"file": "@speech.wav", "reference": "@known.wav"}),
     "diarization": Form("/audio/diarizations", {"file": "@meeting.wav", "num_speakers": "2"}),
     "classification": Form("/audio/classifications", {"file": "@speech.wav"}),
+    "enhancement": Form("/audio/enhancements", {"file": "@speech.wav"}, output="clean.wav"),
+    "separation": Form("/audio/separations", {"file": "@meeting.wav", "response_format": "wav"}, output="speakers.wav"),
 }
 
 
 def _curl(form: Form, url: str, model: str) -> str:
     fields = {"model": shlex.quote(model), **form.fields}
     lines = [f"curl {url}/v1{form.path}", '-H "Authorization: Bearer $SONANT_API_KEY"']
-    return " \\\n  ".join(lines + [f"-F {name}={value}" for name, value in fields.items()])
+    lines += [f"-F {name}={value}" for name, value in fields.items()]
+    return " \\\n  ".join(lines + ([f"--fail-with-body -o {form.output}"] if form.output else []))
 
 
 def _fetch(form: Form, url: str, model: str) -> str:
@@ -62,9 +69,12 @@ def _fetch(form: Form, url: str, model: str) -> str:
         for name, value in form.fields.items()
     }
     appended = "\n".join(f'form.append("{name}", {value});' for name, value in fields.items())
+    imports, ending = "", FETCHED_JSON
+    if form.output:
+        imports, ending = 'import { writeFile } from "node:fs/promises";\n', FETCHED_FILE.replace("OUTPUT", form.output)
     return f"""\
 import {{ openAsBlob }} from "node:fs";
-
+{imports}
 const form = new FormData();
 form.append("model", {_quoted(model)});
 {appended}
@@ -74,11 +84,16 @@ const response = await fetch("{url}/v1{form.path}", {{
   headers: {{ Authorization: `Bearer ${{process.env.SONANT_API_KEY}}` }},
   body: form,
 }});
+{ending}"""
+
+
+FETCHED_JSON = """\
 const answer = await response.json();
 if (!response.ok) throw new Error(answer.error.message);
 console.log(answer);"""
-
-
+FETCHED_FILE = """\
+if (!response.ok) throw new Error((await response.json()).error.message);
+await writeFile("OUTPUT", Buffer.from(await response.arrayBuffer()));"""
 CLIENT = """\
 import base64
 import os
@@ -124,6 +139,20 @@ print(answer)""",
     "/audio/classifications", body={{{{"model": {{name}}, "file": recording("speech.wav")}}}}, cast_to=object
 )
 print(answer)""",
+    "enhancement": CLIENT.replace("import OpenAI", "import HttpxBinaryResponseContent, OpenAI")
+    + AUDIO
+    + """\
+clean = client.post(
+    "/audio/enhancements",
+    body={{"model": {name}, "file": recording("speech.wav")}},
+    cast_to=HttpxBinaryResponseContent,
+)
+clean.write_to_file("clean.wav")""",
+    "separation": f"""{CLIENT}{AUDIO}answer = client.post(
+    "/audio/separations", body={{{{"model": {{name}}, "file": recording("meeting.wav")}}}}, cast_to=object
+)
+for item in answer["data"]:
+    Path(f"{{{{item['speaker']}}}}.wav").write_bytes(base64.b64decode(item["audio"]["data"]))""",
 }
 
 NODE_CLIENT = """\
@@ -163,6 +192,16 @@ console.log(await client.post("/audio/diarizations", {{ body }}));""",
     + """\
 const body = {{ model: {name}, file: await recording("speech.wav") }};
 console.log(await client.post("/audio/classifications", {{ body }}));""",
+    "enhancement": NODE_AUDIO.replace("{{ readFile }}", "{{ readFile, writeFile }}")
+    + """\
+const body = {{ model: {name}, file: await recording("speech.wav") }};
+const response = await client.post("/audio/enhancements", {{ body }}).asResponse();
+await writeFile("clean.wav", Buffer.from(await response.arrayBuffer()));""",
+    "separation": NODE_AUDIO.replace("{{ readFile }}", "{{ readFile, writeFile }}")
+    + """\
+const body = {{ model: {name}, file: await recording("meeting.wav") }};
+const {{ data }} = await client.post("/audio/separations", {{ body }});
+for (const {{ speaker, audio }} of data) await writeFile(`${{speaker}}.wav`, Buffer.from(audio.data, "base64"));""",
 }
 
 SONANT: Mapping[Ability, str] = {
@@ -191,6 +230,19 @@ for turn in sonant.diarize("meeting.wav", model={source}, num_speakers=2):
 import sonant
 
 print(sonant.classify("speech.wav", model={source}))""",
+    "enhancement": """\
+import soundfile
+import sonant
+
+clean = sonant.enhance("speech.wav", model={source})  # float32 (samples,)
+soundfile.write("clean.wav", clean, {sampling_rate}, subtype="FLOAT")""",
+    "separation": """\
+import soundfile
+import sonant
+
+{load}
+for name, speech in zip(encoder.speakers, encoder.separate("meeting.wav")):  # float32 (samples,) each
+    soundfile.write(f"{{name}}.wav", speech, encoder.sampling_rate, subtype="FLOAT")""",
 }
 
 
@@ -227,6 +279,7 @@ def samples(model: ModelEntry, url: str) -> list[Sample]:
         "load": load,
         "dim": model.specs.dim if model.specs else "dim",
         "frame_rate": model.specs.frame_rate if model.specs else 50,
+        "sampling_rate": model.specs.sampling_rate if model.specs else 16_000,
     }
     own = dict(SONANT)
     if "verification" not in model.heads:

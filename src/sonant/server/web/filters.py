@@ -109,6 +109,8 @@ FILTERS = (
             FilterOption("verification", "Verifying speakers", _made_for("verification")),
             FilterOption("diarization", "Who speaks when", _made_for("diarization")),
             FilterOption("classification", "Labels of recordings", _made_for("classification")),
+            FilterOption("enhancement", "Taking away noise", _made_for("enhancement")),
+            FilterOption("separation", "Separating speakers", _made_for("separation")),
             FilterOption("embeddings", "Embeddings only", lambda entry: entry.heads == ("embeddings",)),
         ),
     ),
