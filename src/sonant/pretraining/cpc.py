@@ -12,6 +12,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import GumbelQuantizer, Quantized, Temperature, code_perplexity, perplexity
 from sonant.layers.kernels.device import to_device
 from sonant.layers.kmeans_quantizer import Clustered, KMeansQuantizer
+from sonant.layers.loaded_tensors import load_tensors
 from sonant.layers.masking import SpanMasking
 from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed, steps_at
@@ -19,7 +20,6 @@ from sonant.loss import Loss, Objective
 from sonant.models import VQWav2Vec, WaveformConvNet
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.step_heads import StepHeads, future_logits
-from sonant.pretraining.trained_heads import load_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,4 +212,9 @@ class CPC(Objective):
     def load_head(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Load the step heads of a trained model, as returned by `head_tensors`."""
         if tensors:
-            load_tensors(self.head_tensors(), tensors, cure="Set objective.steps to the number it was trained with.")
+            load_tensors(
+                self.head_tensors(),
+                tensors,
+                what="The head of the objective",
+                cure="Set objective.steps to the number it was trained with.",
+            )

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
+from sonant.layers.loaded_tensors import load_tensors
 from sonant.layers.masking import SpanMasking
 from sonant.loss import Loss, Objective
 from sonant.models import MaskableBackbone
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.cluster_head import ClusterHead, Scored, cosine_logits, count_labels, score
 from sonant.pretraining.targets import MFCCTargets, ResidualLayerTargets, Targets
-from sonant.pretraining.trained_heads import load_tensors
 from sonant.pretraining.utterance_contrast import UtteranceContrast, UtteranceContrastConfig
 
 
@@ -140,6 +140,7 @@ class MaskedPrediction(Objective):
         load_tensors(
             self.head_tensors(),
             given,
+            what="The head of the objective",
             cure="label_head=file takes the head of the file that the first stage starts from: set projection_dim and "
             "the number of labels to those that it was trained with, or label_head=fresh.",
         )

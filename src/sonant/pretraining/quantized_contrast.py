@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import GumbelQuantizer, Temperature, code_perplexity, diversity, perplexity
 from sonant.layers.kernels.device import to_device
+from sonant.layers.loaded_tensors import load_tensors
 from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed
 from sonant.loss import Objective
 from sonant.pretraining.batches import SpeechBatch
-from sonant.pretraining.trained_heads import load_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +158,7 @@ class QuantizedContrast(nn.Module):
         load_tensors(
             self.head_tensors(),
             tensors,
+            what="The head of the objective",
             cure="Set num_codebooks, codebook_size, quantized_dim and projection_dim to those it was trained with.",
         )
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sonant.errors import CheckpointMismatch
+from sonant.layers.loaded_tensors import load_tensors
 from sonant.layers.packed import Packed, lay_with_gaps, require_steps
 from sonant.tasks.layer_mix import LayerMix
 
@@ -111,13 +112,13 @@ class ECAPAHead(nn.Module):
             sizes = metadata[SETTINGS]
             dim, channels, pooled_dim, embedding_dim = (int(sizes[name]) for name in SIZES)
             head = cls(dim, channels, pooled_dim, embedding_dim, LayerMix.from_tensors(tensors))
-            wanted = head._own()
-            for name, tensor in wanted.items():
-                tensor.data.copy_(tensors[PREFIX + name])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise CheckpointMismatch(
-                f"An ECAPA-TDNN head has other tensors than its settings describe: {error}. Fetch the model again."
+                f"The settings of an ECAPA-TDNN head cannot be read: {error!r}. Fetch the model again."
             ) from error
+        own = {PREFIX + name: tensor for name, tensor in head._own().items()}
+        given = {name: tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
+        load_tensors(own, given, what="An ECAPA-TDNN head", cure="Fetch the model again.")
         return head
 
     def _own(self) -> dict[str, Tensor]:

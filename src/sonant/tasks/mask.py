@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sonant.errors import CheckpointMismatch, ConfigurationError
 from sonant.layers.clip_norm import ClipGroupNorm
 from sonant.layers.frame_grid import FrameGrid
+from sonant.layers.loaded_tensors import load_tensors
 from sonant.layers.lstm import PackedLSTM
 from sonant.layers.packed import Packed
 from sonant.layers.stft import STFT
@@ -113,16 +114,7 @@ class MaskHead(nn.Module):
             raise CheckpointMismatch(
                 f"The settings of a mask network cannot be read: {error!r}. Fetch the model again."
             ) from error
-        expected = head.tensors()
-        if {name: each.shape for name, each in expected.items()} != {
-            name: each.shape for name, each in tensors.items()
-        }:
-            raise CheckpointMismatch(
-                "A mask network has other tensors than its settings describe. Fetch the model again."
-            )
-        with torch.no_grad():
-            for name, tensor in expected.items():
-                tensor.copy_(tensors[name])
+        load_tensors(head.tensors(), tensors, what="A mask network", cure="Fetch the model again.")
         return head
 
     def tensors(self) -> dict[str, Tensor]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
 from sonant.errors import CheckpointMismatch
 from sonant.layers.conv_adapter import ConvAdapter, GatedConvLayer
+from sonant.layers.loaded_tensors import load_tensors
 from sonant.layers.packed import Packed
 from sonant.models.token_decoder import TokenDecoder, TokenDecoderConfig
 from sonant.renamed_settings import present_settings
@@ -76,20 +76,7 @@ class Seq2SeqHead(nn.Module):
                 f"The settings of a sequence to sequence head cannot be read: {error!r}. Fetch the model again."
             ) from error
         head = cls(dim, config, LayerMix.from_tensors(tensors), num_convs=num_convs, ctc="ctc.weight" in tensors)
-        expected = head.tensors()
-        wrong = [
-            name
-            for name in expected.keys() | tensors.keys()
-            if name not in expected or name not in tensors or expected[name].shape != tensors[name].shape
-        ]
-        if wrong:
-            raise CheckpointMismatch(
-                f"A sequence to sequence head has other tensors than its settings describe: {sorted(wrong)[:8]}. Fetch "
-                "the model again."
-            )
-        with torch.no_grad():
-            for name, tensor in expected.items():
-                tensor.copy_(tensors[name])
+        load_tensors(head.tensors(), tensors, what="A sequence to sequence head", cure="Fetch the model again.")
         return head
 
     def tensors(self) -> dict[str, Tensor]:

@@ -1,14 +1,13 @@
 """Settings of a training on labels."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
 from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.models.devices import usable_devices
 from sonant.training.checks import check_numbers
+from sonant.training.named_run import NamedRun
 from sonant.training.settings import Training
-from sonant.training.stages import check_folder_names
 from sonant.training.tasks.batches import Augmentation, LabeledBatching
 from sonant.training.tasks.dropout import DropoutRates
 from sonant.training.tasks.feature_cache import DType
@@ -21,7 +20,7 @@ NO_LANGUAGE = "LANGUAGE"  # adapter of a recipe that trains one, in place of a l
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskRun:
+class TaskRun(NamedRun):
     """Settings of a training on labels.
 
     Attributes:
@@ -76,24 +75,6 @@ class TaskRun:
     device: str = "cpu"
     seed: int = 0
     trackers: tuple[TrackerName, ...] = field(default_factory=installed_trackers)
-
-    def __post_init__(self) -> None:
-        check_folder_names(self.name)
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the run."""
-        return Path(self.output).expanduser() / self.name
-
-    @property
-    def is_trained(self) -> bool:
-        """True if the model of the run exists."""
-        return (self.folder / "model").is_dir()
-
-    @property
-    def has_begun(self) -> bool:
-        """True if the run has saved a state, from which it goes on with the same settings, or its model."""
-        return self.is_trained or (self.folder / "state.pt").exists()
 
     @property
     def uses_cache(self) -> bool:

@@ -1,20 +1,19 @@
 """Settings of a training of a Transformer language model."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sonant.data.text_normalization import Normalization
 from sonant.data.text_tokenizers import Units
 from sonant.errors import ConfigurationError
 from sonant.models.devices import usable_devices
 from sonant.models.transformer_lm import TransformerLMConfig
+from sonant.training.named_run import NamedRun
 from sonant.training.settings import Training
-from sonant.training.stages import check_folder_names
 from sonant.training.trackers import TrackerName, check_trackers, installed_trackers
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageModelRun:
+class LanguageModelRun(NamedRun):
     """Settings of a training of a Transformer language model.
 
     Attributes:
@@ -48,24 +47,6 @@ class LanguageModelRun:
     device: str = "cpu"
     seed: int = 0
     trackers: tuple[TrackerName, ...] = field(default_factory=installed_trackers)
-
-    def __post_init__(self) -> None:
-        check_folder_names(self.name)
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the run."""
-        return Path(self.output).expanduser() / self.name
-
-    @property
-    def is_trained(self) -> bool:
-        """True if the model of the run exists."""
-        return (self.folder / "model").is_dir()
-
-    @property
-    def has_begun(self) -> bool:
-        """True if the run has saved a state, from which it goes on, or its model."""
-        return self.is_trained or (self.folder / "state.pt").exists()
 
 
 def check(run: LanguageModelRun) -> None:
