@@ -110,6 +110,22 @@ def test_an_interrupted_build_goes_on(tmp_path: Path, recordings: list[ManifestE
     assert resumed.paths == whole.paths
 
 
+@pytest.mark.parametrize(
+    "damaged", [{"samples.i16": 1_000}, {"samples.i16": 0}, {"index.jsonl": 40, "fields.jsonl": 9}]
+)
+def test_a_store_that_is_damaged_is_decoded_again(
+    damaged: dict[str, int], tmp_path: Path, recordings: list[ManifestEntry]
+) -> None:
+    """What a full disk or a power failure leaves, in files that are cut, or hold junk from some place on."""
+    WaveformStore.build(recordings, tmp_path / "store")
+    whole = contents(tmp_path / "store")
+    for junk in (b"", b"\xff\x00\n" * 3):
+        for name, kept in damaged.items():
+            (tmp_path / "store" / name).write_bytes(whole[name][:kept] + (b"" if name == "samples.i16" else junk))
+        WaveformStore.build(recordings, tmp_path / "store")
+        assert contents(tmp_path / "store") == whole
+
+
 def test_a_store_of_other_recordings_is_not_mixed_in(tmp_path: Path, recordings: list[ManifestEntry]) -> None:
     WaveformStore.build(recordings[:2], tmp_path / "store")
     before = contents(tmp_path / "store")

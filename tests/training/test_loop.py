@@ -122,6 +122,8 @@ def test_one_bad_batch_is_passed_over_and_many_stop_the_run(tmp_path: Path) -> N
     assert all(weight.isfinite().all() for weight in weights(objective))
     with pytest.raises(DivergedError, match="not finite"):
         train(Regression(), bad(1_000), replace(SHORT, steps=100), tmp_path / "many")
+    with pytest.raises(DivergedError, match="not finite for 3 steps"):
+        train(Regression(), bad(1_000), replace(SHORT, steps=3), tmp_path / "none good")
 
 
 class Annealing(Regression):

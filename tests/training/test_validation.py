@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sonant.errors import ConfigurationError
+from sonant.errors import CheckpointError, ConfigurationError
 from sonant.training import train
 from sonant.training.validation import Criterion, load_best
 from tests.training.points import SHORT, Batches, Regression, points, same, trained, weights
@@ -54,6 +54,15 @@ def test_a_resumed_run_knows_the_best_loss(tmp_path: Path) -> None:
     best = torch.load(tmp_path / "best.pt", weights_only=True)
     assert losses[best["step"]] == min(losses.values())
     assert best["step"] < max(losses)
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_damaged_best_weights_are_named(kept: int, tmp_path: Path) -> None:
+    train(Regression(), points, TRAINING, tmp_path, held_out=HeldOut())
+    best = tmp_path / "best.pt"
+    best.write_bytes(best.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match=r"best\.pt cannot be read \(.+\): the file is damaged.* remove it"):
+        load_best(tmp_path, Regression())
 
 
 def test_what_a_run_without_a_state_left_is_not_taken_up(tmp_path: Path) -> None:

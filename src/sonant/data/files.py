@@ -1,11 +1,13 @@
 """File names, and atomic writing of files."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from sonant.errors import ConfigurationError, SonantError
 
@@ -44,6 +46,27 @@ def _failed_write(error: BaseException) -> int | None:
             return each.errno
     told = re.search(r"\(os error (\d+)\)", str(error)) if type(error).__name__ == "SafetensorError" else None
     return None if told is None else int(told[1])
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the JSON objects of a file of lines, up to the first one that is incomplete or damaged.
+
+    There are none in a file that does not exist. What follows was not written whole, or lost since.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in data[: data.rfind(b"\n") + 1].splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(value, dict):
+            break
+        found.append(value)
+    return found
 
 
 def shortened(name: str, room: int) -> str:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from sonant import audio
 from sonant.data.entries import ManifestEntry
-from sonant.data.files import atomic
+from sonant.data.files import atomic, json_lines
 from sonant.data.progress import Progress
 from sonant.data.settings import read_settings, write_or_check_settings
 from sonant.errors import AudioError, ManifestError, some_of
 
-SETTINGS, FIELDS = "settings.json", "fields.jsonl"
+SETTINGS, FIELDS, INDEX = "settings.json", "fields.jsonl", "index.jsonl"
 FILES = {"int16": "samples.i16", "float32": "samples.f32"}
 DECODED = 64  # recordings decoded at a time
 
@@ -44,7 +44,7 @@ class WaveformStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        entries = _read_index(self.folder / "index.jsonl")
+        entries = json_lines(self.folder / INDEX)
         kept = [entry for entry in entries if "error" not in entry]
         if not kept:
             why = next((f" The first: {entry['error']}" for entry in entries), "")
@@ -69,7 +69,7 @@ class WaveformStore:
         sampling_rate: int = 16_000,
         sample_type: SampleType = "int16",
     ) -> WaveformStore:
-        """Decode recordings into the folder, or resume an interrupted build.
+        """Decode recordings into the folder, or resume a build that was interrupted, or is damaged at its end.
 
         Unreadable recordings are noted in `index.jsonl` and left out. Files modified after decoding are decoded again
         to compare them.
@@ -82,14 +82,16 @@ class WaveformStore:
             ManifestError: recordings have changed, or none can be read.
         """
         folder = Path(folder)
-        index_path, samples_path = folder / "index.jsonl", folder / FILES[sample_type]
-        done = _read_index(index_path) if index_path.exists() else []
+        index_path, samples_path = folder / INDEX, folder / FILES[sample_type]
         folder.mkdir(parents=True, exist_ok=True)
         listed = {"recordings": len(recordings), "manifest": _manifest_hash(recordings)}
         kind = {} if sample_type == "int16" else {"sample_type": sample_type}  # earlier versions knew no other
         write_or_check_settings(
-            folder / SETTINGS, {"sampling_rate": sampling_rate, **listed, **kind}, has_results=bool(done)
+            folder / SETTINGS,
+            {"sampling_rate": sampling_rate, **listed, **kind},
+            has_results=bool(json_lines(index_path)),
         )
+        done = _sound_entries(index_path, samples_path, np.dtype(sample_type).itemsize)
         decode = partial(_decode, sampling_rate=sampling_rate, sample_type=sample_type)
         _check_unchanged(done, recordings, decode)
         _write_fields(folder / FIELDS, recordings)
@@ -189,9 +191,9 @@ def _write_fields(path: Path, recordings: Sequence[ManifestEntry]) -> None:
         plain = {name: value for name, value in said.items() if not _holds_bytes(value)}
         lines.append(json.dumps(plain, default=str) + "\n")
     text = "".join(lines)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
+    if not path.exists() or path.read_bytes() != text.encode():
         with atomic(path) as draft:
-            draft.write_text(text, encoding="utf-8")
+            draft.write_bytes(text.encode())
 
 
 def _holds_bytes(value: object) -> bool:
@@ -243,10 +245,17 @@ def _check_unchanged(done: Sequence[Mapping[str, Any]], recordings: Sequence[Man
         )
 
 
-def _read_index(path: Path) -> list[dict[str, Any]]:
-    """Read the complete lines of an index; remove an incomplete last line from the file."""
-    text = path.read_text(encoding="utf-8")
-    complete = text[: text.rfind("\n") + 1]
-    if complete != text:
-        path.write_text(complete, encoding="utf-8")
-    return [json.loads(line) for line in complete.splitlines()]
+def _sound_entries(index: Path, samples: Path, size: int) -> list[dict[str, Any]]:
+    """Return the entries of an index that are whole, and whose samples of `size` bytes are there; remove the others."""
+    there = samples.stat().st_size if samples.exists() else 0
+    sound = []
+    for entry in json_lines(index):
+        there -= size * int(entry.get("samples", 0))
+        if there < 0:
+            break
+        sound.append(entry)
+    text = "".join(f"{json.dumps(entry)}\n" for entry in sound).encode()
+    if index.exists() and index.read_bytes() != text:
+        with atomic(index) as draft:
+            draft.write_bytes(text)
+    return sound

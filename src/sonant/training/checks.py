@@ -133,16 +133,21 @@ def check_given(run: PretrainingRun, previous: Backbone, start: Backbone) -> Non
     """
     stage = run.stages[0]
     for model, name in ((previous, run.teacher or run.initial_model), (start, run.initial_model or run.teacher)):
-        if broken := [each for each, tensor in model.named_parameters() if not tensor.isfinite().all()]:
-            raise ConfigurationError(
-                f"The model {name} holds NaN or infinity ({some_of(broken, 3)}): its training failed, or its file is "
-                "damaged. Give another one."
-            )
+        check_finite(model, name)
     stage.setup.check(stage.objective, stage.name, previous.config, run.model)
     if isinstance(stage.objective, MaskedPredictionConfig) and isinstance(stage.objective.targets, LayerTargets):
         given_codebook(stage.objective.targets, previous)
     if stage.start == "previous" and stage.setup.runs_extractor:  # the vocabulary of codes is not known yet
         check_weights(stage, start, meta_backbone(run.model))
+
+
+def check_finite(model: Backbone, name: str) -> None:
+    """Raise ConfigurationError if a model to start from holds NaN or infinity."""
+    if broken := [each for each, tensor in model.named_parameters() if not tensor.isfinite().all()]:
+        raise ConfigurationError(
+            f"The model {name} holds NaN or infinity ({some_of(broken, 3)}): its training failed, or its file is "
+            "damaged. Give another one."
+        )
 
 
 def check_weights(stage: Stage, start: Backbone, backbone: Backbone) -> None:

@@ -28,7 +28,7 @@ MAX_BAD_STEPS = 20
 
 
 class DivergedError(SonantError):
-    """Error of a run whose gradient stayed NaN or infinite for more than MAX_BAD_STEPS steps."""
+    """Error of a run whose gradient stayed NaN or infinite for more than MAX_BAD_STEPS steps, or for all there are."""
 
 
 def train(
@@ -118,7 +118,8 @@ def train(
             reporting = done % training.log_every == 0 or done == training.steps
             saving = done % training.save_every == 0 or done == last
             if reporting or saving:
-                _check_converges(most_bad_steps, step, folder)
+                most = min(MAX_BAD_STEPS, last - 1) if first == 0 else MAX_BAD_STEPS  # a short run has a good step
+                _check_converges(most_bad_steps, most, step, folder)
             log.step(done, lr=updates.lr, gradient_norm=norm, due=reporting)
             if monitoring.probe is not None and (done % monitoring.probe_every == 0 or done == training.steps):
                 with throughput.paused():
@@ -155,9 +156,9 @@ def _drop_earlier_best(folder: Path, progress: TrainingProgress) -> None:
         on_first(lambda: (folder / BEST).unlink(missing_ok=True))
 
 
-def _check_converges(bad_steps: torch.Tensor, step: int, folder: Path) -> None:
-    """Raise DivergedError after too many steps in a row without a finite gradient."""
-    if bad_steps > MAX_BAD_STEPS:
+def _check_converges(bad_steps: torch.Tensor, most: int, step: int, folder: Path) -> None:
+    """Raise DivergedError after more than `most` steps in a row without a finite gradient."""
+    if bad_steps > most:
         raise DivergedError(
             f"The gradient was not finite for {int(bad_steps)} steps up to step {step}. Lower the learning rate, "
             f"lengthen the warm-up, or try float32; {folder} still holds the last good state."

@@ -70,6 +70,11 @@ def write(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, file)
 
 
+def described(error: Exception) -> str:
+    """Return the first sentence of an error of torch, or its kind if it says nothing."""
+    return str(error).split(". ")[0].removesuffix(".") or type(error).__name__
+
+
 def load_state(
     path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any], device: torch.device
 ) -> TrainingProgress:
@@ -97,7 +102,8 @@ def load_state(
         raise
     except Exception as error:
         raise CheckpointError(
-            f"The run cannot go on from {path}: {error}. If the model or its settings changed, choose a new folder."
+            f"The run cannot go on from {path} ({described(error)}): the file is damaged, or of another model. Put a "
+            "copy back, or choose a new folder."
         ) from error
     torch.set_rng_state(state["random"][rank()])
     cuda_random = state["cuda_random"][rank()]

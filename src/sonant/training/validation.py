@@ -9,12 +9,13 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from sonant.errors import CheckpointError
 from sonant.loss import Objective
 from sonant.training.log import LossSums
 from sonant.training.precision import autocast
 from sonant.training.prefetch import B_co, Prefetcher
 from sonant.training.ranks import on_first, rank, world
-from sonant.training.state import write
+from sonant.training.state import described, write
 
 BEST = "best.pt"
 TIE = 1e-10  # weight of a tie-break, below the difference of any two error rates
@@ -82,6 +83,14 @@ def keep_best(folder: Path, module: nn.Module, step: int, metrics: Mapping[str, 
 
 
 def load_best(folder: Path, module: nn.Module) -> None:
-    """Load the best weights, if any were saved."""
-    if (folder / BEST).exists():
-        module.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True)["module"])
+    """Load the best weights, if any were saved. Raises CheckpointError if their file is damaged."""
+    path = folder / BEST
+    if not path.exists():
+        return
+    try:
+        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["module"])
+    except Exception as error:
+        raise CheckpointError(
+            f"The best weights in {path} cannot be read ({described(error)}): the file is damaged, or of another "
+            "model. Put a copy back; or remove it, and the run ends with its last weights."
+        ) from error

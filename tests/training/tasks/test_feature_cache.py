@@ -116,6 +116,10 @@ def test_damaged_states_are_computed_again(run: TaskRun, calls: Calls) -> None:
     with pytest.warns(SonantWarning, match="damaged"):  # the sound copy was cut off
         train_task(replace(run, name="cut"))
     assert sum(calls.speech) == 2
+    index.write_bytes(b"\xff\xfe\n[]\n" + index.read_bytes())
+    calls.speech.clear()
+    train_task(replace(run, name="junk"))
+    assert sum(calls.speech) == len(lines) - 1
     settings = states.parent / "settings.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"model": "sha256:0"}))
     with pytest.raises(ConfigurationError, match="model: there 'sha256:0'"):

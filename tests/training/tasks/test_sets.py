@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from sonant.data import waveforms
 from sonant.errors import ConfigurationError, SonantWarning
@@ -13,6 +14,7 @@ from sonant.models import WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.training.tasks import TaskRun, train_task
 from sonant.training.tasks import run as execution
+from sonant.training.tasks.inspection import inspect_task
 from sonant.training.tasks.settings import check
 from tests.shapes import TINY
 from tests.training.tasks.tones import write_model, write_tones
@@ -93,3 +95,14 @@ def test_a_part_that_never_learns_is_told(run: TaskRun, recwarn: pytest.Warnings
     check(replace(whole, frozen="backbone"))
     check(replace(whole, training=replace(whole.training, steps=501)))
     assert not recwarn.list
+
+
+def test_a_model_with_nan_is_refused(run: TaskRun) -> None:
+    path = Path(run.model) / "model.safetensors"
+    state = load_file(path)
+    name = next(name for name in state if name.endswith("feed_forward.output_dense.weight"))
+    save_file(state | {name: state[name] * float("nan")}, path, metadata={"format": "pt"})
+    for start in (train_task, inspect_task):
+        with pytest.raises(ConfigurationError, match=r"holds NaN or infinity .*: its training failed"):
+            start(run)
+    assert not run.folder.exists()

@@ -3,18 +3,17 @@
 import json
 import shutil
 from collections.abc import Callable, Container, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonant.data import WaveformStore
-from sonant.data.files import atomic
+from sonant.data.files import atomic, json_lines
 from sonant.data.lock import output_lock
 from sonant.data.progress import Progress
 from sonant.data.settings import write_or_check_settings
@@ -150,14 +149,13 @@ class FeatureCache:
         width = (len(self.kind.states), self.kind.dim)
         return flat[: len(flat) // np.prod(width) * np.prod(width)].reshape(-1, *width)
 
-    def _lines(self) -> list[str]:
-        """Read the complete lines of the index whose states are in the file."""
-        text, end = "", 0
-        with suppress(FileNotFoundError):
-            text, end = (self.folder / INDEX).read_text(encoding="utf-8"), (self.folder / STATES).stat().st_size
+    def _lines(self) -> list[dict[str, Any]]:
+        """Read the lines of the index that are whole, and whose states are in the file."""
+        states = self.folder / STATES
+        end = states.stat().st_size if states.exists() else 0
         kept, frames = [], 0
-        for line in text[: text.rfind("\n") + 1].splitlines():
-            frames += json.loads(line)["frames"]
+        for line in json_lines(self.folder / INDEX):
+            frames += line["frames"]
             if frames * self.kind.bytes_per_frame > end:
                 break
             kept.append(line)
@@ -166,7 +164,7 @@ class FeatureCache:
     def _entries(self) -> dict[str, StatesPlace]:
         """Read the index: for each recording the last of its entries, by the hash of its audio."""
         entries, start = {}, 0
-        for line in map(json.loads, self._lines()):
+        for line in self._lines():
             entries[line["audio"]] = StatesPlace(start, line["frames"], line["crc32"])
             start += line["frames"]
         return entries
@@ -178,9 +176,9 @@ class FeatureCache:
             return
         kept = self._lines()
         with atomic(self.folder / INDEX) as draft:
-            draft.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            draft.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
         with open(self.folder / STATES, "ab") as states:
-            states.truncate(sum(json.loads(line)["frames"] for line in kept) * self.kind.bytes_per_frame)
+            states.truncate(sum(line["frames"] for line in kept) * self.kind.bytes_per_frame)
 
     def _sound(self, wanted: Container[str]) -> set[str]:
         """Return the recordings whose states are there and have their checksum; a warning tells of others."""

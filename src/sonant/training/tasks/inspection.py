@@ -21,6 +21,7 @@ from sonant.data.settings import check_same_settings, json_values, read_settings
 from sonant.errors import ManifestError
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
+from sonant.training.checks import check_finite
 from sonant.training.corpus_headers import read_headers
 from sonant.training.precision import autocast
 from sonant.training.ranks import world
@@ -81,6 +82,7 @@ def inspect_task(run: TaskRun) -> TaskInspection:
     _check_begun(run)
     checkpoint = starting_checkpoint(run, fresh_or_loaded(run.model, seed=run.seed))
     backbone = make_backbone(checkpoint)
+    check_finite(backbone, run.model)
     problems = []
     with TemporaryDirectory() as folder:
         try:

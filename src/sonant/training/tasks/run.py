@@ -24,6 +24,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.models.catalog import CATALOG
+from sonant.training.checks import check_finite
 from sonant.training.log import Monitoring
 from sonant.training.loop import train
 from sonant.training.precision import autocast, computes_bfloat16
@@ -60,6 +61,7 @@ def train_task(run: TaskRun) -> Path:
         checkpoint = first_then_others(lambda: fresh_or_loaded(run.model, seed=run.seed))
         checkpoint = starting_checkpoint(run, checkpoint)
         backbone = make_backbone(checkpoint)
+        check_finite(backbone, run.model)
         sets = on_first(lambda: open_sets(run, checkpoint, backbone, lock))
         finished = run.folder / "model"
         if on_first(finished.is_dir):
