@@ -7,10 +7,12 @@ from sonant.errors import ConfigurationError
 from sonant.extraction.frame_decisions import FrameDecisions
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, able, some, states_of
+from sonant.extraction.request import Layer
 from sonant.extraction.speaker_activity import SpeakerActivitySink
 from sonant.extraction.speaker_clusters import SpeakerClusterSink
 from sonant.extraction.speech_sums import SpeechSums, embeddings_of
 from sonant.models import Backbone
+from sonant.models.families import presets_of
 from sonant.tasks import FrameClassificationHead
 
 
@@ -44,10 +46,17 @@ def diarization(
         head_on = heads.placing("frame_classification", FrameClassificationHead)
         decisions = FrameDecisions.of(heads.stored["frame_classification"], frame_rate=model.frame_rate)
         if num_speakers is None or (decisions.are_speakers and num_speakers <= decisions.num_activities):
+            read = states_of(head_on(CPU).mix, model, name)
+            voices: tuple[Layer, ...] = (presets_of(model)["speaker"].layer,) if decisions.are_speakers else ()
             return HeadPipeline(
-                states_of(head_on(CPU).mix, model, name),
+                (*read, *voices),
                 lambda _: SpeakerActivitySink(
-                    head_on, decisions, stride=model.stride, frame_rate=model.frame_rate, num_speakers=num_speakers
+                    head_on,
+                    decisions,
+                    num_states=len(read),
+                    stride=model.stride,
+                    frame_rate=model.frame_rate,
+                    num_speakers=num_speakers,
                 ),
                 model.receptive_field,
             )

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sonant.audio import Window, keep
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.speaker_turns import matching_speakers, turns
+from sonant.decoding.speaker_turns import turns
+from sonant.decoding.window_speakers import WindowSpeakers
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.frame_decisions import FrameDecisions
 from sonant.extraction.heads import one_clip
@@ -21,13 +22,14 @@ Activity = NDArray[np.float32]  # (frames, speakers), probabilities
 class SpeakerActivitySink:
     """A sink that computes speaker turns, or segments of classes, with a frame classification head.
 
-    The order of speakers in a window is arbitrary. It is permuted for the best agreement with the frames that the
-    previous window shares; a speaker who is silent in these gets a free place. A head for two speakers thus
-    distinguishes two in a recording of any length.
+    The order of speakers in a window is arbitrary. It is that of the previous window by the frames that both share, and
+    for a speaker who is silent in these by the voice, see `sonant.decoding.window_speakers`. A head for two speakers
+    thus distinguishes two in a recording of any length.
 
     Args:
         head_on: returns the head on a device.
         decisions: meaning of its outputs.
+        num_states: of the states that come, those that the head reads; voices are computed from the last of all.
         stride: samples per frame.
         num_speakers: at most as many as the head distinguishes; None: as many as are found.
     """
@@ -37,18 +39,20 @@ class SpeakerActivitySink:
         head_on: Callable[[torch.device], FrameClassificationHead],
         decisions: FrameDecisions,
         *,
+        num_states: int,
         stride: int,
         frame_rate: float,
         num_speakers: int | None = None,
     ) -> None:
         self._head_on, self._decisions = head_on, decisions
-        self._stride, self._frame_rate, self._num_speakers = stride, frame_rate, num_speakers
+        self._num_states, self._stride = num_states, stride
+        self._frame_rate, self._num_speakers = frame_rate, num_speakers
         self._kept: list[Activity] = []
-        self._before: tuple[int, Activity] | None = None  # the last window: index of its first frame, activity
+        self._speakers = WindowSpeakers(threshold=decisions.threshold, frame_rate=frame_rate)
 
     @torch.no_grad()
     def _activity(self, states: Tensor) -> Activity:
-        logits = self._head_on(states.device)(one_clip(states)).values
+        logits = self._head_on(states.device)(one_clip(states[: self._num_states])).values
         found: Activity = self._decisions.activity(require_finite(logits, "frame")).cpu().numpy()
         return found
 
@@ -56,12 +60,10 @@ class SpeakerActivitySink:
         self._kept.append(self._activity(frames))
 
     def append_window(self, states: Tensor, window: Window) -> None:
-        first, now = window.start_sample // self._stride, self._activity(states)
-        if self._before is not None and self._decisions.are_speakers:
-            start, before = self._before
-            shared = before[first - start :]
-            now = now[:, matching_speakers(shared, now[: len(shared)])]
-        self._before = first, now
+        now = self._activity(states)
+        if self._decisions.are_speakers:
+            voices = states[-1].float().cpu().numpy()
+            now = now[:, self._speakers.order(window.start_sample // self._stride, now, voices)]
         self._kept.append(keep(now, window))
 
     def finish(self) -> list[SpeakerTurn]:

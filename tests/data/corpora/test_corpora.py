@@ -156,6 +156,15 @@ def test_noisy_speech_and_translations(tmp_path: Path) -> None:
     assert rows(texts, "dev", "translation", "text") == [("common_voice_en_dev.mp3", 'Er sagte "nein.', 'He said "no.')]
 
 
+def test_a_sentence_with_a_line_separator_is_one_row(tmp_path: Path) -> None:
+    folder = LAYOUTS["covost2"](tmp_path / "st")
+    path = folder / "en" / "covost_v2.en_de.train.tsv"
+    path.write_text(path.read_text(encoding="utf-8").replace("Er sagte", "Er\u2028sagte\x85"), encoding="utf-8")
+    (row,) = read_corpus("covost2", folder, "st").sets["train"]
+    assert row.fields["translation"] == 'Er\u2028sagte\x85 "nein.'
+    assert row.fields["speaker"] == "client-train"
+
+
 def test_a_problem_names_some_files_and_counts_the_others() -> None:
     problem = CorpusProblem("recordings are missing", tuple("abcdefgh"))
     assert str(problem) == "error: 8 recordings are missing: a, b, c, d, e and 3 more"

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -125,7 +126,7 @@ def rows_of(
 
     Raises ManifestError: it lacks one of these columns, or is not UTF-8.
     """
-    rows = csv.DictReader(text_of(path).splitlines(), **dialect)
+    rows = csv.DictReader(StringIO(text_of(path), newline=""), **dialect)
     if missing := sorted(set(columns).difference(rows.fieldnames or ())):
         raise ManifestError(f"{path} has no column {', '.join(missing)}. Expected {layout}.")
     yield from enumerate(rows, 2)
