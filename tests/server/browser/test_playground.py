@@ -271,6 +271,39 @@ def test_labels(context_of: ContextOf, tmp_path: Path) -> None:
         expect(rows).to_have_count(0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "button", "group", "names"),
+    [
+        ("enhancement", "Take the noise away", "Speech of A", ["Speech"]),
+        ("separation", "Separate the speakers", "Separate speakers of A", ["speaker_1", "speaker_2"]),
+    ],
+)
+def test_answers_are_heard_and_taken_along(
+    context_of: ContextOf, tmp_path: Path, kind: str, button: str, group: str, names: list[str]
+) -> None:
+    model, speech = heads.write_masks(tmp_path / "masks", kind=kind), SPEECH / "en-allison-welcome.flac"
+    encoder = sonant.load(model)
+    wanted = np.atleast_2d((encoder.enhance if kind == "enhancement" else encoder.separate)(speech))
+    with running(ServerSettings(data=tmp_path / "data", anonymous=True, models=(str(model),))) as server:
+        page = context_of(server)
+        open_playground(page)
+        choose(page, "A", speech)
+        page.get_by_role("button", name=button).click()
+        answers = page.get_by_role("group", name=group)
+        expect(answers.locator("[data-part=title]")).to_have_text(names, timeout=60_000)
+        for name, samples in zip(names, wanted, strict=True):
+            with page.expect_download() as download:
+                answers.get_by_role("link", name=f"Download {name} of A").click()
+            assert download.value.suggested_filename == f"en-allison-welcome-{name.lower()}.wav"
+            assert np.array_equal(soundfile.read(download.value.path(), dtype="float32")[0], samples)
+            play = answers.get_by_role("button", name=f"Play {name} of A")
+            play.click()
+            expect(answers.get_by_role("button", name=f"Pause {name} of A")).to_be_visible()
+            expect(answers.locator("output").nth(names.index(name))).not_to_have_text(re.compile("^0 /"))
+        page.get_by_role("button", name="Remove recording A").click()
+        expect(answers.locator("[data-part=title]")).to_have_count(0)
+
+
 def filled(bar: Locator) -> float:
     """The share of a bar that is filled."""
     share: float = bar.evaluate("(bar) => parseFloat(getComputedStyle(bar, '::before').width) / bar.clientWidth")

@@ -41,7 +41,7 @@ ABLE: Mapping[Ability, str] = {
     "diarization": "tells who speaks when",
     "classification": "labels whole recordings",
     "enhancement": "takes noise away from speech",
-    "separation": "gives each speaker of a recording one of their own",
+    "separation": "separates the speakers of a recording",
 }
 NOT_HERE: Mapping[State, str] = {
     "unloaded": "No: this server has not loaded it.",

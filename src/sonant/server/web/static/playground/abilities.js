@@ -1,13 +1,26 @@
-/** What some models can do besides: label recordings, write down words, tell who speaks when, compare two voices. */
+/**
+ * What some models can do besides: label recordings, write down words, tell who speaks when, compare two voices, take
+ * noise away, separate speakers.
+ */
 
 import { Labels } from "./labels.js";
 import { formSnippets, transcriptionSnippets } from "./snippets.js";
+import { Sources } from "./sources.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
 
 const CLASSIFICATION = "/v1/audio/classifications";
 const VERIFICATION = "/v1/audio/speaker/verification";
 const DIARIZATION = "/v1/audio/diarizations";
+const ENHANCEMENT = "/v1/audio/enhancements";
+const SEPARATION = "/v1/audio/separations";
+const VIEWS = {
+  classification: Labels,
+  transcription: Transcript,
+  diarization: Turns,
+  enhancement: Sources,
+  separation: Sources,
+};
 
 export class Abilities {
   /**
@@ -26,6 +39,8 @@ export class Abilities {
       transcription: (section) => this._transcribe(section),
       diarization: (section) => this._diarize(section),
       verification: (section) => this._verify(section),
+      enhancement: (section) => this._enhance(section),
+      separation: (section) => this._separate(section),
     };
     for (const [name, work] of Object.entries(works)) {
       const place = page.querySelector(`[data-section=${name}]`);
@@ -55,8 +70,13 @@ export class Abilities {
     }
   }
 
+  /** Draw again what a new size or theme has changed. */
+  redraw() {
+    for (const { views } of this.sections.values()) for (const view of views) view.redraw?.();
+  }
+
   _views(name, place) {
-    const View = { classification: Labels, transcription: Transcript, diarization: Turns }[name];
+    const View = VIEWS[name];
     if (!View) return [];
     return this.slots.map((slot) => new View(place.querySelector(`[data-part=of-${slot.letter}]`), slot));
   }
@@ -88,6 +108,27 @@ export class Abilities {
       view.show(file, segments);
     }
     this.tell(formSnippets(this.baseUrl, this.model, DIARIZATION, ["file"], options));
+  }
+
+  async _enhance({ views }) {
+    await this._listen(views, "Speech", ENHANCEMENT);
+    this.tell(formSnippets(this.baseUrl, this.model, ENHANCEMENT, ["file"], {}, "clean.wav"));
+  }
+
+  async _separate({ views }) {
+    await this._listen(views, "Speakers", SEPARATION);
+    const options = { response_format: "wav" };
+    this.tell(formSnippets(this.baseUrl, this.model, SEPARATION, ["file"], options, "speakers.wav"));
+  }
+
+  /** Ask for recordings of each recording, and show them. */
+  async _listen(views, what, path) {
+    for (const view of views.filter(({ slot }) => slot.file)) {
+      const { file } = view.slot;
+      const form = this._form({ file, response_format: "json" });
+      const { data } = await this.call(`${what} of ${view.slot.letter}`, path, form);
+      await view.show(file, data);
+    }
   }
 
   async _verify(section) {

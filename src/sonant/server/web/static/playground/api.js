@@ -62,10 +62,15 @@ export async function asInput(file) {
 
 /** Base64 of little-endian float32 to numbers. */
 export function asFloats(base64) {
+  return new Float32Array(asBytes(base64).buffer);
+}
+
+/** What base64 stands for. */
+export function asBytes(base64) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return new Float32Array(bytes.buffer);
+  return bytes;
 }
 
 function parsed(text) {

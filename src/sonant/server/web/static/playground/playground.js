@@ -128,6 +128,7 @@ function redraw() {
   for (const slot of Object.values(slots)) slot.redraw();
   frames?.draw();
   comparison?.draw();
+  abilities?.redraw();
 }
 
 let scheduled = 0;

@@ -37,17 +37,24 @@ export function transcriptionSnippets(baseUrl, model) {
   };
 }
 
-/** @returns {{curl: string, javascript: string}} a call with a form, which OpenAI's client may have no method for */
-export function formSnippets(baseUrl, model, path, files, options = {}) {
+/**
+ * @param {string|null} output - the file for an answer that is audio
+ * @returns {{curl: string, javascript: string}} a call with a form, which OpenAI's client may have no method for
+ */
+export function formSnippets(baseUrl, model, path, files, options = {}, output = null) {
   const fields = { model, ...options };
   const recordings = Object.fromEntries(files.map((name) => [name, name === "file" ? "recording.wav" : `${name}.wav`]));
-  return { curl: curl(baseUrl + path, fields, recordings), javascript: javascript(baseUrl + path, fields, recordings) };
+  return {
+    curl: curl(baseUrl + path, fields, recordings, output),
+    javascript: javascript(baseUrl + path, fields, recordings, output),
+  };
 }
 
-function curl(address, fields, files) {
+function curl(address, fields, files, output) {
   const form = [
     ...Object.entries(fields).map(([name, value]) => `-F ${shown(`${name}=${value}`)}`),
     ...Object.entries(files).map(([name, file]) => `-F ${name}=@${file}`),
+    ...(output ? [`--fail-with-body -o ${output}`] : []),
   ];
   return [`curl ${address}`, `-H "Authorization: Bearer $${KEY}"`, ...form].join(" \\\n  ");
 }
@@ -57,17 +64,21 @@ function shown(word) {
   return /^[\w./=:@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-function javascript(address, fields, files) {
+function javascript(address, fields, files, output) {
   const appended = [
     ...Object.entries(fields).map(([name, value]) => `form.append("${name}", ${JSON.stringify(String(value))});`),
     ...Object.entries(files).map(([name, file]) => `form.append("${name}", await openAsBlob("${file}"), "${file}");`),
   ];
+  const imports = `import { openAsBlob } from "node:fs";\n${output ? 'import { writeFile } from "node:fs/promises";\n' : ""}`;
+  const taken = output
+    ? `if (!response.ok) throw new Error((await response.json()).error.message);\n` +
+      `await writeFile("${output}", Buffer.from(await response.arrayBuffer()));\n`
+    : `const answer = await response.json();\nif (!response.ok) throw new Error(answer.error.message);\n` +
+      `console.log(answer);\n`;
   return (
-    `import { openAsBlob } from "node:fs";\n\nconst form = new FormData();\n${appended.join("\n")}\n` +
+    `${imports}\nconst form = new FormData();\n${appended.join("\n")}\n` +
     `const response = await fetch("${address}", {\n  method: "POST",\n` +
-    `  headers: { Authorization: \`Bearer \${process.env.${KEY}}\` },\n  body: form,\n});\n` +
-    `const answer = await response.json();\nif (!response.ok) throw new Error(answer.error.message);\n` +
-    `console.log(answer);\n`
+    `  headers: { Authorization: \`Bearer \${process.env.${KEY}}\` },\n  body: form,\n});\n${taken}`
   );
 }
 
