@@ -99,6 +99,16 @@ def test_heads_give_their_own_vectors(tmp_path: Path) -> None:
     assert not np.allclose(before, other.speaker_vectors(tail))
 
 
+def test_a_saved_model_keeps_its_calibration(tmp_path: Path) -> None:
+    encoder = sonant.load(write_xvector(tmp_path / "model"))
+    encoder.save_pretrained(tmp_path / "uncalibrated")
+    assert not (tmp_path / "uncalibrated" / "voices.json").exists()
+    encoder.voice_calibration = VoiceCalibration((0.5,), "this test", 5.0, -1.0)
+    encoder.save_pretrained(tmp_path / "copy")
+    sonant.load(tmp_path / "copy").save_pretrained(tmp_path / "again")
+    assert sonant.load(tmp_path / "again").voice_calibration == encoder.voice_calibration
+
+
 def test_diarization_names_who_is_enrolled(voices: sonant.Voices) -> None:
     both = np.concatenate([sonant.audio.read(path) for path in (CARLO[1], ALLISON[2])])
     plain = voices.encoder.diarize(both, num_speakers=2)

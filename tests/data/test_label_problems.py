@@ -103,7 +103,9 @@ def test_a_value_that_is_no_label_is_listed_with_its_reason() -> None:
             raise ManifestError(f"{value!r} is no number.")
         return str(value)
 
-    with pytest.raises(ManifestError, match=r"1 of 2 rows of train have a 'age' that is no label.*'old' is no number"):
+    with pytest.raises(
+        ManifestError, match=r"1 of 2 rows of train have a value of 'age' that is no label.*'old' is no number"
+    ):
         check_labels([row(0, age=3.5), row(1, age="old")], needs=LabelNeeds(column="age", normalize=number))
 
 

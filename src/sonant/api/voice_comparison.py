@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 from os import PathLike
+from pathlib import Path
 from typing import Any, Unpack, overload
 
 import numpy as np
+import torch
 
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
 from sonant.api.model_with_heads import ModelWithHeads
@@ -23,7 +25,7 @@ from sonant.evaluation.calibration import calibrate_voices
 from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.sources import is_many
 from sonant.extraction.speech_sums import voice_fingerprint
-from sonant.extraction.voice_calibrations import calibration_in, known_calibration
+from sonant.extraction.voice_calibrations import FILE_NAME, calibration_in, known_calibration, write_calibration
 from sonant.extraction.voice_samples import VoiceSample, voice_sampling
 
 Given = AudioInput | AudioInputs
@@ -138,6 +140,20 @@ class VoiceComparison(ModelWithHeads):
         Raises ConfigurationError: no such file, or it has none for this model and its weights.
         """
         self._calibration = calibration_in(file, self.voice_fingerprint)
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> None:
+        """Write the model with all heads in Hugging Face layout, for transformers and `sonant.load`.
+
+        `voice_calibration` is written too, as voices.json, unless the weights are rounded: it is of these weights. So
+        are measurements of the layers (`analysis`): analysis.json, and a section of README.md. A model that
+        `sonant.train` made gets a README.md that says so, unless the folder has one.
+        """
+        super().save_pretrained(folder)
+        calibration, place = self.voice_calibration, Path(folder).expanduser()
+        if calibration is None or next(self.model.parameters()).dtype != torch.float32:
+            return
+        if self._calibration is not None or known_calibration(str(place), lambda: self.voice_fingerprint) is None:
+            write_calibration(place / FILE_NAME, self.voice_fingerprint, calibration)
 
     def calibrate_voices(
         self,

@@ -169,7 +169,7 @@ def _errors(part: str, rows: Sequence[_Row], needs: LabelNeeds) -> Iterator[Labe
         "empty": f"have no {named}: add it, name another column, or take them out",
         "invalid": f"have {named} that cannot be used: correct them"
         if needs.title
-        else f"have a {named} that is no label: correct it",
+        else f"have a value of {named} that is no label: correct it",
         "outside": f"have {named} outside of the vocabulary, {common}: correct it, or use another vocabulary",
         "short": f"are too short for their {named}, which may be that of another recording",
     }

@@ -34,9 +34,10 @@ def train(task: str, /, **settings: Any) -> Path:
     A run that was interrupted goes on when it is called again with the same settings; a finished one is not repeated.
 
     Args:
-        task: "utterance", "tags" and "regression", labels of whole recordings, "diarization" and "frames", labels of
-            segments, "ctc" and "seq2seq", transcripts, "phones", "slots",
-            "translation", texts in another language, or the name of a published run, such as "ctc_base_10min".
+        task: "utterance", "tags" and "regression", labels of whole recordings, "speaker" and "speaker_xvector", their
+            speakers, "diarization", "diarization_powerset" and "frames", labels of segments, "ctc", "seq2seq",
+            "phones" and "slots", transcripts, "translation", texts in another language, "separation" and "enhancement",
+            or the name of a published run, such as "ctc_base_10min".
         **settings: those of `sonant.training.tasks.TaskRun`, for a language model
             `sonant.training.text.LanguageModelRun`, in place of the recipe's; nested ones as mappings:
             `training={"steps": 500}`.

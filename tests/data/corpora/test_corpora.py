@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import soundfile
 
+from sonant.data import read_manifest
 from sonant.data.corpora import CORPORA, CorpusSets, read_corpus
 from sonant.data.corpora.listing import CorpusProblem
+from sonant.data.manifest_writer import write_manifest
 from sonant.errors import ConfigurationError, ManifestError, UnknownName
 from tests.data.corpora.layouts import LAYOUTS, noise, write_lines
 
@@ -163,6 +165,22 @@ def test_a_sentence_with_a_line_separator_is_one_row(tmp_path: Path) -> None:
     (row,) = read_corpus("covost2", folder, "st").sets["train"]
     assert row.fields["translation"] == 'Er\u2028sagte\x85 "nein.'
     assert row.fields["speaker"] == "client-train"
+
+
+@pytest.mark.parametrize(("name", "use"), USES)
+def test_files_of_a_relative_folder_are_found_from_a_manifest_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, use: str
+) -> None:
+    LAYOUTS[name](tmp_path / "a corpus" / name)
+    monkeypatch.chdir(tmp_path)
+    found = read_corpus(name, f"a corpus/{name}", use)
+    write_manifest(tmp_path / "elsewhere" / "train.jsonl", found.sets[next(iter(found.sets))])
+    monkeypatch.chdir("/")
+    for entry in read_manifest(tmp_path / "elsewhere" / "train.jsonl"):
+        others = [str(entry.fields[field]) for field in ("clean", "source_1", "source_2") if field in entry.fields]
+        assert all((tmp_path / "elsewhere" / path).is_file() for path in [entry.path, *others])
+    assert all(path.is_file() for path in (found.files or {}).values())
+    assert all(trial.first.is_file() for trials in (found.trials or {}).values() for trial in trials)
 
 
 def test_a_problem_names_some_files_and_counts_the_others() -> None:

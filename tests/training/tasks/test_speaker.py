@@ -19,7 +19,7 @@ from sonant.layers.packed import Packed
 from sonant.models import WavLMConfig
 from sonant.recipes.tasks import task_run
 from sonant.tasks import SpeakerOutputs
-from sonant.training.tasks import SpeakerTask, TaskRun, train_task
+from sonant.training.tasks import SpeakerTask, TaskRun, speaker, train_task
 from tests.shapes import TINY
 from tests.training.tasks.tones import write_model
 from tests.training.tasks.voices import write_voices
@@ -230,6 +230,17 @@ def test_a_set_without_a_pair_is_refused(voices: Path, tmp_path: Path) -> None:
     (tmp_path / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in single))
     with pytest.raises(ManifestError, match="3 recordings of dev are of 3 speakers; expected"):
         train_task(short_run(voices, tmp_path, dev=str(tmp_path / "dev.jsonl")))
+
+
+@pytest.mark.parametrize("counts", [[2] * 50, [1] * 60 + [2, 1], [60, 40, 2], [7] * 8, [2] * 3])
+def test_large_sets_are_compared_in_pairs_of_one_speaker_too(
+    counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speaker, "MOST_COMPARED", 40)
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    directions = np.random.default_rng(1).normal(size=(len(counts), 40))
+    rows = torch.from_numpy(np.concatenate([labels[:, None], directions[labels]], axis=1))
+    assert SpeakerTask().of_vectors(rows) == {"eer": 0.0}  # all vectors of a speaker are equal
 
 
 def test_the_loss_counts_speakers_of_the_training_set_alone() -> None:

@@ -317,7 +317,7 @@ def test_another_set_is_measured_as_the_development_set_is(run: TaskRun, tones: 
     train_task(run)
     on_dev = json.loads((run.folder / "result.json").read_text())
     assert measure_task(run, run.dev) == on_dev
-    with pytest.warns(SonantWarning, match="recordings of train too"):
+    with pytest.warns(SonantWarning, match="rows of test are recordings of train too"):
         assert measure_task(run, run.data)["recordings"] > on_dev["recordings"]
     assert measure_task(replace(run, batching=replace(run.batching, max_seconds=0.1)), run.dev) == on_dev
     norms = state_norms(run, run.dev)
@@ -364,7 +364,7 @@ def test_several_labels_of_a_recording_are_learned_together(tones: Path, tmp_pat
     result = json.loads((run.folder / "result.json").read_text())
     assert result["accuracy"]["value"] == np.mean(np.all([right["side"], right["pitch"]], axis=0))
     assert result["accuracy_side"]["value"] == np.mean(right["side"]) > 0.7
-    with pytest.raises(ManifestError, match=r"have a 'side' and 'nothing' that is no label.*no 'nothing'"):
+    with pytest.raises(ManifestError, match=r"have a value of 'side' and 'nothing' that is no label.*no 'nothing'"):
         train_task(replace(run, name="other", label=("side", "nothing")))
     with pytest.raises(ConfigurationError, match=r"label=\[text,slots\] was given; the label of a CTCTask"):
         train_task(task_run("ctc", [{**changes, "model": run.model, "label": ["text", "slots"], "name": "ctc"}]))

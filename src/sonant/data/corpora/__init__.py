@@ -82,7 +82,7 @@ def read_corpus(name: str, folder: str | Path, use: str, *, fold: int = 1) -> Co
         raise UnknownName("corpus", name, CORPORA)
     if use not in CORPORA[name]:
         raise UnknownName(f"use of {name}", use, CORPORA[name])
-    corpus, folder = CORPORA[name][use], Path(folder).expanduser()
+    corpus, folder = CORPORA[name][use], Path(folder).expanduser().absolute()  # for rows in manifests elsewhere
     if not 1 <= fold <= corpus.folds:
         raise ConfigurationError(f"fold={fold} was given; {corpus.title} has folds 1 to {corpus.folds}.")
     if not folder.is_dir():

@@ -73,7 +73,7 @@ def _opened(run: TaskRun, data: str) -> _Opened:
     checkpoint = starting_checkpoint(run, fresh_or_loaded(run.model, seed=run.seed))
     backbone = make_backbone(checkpoint)
     run = replace(run, dev=data)
-    rows = read_labels(run, checkpoint, backbone, run.folder, on_error=run.on_error, resumed=True)
+    rows = read_labels(run, checkpoint, backbone, run.folder, on_error=run.on_error, resumed=True, dev_name="test")
     if rows.report:
         warn(f"The labels have problems:\n{rows.report}", SonantWarning)
     recordings = read_set(run, rows, rows.sets["dev"], backbone, name="test", max_seconds=math.inf)

@@ -84,6 +84,7 @@ def read_labels(
     *,
     on_error: Literal["raise", "skip"],
     resumed: bool = False,
+    dev_name: str = "dev",
 ) -> LabeledRows:
     """Read the manifests of a run and check their labels.
 
@@ -91,6 +92,7 @@ def read_labels(
         folder: for files of the task.
         on_error: as in `check_labels`.
         resumed: the files in the folder are those of this run.
+        dev_name: of the set `dev` in the report, such as "test".
 
     Raises:
         ManifestError: there are rows that cannot be used, or none that can.
@@ -118,7 +120,8 @@ def read_labels(
         task.check_dev(list(map(needs.label, checked.dev)))
     whole = {"train": checked.train} | ({"dev": checked.dev} if run.dev else {})
     sets = {name: _pieces(entries, task, needs, run.batching.max_seconds, name) for name, entries in whole.items()}
-    return LabeledRows(needs, task, classes, sets, checked.report)
+    told = (replace(each, part=dev_name) if each.part == "dev" else each for each in checked.problems)
+    return LabeledRows(needs, task, classes, sets, "\n".join(map(str, told)))
 
 
 def _are_speakers(entries: Sequence[ManifestEntry], needs: LabelNeeds) -> bool:

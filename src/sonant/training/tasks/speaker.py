@@ -164,6 +164,22 @@ class SpeakerTask(Task):
 
 
 def _thinned(rows: np.ndarray) -> np.ndarray:
-    """Return at most `MOST_COMPARED` rows of labels and vectors, in a fixed order, of all labels alike."""
-    order = np.lexsort(rows.T[:2][::-1])
-    return np.asarray(rows[order[:: -(-len(rows) // MOST_COMPARED)]])
+    """Return at most `MOST_COMPARED` rows of labels and vectors, in a fixed order, of all labels alike.
+
+    Two or more of each label are kept, of which there are several; where these are too many, they are of fewer labels.
+    """
+    ordered = np.asarray(rows[np.lexsort(rows.T[:2][::-1])])
+    if len(ordered) <= MOST_COMPARED:
+        return ordered
+    _, starts, counts = np.unique(ordered[:, 0], return_index=True, return_counts=True)
+    several_first = np.argsort(counts < 2, kind="stable")
+    fitting = np.cumsum(np.minimum(counts[several_first], 2)) <= MOST_COMPARED
+    kept = np.sort(several_first[fitting])
+    largest = range(2, int(counts[kept].max()) + 1)
+    most = max((size for size in largest if np.minimum(counts[kept], size).sum() <= MOST_COMPARED), default=2)
+    sizes = np.minimum(counts[kept], most)
+    chosen = [
+        start + np.arange(size) * count // size
+        for start, count, size in zip(starts[kept], counts[kept], sizes, strict=True)
+    ]
+    return np.asarray(ordered[np.concatenate(chosen)])
