@@ -1,17 +1,19 @@
 """`sonant convert`: checkpoints to other formats, and to graphs."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sonant.cli.json_output import print_json
 from sonant.cli.options import CheckpointFlags
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, SonantWarning, warn
 
 if TYPE_CHECKING:
+    from sonant.checkpoints import Checkpoint
     from sonant.export import Exported
-    from sonant.models import Backbone
+    from sonant.export.padded_head import ExportableHead
 
 Layers = int | list[int | Literal["last"]] | Literal["last", "all"]
 
@@ -62,16 +64,16 @@ def convert(
     """
     match to:
         case "onnx" | "torch":
-            from sonant.checkpoints import load_backbone
+            from sonant.checkpoints import load_checkpoint
 
-            backbone = load_backbone(
+            loaded = load_checkpoint(
                 source,
                 revision=checkpoint.revision,
                 local_files_only=offline,
                 overrides=checkpoint.overrides,
                 language=checkpoint.language,
             )
-            exported = _export(backbone, Path(destination), to=to, layer=layer, int8=int8, overwrite=overwrite)
+            exported = _export(loaded, Path(destination), to=to, layer=layer, int8=int8, overwrite=overwrite)
             _print_exported(source, exported, json=json)
             return 0
     if int8 or layer is not None:
@@ -132,7 +134,7 @@ def _find_int8_groups(folder: Path, recordings: str) -> list[str]:
 
 
 def _export(
-    backbone: "Backbone",
+    checkpoint: "Checkpoint",
     destination: Path,
     *,
     to: Literal["onnx", "torch"],
@@ -140,6 +142,7 @@ def _export(
     int8: bool,
     overwrite: bool,
 ) -> "Exported":
+    from sonant.checkpoints import make_backbone
     from sonant.export import to_onnx, to_torch
 
     layers: list[int | str] | None
@@ -152,13 +155,30 @@ def _export(
             layers = list(layer)
         case _:
             layers = [layer]
+    backbone, head, notes = make_backbone(checkpoint), *_exportable_head(checkpoint)
     match to:
         case "onnx":
-            return to_onnx(backbone, destination, layers=layers, int8=int8, overwrite=overwrite)
+            return to_onnx(backbone, destination, head=head, notes=notes, layers=layers, int8=int8, overwrite=overwrite)
         case "torch" if int8:
             raise ConfigurationError("--int8 is for --to onnx; a graph of torch.export is float32.")
         case "torch":
-            return to_torch(backbone, destination, layers=layers, overwrite=overwrite)
+            return to_torch(backbone, destination, head=head, notes=notes, layers=layers, overwrite=overwrite)
+
+
+def _exportable_head(checkpoint: "Checkpoint") -> "tuple[ExportableHead | None, Mapping[str, Any]]":
+    """Return the head for the graph, and its notes; a warning names those that a graph cannot have."""
+    from sonant.export import is_exportable
+    from sonant.extraction.head_store import Heads
+
+    heads = Heads(checkpoint.heads)
+    for kind in heads.runnable:
+        if is_exportable(head := heads.made(kind)):
+            return head, checkpoint.heads[kind].metadata
+        warn(
+            f"The graph gives the states of the model, without its head {kind}, which has no form in a graph.",
+            SonantWarning,
+        )
+    return None, {}
 
 
 def _print_exported(source: str, exported: "Exported", *, json: bool) -> None:

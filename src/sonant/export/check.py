@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.errors import ExportError, NonFiniteStates
+from sonant.export.padded_head import LOGITS, ExportableHead, expected_logits, layer_of, states_of
 from sonant.inference.modules import shared_copy
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
@@ -59,10 +60,11 @@ class Agreement:
 
 
 @torch.inference_mode()
-def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
+def compare(graph: Graph, backbone: Backbone, head: ExportableHead | None = None, *, normalize: bool) -> Agreement:
     """Compare graph and model on noise of varying loudness; the padding after a clip is noise, too.
 
     Args:
+        head: whose logits the graph gives too.
         normalize: whether the graph normalizes waveforms.
     """
     backbone = shared_copy(backbone, torch.float32, torch.device("cpu"))  # like the weights of the graph
@@ -78,7 +80,7 @@ def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
             for row, clip in zip(waveforms, speech, strict=True):
                 row[: len(clip)] = backbone.normalized(Packed.pack([clip])).values
         outputs = _by_clip(graph(waveforms, torch.tensor(lengths)))
-        expected = _expected(backbone, Packed.pack(speech), outputs[0].keys())
+        expected = _expected(backbone, head, Packed.pack(speech), outputs[0].keys())
         _require_finite(expected)
         for ours, theirs in zip(outputs, expected, strict=True):
             if "codes" in ours:
@@ -89,25 +91,35 @@ def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
             for name, state in ours.items():
                 size = theirs[name].square().mean().sqrt().clamp(min=1e-12)
                 differences.append((state - theirs[name]).abs().max() / size)
-                cosines.append(F.cosine_similarity(state, theirs[name]).min())
+                if name != LOGITS:
+                    cosines.append(F.cosine_similarity(state, theirs[name]).min())
     equal = float(torch.cat(alike).float().mean()) if alike else 1.0
     return Agreement(float(torch.stack(differences).max()), float(torch.stack(cosines).min()), equal, clips)
 
 
 def _by_clip(outputs: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Return the true frames of each clip, by the name of the output."""
+    """Return the true frames of each clip, or its one row of logits, by the name of the output."""
     frames = outputs.pop("frames").tolist()
-    return [{name: rows[row, :count] for name, rows in outputs.items()} for row, count in enumerate(frames)]
+    return [
+        {name: rows[row, :count] if rows.ndim > 2 else rows[row, None] for name, rows in outputs.items()}
+        for row, count in enumerate(frames)
+    ]
 
 
-def _expected(backbone: Backbone, speech: Packed, names: Collection[str]) -> list[dict[str, Tensor]]:
-    """Return the same for the packed model."""
-    layers = {name: _layer(name) for name in names if name != "codes"}
+def _expected(
+    backbone: Backbone, head: ExportableHead | None, speech: Packed, names: Collection[str]
+) -> list[dict[str, Tensor]]:
+    """Return the same for the packed model and its head."""
+    read = [] if head is None else states_of(head)
+    layers = {name: layer_of(name) for name in (*names, *read) if name not in ("codes", LOGITS)}
     encoded = backbone(speech, layers=layers.values())
-    states = {name: encoded.last if layer == "last" else encoded.hidden_states[layer] for name, layer in layers.items()}
+    every = {name: encoded.last if layer == "last" else encoded.hidden_states[layer] for name, layer in layers.items()}
+    states = {name: every[name] for name in names if name in every}
     if "codes" in names and isinstance(backbone, Coder):
         states["codes"] = backbone.codes(speech).values
-    clips = {name: Packed(values, encoded.lengths).unpack() for name, values in states.items()}
+    clips = {name: list(Packed(values, encoded.lengths).unpack()) for name, values in states.items()}
+    if head is not None:
+        clips[LOGITS] = expected_logits(head, [every[name] for name in read], encoded.lengths)
     return [{name: rows[row] for name, rows in clips.items()} for row in range(len(speech))]
 
 
@@ -117,8 +129,3 @@ def _require_finite(clips: list[dict[str, Tensor]]) -> None:
             f"The output {name} of the model is not finite, even for noise: its weights hold NaN, infinity or numbers "
             "that are too large, as those of a damaged file or of training that diverged. No graph was kept."
         )
-
-
-def _layer(name: str) -> int | str:
-    """Return the layer of an output."""
-    return name if name == "last" else int(name.rpartition(".")[2])

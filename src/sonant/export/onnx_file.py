@@ -3,19 +3,20 @@
 import logging
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from sonant.errors import MissingExtra
 from sonant.export.check import Graph, compare
-from sonant.export.program import INPUTS, Exported, facts_of, staged, trace
+from sonant.export.padded_head import ExportableHead, head_facts
+from sonant.export.program import INPUTS, Exported, Traceable, facts_of, staged, trace, traceable
 from sonant.export.quantize import demand_feed_forward, quantize_feed_forward
-from sonant.inference.padded_backbones import PaddedBackbone, padded
 from sonant.models import Backbone
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def to_onnx(
     backbone: Backbone,
     path: str | os.PathLike[str],
     *,
+    head: ExportableHead | None = None,
+    notes: Mapping[str, Any] = MappingProxyType({}),
     layers: Collection[int | str] | None = ("last",),
     normalize: bool = True,
     int8: bool = False,
@@ -39,6 +42,8 @@ def to_onnx(
     `PaddedBackbone.forward`. Weights of more than 2 GB are written to a second file.
 
     Args:
+        head: a CTC head or one for labels of whole clips (see `is_exportable`), whose "logits" the graph gives too.
+        notes: of the head in its checkpoint, of which the file gets the labels.
         layers: the states to return: numbers 0 to num_layers, or "last"; None: all.
         normalize: whether the graph normalizes waveforms, for a model that requires it.
         int8: whether feed-forward layers are int8.
@@ -53,12 +58,12 @@ def to_onnx(
     _demand_packages()
     if int8:
         demand_feed_forward(backbone)
-    model = padded(backbone, layers=layers, normalize=normalize)
-    facts = facts_of(backbone, model)
+    model = traceable(backbone, head, layers, normalize=normalize)
+    facts = facts_of(backbone, model) | head_facts(notes)
     with staged(path, overwrite=overwrite) as staging:
         _write(model, staging, facts, int8=int8)
         outputs, graph = open_onnx(staging)
-        agreement = compare(graph, backbone, normalize=normalize)
+        agreement = compare(graph, backbone, head, normalize=normalize)
         agreement.demand(int8=int8)
         del graph
         names = [file.name for file in staging.parent.iterdir()]
@@ -82,7 +87,7 @@ def open_onnx(path: Path) -> tuple[tuple[str, ...], Graph]:
     return names, run
 
 
-def _write(backbone: PaddedBackbone, path: Path, facts: dict[str, str], *, int8: bool) -> None:
+def _write(backbone: Traceable, path: Path, facts: dict[str, str], *, int8: bool) -> None:
     with _quiet():
         program = torch.onnx.export(
             trace(backbone),
@@ -109,7 +114,7 @@ def _name_axes(model: "onnx_ir.Model") -> None:
     for output in model.graph.outputs:
         assert output.shape is not None
         output.shape[0] = "batch"
-        if len(output.shape) > 1:
+        if len(output.shape) > 2:  # logits of whole clips have no frames
             output.shape[1] = "frames"
 
 

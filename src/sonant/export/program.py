@@ -3,7 +3,7 @@
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +17,8 @@ from torch.export import Dim, ExportedProgram
 
 from sonant.errors import ConfigurationError
 from sonant.export.check import Agreement
-from sonant.inference.padded_backbones import PaddedBackbone
+from sonant.export.padded_head import ExportableHead, PaddedWithHead
+from sonant.inference.padded_backbones import PaddedBackbone, padded
 from sonant.models import Backbone
 from sonant.models.families import family_of
 
@@ -45,13 +46,25 @@ class Exported:
     agreement: Agreement
 
 
-def example(model: PaddedBackbone) -> tuple[Tensor, Tensor]:
+Traceable = PaddedBackbone | PaddedWithHead
+
+
+def traceable(
+    backbone: Backbone, head: ExportableHead | None, layers: Collection[int | str] | None, *, normalize: bool
+) -> Traceable:
+    """Return a padded model, with a head if one is given."""
+    if head is None:
+        return padded(backbone, layers=layers, normalize=normalize)
+    return PaddedWithHead(backbone, head, layers, normalize=normalize)
+
+
+def example(model: Traceable) -> tuple[Tensor, Tensor]:
     """Two clips of different lengths: waveforms (2, samples) and lengths (2,)."""
     samples = 2 * model.receptive_field + 4_000
     return torch.zeros(2, samples), torch.tensor([samples, samples - 1_000])
 
 
-def trace(model: PaddedBackbone) -> ExportedProgram:
+def trace(model: Traceable) -> ExportedProgram:
     """The graph of a model, for one clip or more, the longest of at least one frame."""
     batch, samples = Dim("batch", min=1), Dim("samples", min=model.receptive_field)
     shapes = {"waveforms": {0: batch, 1: samples}, "lengths": {0: batch}}
@@ -69,7 +82,7 @@ def trace(model: PaddedBackbone) -> ExportedProgram:
     return program
 
 
-def facts_of(backbone: Backbone, model: PaddedBackbone) -> dict[str, str]:
+def facts_of(backbone: Backbone, model: Traceable) -> dict[str, str]:
     """Return what the user of a graph must know of its model; kept inside the file."""
     epsilon = f"{backbone.normalize_epsilon:g} added to the variance"
     wanted = f"by the graph, {epsilon}" if model.normalize else f"by the caller: zero mean and unit variance, {epsilon}"
