@@ -13,18 +13,21 @@ import soundfile
 
 from sonant.server.routes import piecewise
 from sonant.server.settings import MIB, Limits, ServerSettings
+from tests.heads import write_masks
 from tests.server.routes.impatience import connected
 from tests.server.running import RunningServer, running
 from tests.server.waiting import until
 
-MODEL = "sonant/wavlm-tiny"
+MODEL, ENHANCER = "sonant/wavlm-tiny", "enhancer"
 LIMITS = Limits(in_flight_bytes=64 * MIB, send_seconds=2.0)
 
 
 @pytest.fixture(scope="module")
 def narrow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with little memory for requests and little patience."""
-    with running(ServerSettings(data=tmp_path_factory.mktemp("server"), limits=LIMITS)) as up:
+    enhancer = write_masks(tmp_path_factory.mktemp("models") / ENHANCER, kind="enhancement")
+    folder = tmp_path_factory.mktemp("server")
+    with running(ServerSettings(data=folder, limits=LIMITS, models=(MODEL, str(enhancer)))) as up:
         yield up
 
 
@@ -65,18 +68,24 @@ def test_large_answers_are_whole(narrow_server: RunningServer) -> None:
     until(lambda: _held(narrow_server) == 0)
 
 
+@pytest.mark.parametrize(
+    ("path", "how"),
+    [
+        ("/v1/embeddings", {"model": MODEL, "output": "frames", "layer": "all"}),
+        ("/v1/audio/enhancements", {"model": ENHANCER}),
+    ],
+)
 def test_an_answer_that_is_not_read_is_given_up_charged_once_and_its_memory_comes_back(
-    narrow_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+    narrow_server: RunningServer, monkeypatch: pytest.MonkeyPatch, path: str, how: dict[str, str]
 ) -> None:
     monkeypatch.setattr(piecewise, "BYTES_A_TIMEOUT", 1 << 40)
     credit = narrow_server.services.accounts.credit
     before = narrow_server.run(credit.of(narrow_server.user_id))
-    body = {"model": MODEL, "input": _noise(30), "output": "frames", "layer": "all"}
-    with connected(narrow_server, "/v1/embeddings", body) as connection:
+    with connected(narrow_server, path, {**how, "input": _noise(30)}) as connection:
         connection.settimeout(60.0)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
         assert connection.recv(1) == b"H"  # the answer has begun
         assert _held(narrow_server) > MIB
         until(lambda: _held(narrow_server) == 0, seconds=60.0)
-    cost = narrow_server.services.settings.price_of(MODEL).cost(0, 30.0)
+    cost = narrow_server.services.settings.price_of(how["model"]).cost(0, 30.0)
     assert narrow_server.run(credit.of(narrow_server.user_id)) == before - cost.quantize(Decimal("1e-9"))
