@@ -1,6 +1,8 @@
 """Evaluation of recognition on a manifest: models and files, bad rows, and what is written."""
 
 import json
+import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,23 @@ def test_what_is_missing_is_said(manifest: Path, tmp_path: Path, recognizer: son
     bad.write_text('{"path": "none.wav", "text": "a"}\n')
     with pytest.raises(ManifestError, match=r"None of the 1 recordings can be used. The first: .*none.wav"):
         sonant.evaluate_asr(bad, recognizer)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ("hello é", "references have capital letters, and .* wrote small ones alone"),
+        ("HELLO É", "references have small letters, and .* wrote capital ones alone"),
+        ("Hello e\u0301", "one character in some texts and two in others"),
+        ("Hello é", None),
+    ],
+)
+def test_texts_in_another_form_are_told(texts: str, message: str | None, tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text(json.dumps({"path": "a.wav", "text": "Hello é"}) + "\n")
+    (tmp_path / "said.tsv").write_text(f"a.wav\t{texts}\n")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        sonant.evaluate_asr(tmp_path / "test.jsonl", tmp_path / "said.tsv", resamples=2)
+        normal = sonant.evaluate_asr(tmp_path / "test.jsonl", tmp_path / "said.tsv", resamples=2, normalize="lower")
+    assert [bool(re.search(str(message), str(each.message))) for each in told] == [True] * (message is not None)
+    assert normal.report.systems[0].totals["wer"].rate == 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Unpack
+from unicodedata import is_normalized
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.evaluated_texts import Failures, System, SystemTexts, is_file, texts_of
@@ -22,7 +23,9 @@ from sonant.errors import (
     ConfigurationError,
     ManifestError,
     MissingExtra,
+    SonantWarning,
     UnknownName,
+    warn,
 )
 from sonant.evaluation.recognition import Metric, RecognitionReport, Utterance, evaluate_recognition, recognition_page
 from sonant.extraction.names import as_json, readable_name
@@ -119,6 +122,8 @@ def evaluate_asr(
     def normalized(text: str | None) -> str:
         return normalize_text(text or "", normalize)
 
+    for each in found:
+        _warn_of_forms([references[row] for row in usable], [normalized(each.texts[row]) for row in usable], each.name)
     report = evaluate_recognition(
         [_utterance(entries[row], references[row], Path(data), speaker, by) for row in usable],
         {each.name: [normalized(each.texts[row]) for row in usable] for each in found},
@@ -137,6 +142,29 @@ def evaluate_asr(
     _write(folder / RESULTS, json.dumps(report.to_json() | {"failures": messages}, indent=1) + "\n")
     _write_errors(folder / ERRORS, entries, failures)
     return RecognitionEvaluation(report=report, failures=messages, page=folder / PAGE)
+
+
+def _warn_of_forms(references: Sequence[str], texts: Sequence[str], system: str) -> None:
+    """Warn where two sets of texts are written in different ways, by which each word counts as an error."""
+    said, written = "".join(references), "".join(texts)
+    if not written:
+        return
+    found = "capital" if any(map(str.isupper, written)) else "small" if any(map(str.islower, written)) else ""
+    other = str.islower if found == "capital" else str.isupper
+    if found and any(map(other, said)) and not any(map(other, written)):
+        missing = "capital" if found == "small" else "small"
+        warn(
+            f"The references have {missing} letters, and {system} wrote {found} ones alone: words that differ so count "
+            "as errors. normalize=lower (--normalize lower) converts both texts.",
+            SonantWarning,
+        )
+    if is_normalized("NFC", said) != is_normalized("NFC", written):
+        warn(
+            f"Letters with marks, such as é, are one character in some texts and two in others (Unicode NFC), and "
+            f"count as errors: those of the references or those of {system}. normalize=cased (--normalize cased), "
+            "lower or upper composes them in both texts.",
+            SonantWarning,
+        )
 
 
 def _utterance(entry: ManifestEntry, reference: str, data: Path, speaker: str, by: Sequence[str]) -> Utterance:
