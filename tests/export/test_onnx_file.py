@@ -12,6 +12,7 @@ from sonant.cli import main
 from sonant.errors import ConfigurationError, ExportError, MissingExtra
 from sonant.export import onnx_file, to_onnx
 from sonant.export.onnx_file import open_onnx
+from sonant.inference.padded_backbones import padded
 from sonant.layers.packed import Packed
 from sonant.models import WavLMConfig, build
 from tests.export.backbones import BACKBONES, backbone
@@ -83,7 +84,7 @@ def test_what_differs_is_not_kept(tmp_path, monkeypatch):
     model, other = backbone("HuBERT"), backbone("WavLM")
     (tmp_path / "model.onnx").write_text("precious")
     monkeypatch.setattr(onnx_file, "_write", lambda transformers_model, path, *_, **__: path.write_text("not a model"))
-    monkeypatch.setattr(onnx_file, "open_onnx", lambda _: ((), onnx_file.padded(other)))
+    monkeypatch.setattr(onnx_file, "open_onnx", lambda _: ((), padded(other)))
     with pytest.raises(ExportError, match="differ"):
         to_onnx(model, tmp_path / "model.onnx", overwrite=True)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["precious"]
