@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from errno import ENOSPC
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Any, NamedTuple
@@ -174,5 +175,6 @@ def _message(error: Exception) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
         return f"{one_line(str(error.filename))}: a file is where a folder is needed. Name another path."
     if isinstance(error, OSError) and not isinstance(error, SonantError) and error.strerror:
-        return f"{error.strerror}: {one_line(str(error.filename))}" if error.filename else error.strerror
+        where = f"{error.strerror}: {one_line(str(error.filename))}" if error.filename else error.strerror
+        return f"{where}. Make room, or write to another place." if error.errno == ENOSPC else where
     return str(error)

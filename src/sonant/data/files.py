@@ -39,6 +39,17 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give the path to errors of writing to a file that do not say which one it was, as on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, SonantError) or error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
 def _failed_write(error: BaseException) -> int | None:
     """Return the error number of a failed write, which torch and safetensors hide in errors of their own."""
     for each in (error, error.__context__):

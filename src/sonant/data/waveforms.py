@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sonant import audio
 from sonant.data.entries import ManifestEntry
-from sonant.data.files import atomic, json_lines
+from sonant.data.files import atomic, json_lines, naming
 from sonant.data.progress import Progress
 from sonant.data.settings import read_settings, write_or_check_settings
 from sonant.errors import AudioError, ManifestError, some_of
@@ -101,6 +101,7 @@ class WaveformStore:
             return cls(folder)
         samples_path.touch()
         with (
+            naming(samples_path),
             open(index_path, "a", encoding="utf-8") as index,
             open(samples_path, "r+b") as samples,
             ThreadPoolExecutor() as pool,

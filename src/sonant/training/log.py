@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from sonant.data.files import naming
 from sonant.data.progress import Progress
 from sonant.errors import SonantWarning, warn
 from sonant.loss import Loss, Objective
@@ -171,7 +172,7 @@ class TrainingLog:
     def _write(self, step: int, report: Mapping[str, float | str]) -> None:
         numbers = {name: value for name, value in report.items() if not isinstance(value, str)}
         rounded = {name: float(f"{value:.5g}") for name, value in numbers.items()}
-        with self.path.open("a") as file:
+        with naming(self.path), self.path.open("a") as file:
             file.write(json.dumps({"step": step, **report, **rounded}) + "\n")
         for tracker in self._trackers.copy():
             try:

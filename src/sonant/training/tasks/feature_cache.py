@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonant.data import WaveformStore
-from sonant.data.files import atomic, json_lines
+from sonant.data.files import atomic, json_lines, naming
 from sonant.data.lock import output_lock
 from sonant.data.progress import Progress
 from sonant.data.settings import write_or_check_settings
@@ -126,6 +126,7 @@ class FeatureCache:
         """Compute states, the longest recordings first, and write them behind those that are there."""
         longest_first = sorted(audio, key=lengths.__getitem__, reverse=True)
         with (
+            naming(self.folder / STATES),
             open(self.folder / INDEX, "a", encoding="utf-8") as index,
             open(self.folder / STATES, "ab") as states,
             Progress(len(audio), title=f"states of the model, {size / 1e9:.2g} GB", unit="files") as progress,
