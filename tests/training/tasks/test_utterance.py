@@ -234,7 +234,7 @@ def test_a_run_goes_on_with_its_own_settings_only(run: TaskRun, tones: Path, tmp
     with pytest.raises(ConfigurationError, match=r"training.lr: there 0.001, now 0.1"):
         train_task(replace(run, training=replace(run.training, lr=0.1)))
     other = write_tones(tmp_path / "other", 4, seed=2)
-    with pytest.raises(ConfigurationError, match="other settings"):
+    with pytest.raises(ConfigurationError, match="other recordings or labels in dev"):
         train_task(replace(run, dev=str(other)))
     for start in (train_task, inspect_task):
         with pytest.raises(ConfigurationError, match=r"began with no cache of states \(cache=\). Give the same again"):
