@@ -8,8 +8,9 @@ that is asked for is the label), speaker/sid_* and, for verification, speaker/as
 phones/*, asr/{train_1h,dev,test}.jsonl, diarization/sim_*, and pretrain/manifest.jsonl with a `speaker` each, of whom
 mixtures of two are made for separation. Speakers of the test sets are in no training set, but for intents, whose
 speakers are not known, and identification. Each task is an evaluation by `sonant.evaluate_superb` in a folder of OUT,
-with the settings in `TASKS`: 400 steps of short batches, one learning rate, and narrower recurrent heads than the
-published ones (recognition has a linear layer); large sets are cut to parts of them. OUT gets superb.md, superb.json
+with the settings in `TASKS`: 400 steps of short batches, two learning rates for heads of whole recordings and one for
+the others, and narrower recurrent heads than the published ones (recognition has a linear layer); large sets are cut to
+parts of them. OUT gets superb.md, superb.json
 and superb.html of all. Started again, the script goes on where it was; --drop-states removes the states of a task when
 no other way reads them.
 """
@@ -46,7 +47,7 @@ class SharedTask:
     Attributes:
         key: of SUPERB.
         batch_seconds: of a batch.
-        lr: learning rate where the model is frozen.
+        lr: learning rates to try where the model is frozen.
         task: changes of the head.
         label: field of the manifests; "": that of the recipe.
         max_seconds: of a piece of a recording; 0: as long as a batch.
@@ -56,7 +57,7 @@ class SharedTask:
 
     key: str
     batch_seconds: float
-    lr: float = 1e-2
+    lr: tuple[float, ...] = (1e-2,)
     task: dict[str, Any] = field(default_factory=dict)
     label: str = ""
     max_seconds: float = 0.0
@@ -64,17 +65,18 @@ class SharedTask:
     is_tuned: bool = False
 
 
+RATES = (1e-3, 1e-2)
 TASKS: dict[str, SharedTask] = {
-    "keywords": SharedTask("ks", 32.0, layers=True, is_tuned=True),
-    "digits": SharedTask("ks", 32.0, layers=True, is_tuned=True),
-    "emotion": SharedTask("er", 32.0, layers=True, is_tuned=True),
-    "intents": SharedTask("ic", 32.0, label="label", layers=True, is_tuned=True),
+    "keywords": SharedTask("ks", 32.0, RATES, layers=True, is_tuned=True),
+    "digits": SharedTask("ks", 32.0, RATES, layers=True, is_tuned=True),
+    "emotion": SharedTask("er", 32.0, RATES, layers=True, is_tuned=True),
+    "intents": SharedTask("ic", 32.0, RATES, label="label", layers=True, is_tuned=True),
     "phones": SharedTask("pr", 32.0, layers=True),
-    "identification": SharedTask("sid", 32.0, layers=True),
-    "separation": SharedTask("ss", 32.0, lr=1e-3, task={"hidden_dim": 128, "num_layers": 2}),
+    "identification": SharedTask("sid", 32.0, RATES, layers=True),
+    "separation": SharedTask("ss", 32.0, (1e-3,), task={"hidden_dim": 128, "num_layers": 2}),
     "recognition": SharedTask("asr", 32.0, task={"lstm_dim": 0}),
-    "verification": SharedTask("asv", 32.0, lr=1e-3, task={"channels": 192, "pooled_dim": 512, "embedding_dim": 256}),
-    "diarization": SharedTask("sd", 80.0, lr=1e-3, task={"num_speakers": 3, "lstm_dim": 128}, max_seconds=10.0),
+    "verification": SharedTask("asv", 32.0, (1e-3,), task={"channels": 192, "pooled_dim": 512, "embedding_dim": 256}),
+    "diarization": SharedTask("sd", 80.0, (1e-3,), task={"num_speakers": 3, "lstm_dim": 128}, max_seconds=10.0),
 }
 TUNING_RATE = 1e-3  # of the head; that of the model is a tenth
 STEPS = {"weighted": 400, "best_layer": 400, "fine_tuned": 200}
@@ -158,7 +160,7 @@ def evaluated(options: argparse.Namespace, name: str, way: Way) -> Iterator[Supe
             model,
             {task.key: manifests(options.data, options.out, name)},
             ways=[way],
-            lr=(TUNING_RATE if way == "fine_tuned" else task.lr,),
+            lr=(TUNING_RATE,) if way == "fine_tuned" else task.lr,
             steps=options.steps or STEPS[way],
             output=options.out / f"{name}_{way}" if way == "fine_tuned" else options.out / name,
             on_error="skip",
