@@ -117,12 +117,19 @@ def measured(model: Path, test: Path) -> dict[str, list[float]]:
     }
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
+def on_dev(out: Path, row: dict[str, Any]) -> list[dict[str, float]]:
+    """Return what a training measured on dev, in the order of its steps."""
+    lines = (out / f"{row['way']}-{row['set']}" / "metrics.jsonl").read_text().splitlines()
+    return [point for line in lines if "held_out_cer" in (point := json.loads(line))]
+
+
+def table(out: Path, rows: Sequence[dict[str, Any]]) -> str:
     """Return a Markdown table of the results."""
-    lines = ["| labels | trained | WER % | CER % |", "|---|---|---|---|"]
+    lines = ["| labels | trained | WER % | CER % | loss on dev after all steps |", "|---|---|---|---|---|"]
     for row in rows:
         rates = " | ".join("{:.1f} [{:.1f}, {:.1f}]".format(*row[name]) for name in ("wer", "cer"))
-        lines.append(f"| {row['set']} | {WAYS[row['way']].title} | {rates} |")
+        loss = on_dev(out, row)[-1]["held_out_loss"]
+        lines.append(f"| {row['set']} | {WAYS[row['way']].title} | {rates} | {loss:.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -138,9 +145,7 @@ def draw(out: Path, rows: Sequence[dict[str, Any]]) -> None:
     for panel, amount in zip(panels[0], sets, strict=True):
         for row in rows:
             if row["set"] == amount:
-                text = (out / f"{row['way']}-{amount}" / "metrics.jsonl").read_text()
-                points = [point for line in text.splitlines() if "held_out_cer" in (point := json.loads(line))]
-                steps, rates = ([point[key] for point in points] for key in ("step", "held_out_cer"))
+                steps, rates = ([point[key] for point in on_dev(out, row)] for key in ("step", "held_out_cer"))
                 panel.plot(steps, [100 * value for value in rates], label=WAYS[row["way"]].title)
         panel.set(title=f"labels of {amount}", xlabel="step", ylim=(0, 105))
         panel.grid(alpha=0.3)
@@ -172,9 +177,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 with atomic(result) as draft:
                     draft.write_text(json.dumps(row | measured(folder, options.data / "test.jsonl"), indent=1))
             rows.append(json.loads(result.read_text()))
-            print(table(rows[-1:]).splitlines()[-1], flush=True)
+            print(table(options.out, rows[-1:]).splitlines()[-1], flush=True)
             (options.out / "recognition.json").write_text(json.dumps(rows, indent=1))
-            (options.out / "recognition.md").write_text(table(rows))
+            (options.out / "recognition.md").write_text(table(options.out, rows))
     draw(options.out, rows)
 
 
