@@ -65,7 +65,7 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
         ("cors_origins: ['https://app.example.org/']", ["https://app.example.org/'"]),
         ("host: ' '", ["host is empty"]),
         ("accounts: {free_credit: -3}", ["free_credit is -3", "0 or more"]),
-        ("models: org/one", ["a list of str"]),
+        ("models: org/one", ["a list of text"]),
         ("price: {per_audio_hour: -1}", ["per_audio_hour", "0 or more"]),
         ("price: {per_audio_hour: .nan}", ["per_audio_hour"]),
         ("prices: {org/x: 1}", ["prices.org/x.per_million_tokens"]),
