@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,5 +37,8 @@ def test_a_task_is_trained_and_measured_on_its_corpus(tmp_path: Path, task: str)
         (measured,) = (tmp_path / "out").glob("trainings/*/test.json")
         assert json.loads(measured.read_text())["measures"]["trials"] == 2
     for metric in SUPERB_TASKS[task].metrics:
+        if metric.name == "pesq" and find_spec("pesq") is None:
+            assert metric.name not in row.measures
+            continue
         found = row.measures[metric.name]
         assert found.low <= found.value <= found.high

@@ -418,3 +418,8 @@ def test_audio_by_the_minute(tmp_path):
     assert (too_often.status, too_often.code) == (429, "rate_limit_exceeded")
     assert 50 < too_often.retry_after <= 60
     assert (too_long.status, too_long.retry_after) == (413, None)
+
+
+def test_a_cost_is_told_as_it_would_be_held() -> None:
+    told = credit.insufficient(Decimal(1) / 59_333, Decimal(0)).message
+    assert "costs 0.000016854, and 0.00 of" in told

@@ -59,6 +59,7 @@ def take(connection: Connection, user_id: int, amount: int, *, more_credit: str 
 
 def insufficient(cost: Decimal, credit: Decimal, more_credit: str = "") -> ApiError:
     """Make the error for a request that costs more than the credit; it says how to get `more_credit`."""
+    cost = from_units(to_units(cost))
     return ApiError(
         402,
         "insufficient_credit",
