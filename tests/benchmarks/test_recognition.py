@@ -35,8 +35,18 @@ def test_ways_of_training_are_compared(tmp_path: Path, capsys: pytest.CaptureFix
         assert low <= rate <= high
         assert (out / f"{row['way']}-{row['set']}" / "evaluation" / "index.html").exists()
     assert (out / "recognition.md").read_text().count("\n") == 2 + len(rows)
+    told = capsys.readouterr().out
+    assert "WER of one text for all recordings, NO|ON again and again: 0.0 %" in told
+    assert "CER of one text for all recordings, " in told
     assert (out / "recognition.png").stat().st_size > 1000
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/test.json")}
     recognition.main(arguments)
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert rows == json.loads((out / "recognition.json").read_text())
+
+
+def test_one_text_for_all_is_chosen_on_dev_and_measured_on_test(tmp_path: Path) -> None:
+    texts = {"train_1h": ["A A B"], "dev": ["A B A B", "A B"], "test": ["A B A A", "C"]}
+    for name, lines in texts.items():
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({"text": line}) for line in lines))
+    assert recognition.one_text(tmp_path, str.split) == (["A", "B"], 40.0)  # two of five words: A for B, A for C
