@@ -101,7 +101,7 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path, model: str) -> None
         refused(ways=["best"])
     with pytest.raises(ConfigurationError, match="rates above 0"):
         refused(lr=[0.0])
-    with pytest.raises(ConfigurationError, match="one of each"):
+    with pytest.raises(ConfigurationError, match="each of them once"):
         refused(models=[model, model])
     with pytest.raises(ManifestError, match="no train"):
         refused()

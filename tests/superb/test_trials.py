@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sonant.errors import UnknownName
+from sonant.errors import ConfigurationError, UnknownName
 from sonant.recipes import task_recipe
 from sonant.recipes.sources import sourced
 from sonant.superb.data import TaskData
@@ -58,3 +58,10 @@ def test_every_setting_of_a_recipe_has_a_source(task: str) -> None:
 def test_tasks_that_are_not_there_are_refused_by_name() -> None:
     with pytest.raises(UnknownName, match="task of SUPERB"):
         replace(RUN, tasks=("vc",))
+
+
+@pytest.mark.parametrize("name", ["tasks", "models", "ways"])
+def test_what_is_named_twice_is_refused(name: str) -> None:
+    once = {"tasks": ("ks",), "models": ("model",), "ways": ("weighted",)}
+    with pytest.raises(ConfigurationError, match=f"{name}=.*each of them once"):
+        SuperbRun(**{**once, name: once[name] * 2}, data={})  # type: ignore[arg-type]

@@ -59,9 +59,11 @@ class SuperbRun:
         for way in self.ways:
             if way not in WAYS:
                 raise UnknownName("way to learn", way, WAYS)
-        for name, given in (("models", self.models), ("ways", self.ways)):
-            if not given or len(set(given)) < len(given):
-                raise ConfigurationError(f"{name}={','.join(given)} was given; expected one of each, or several.")
+        for name, given in (("models", self.models), ("ways", self.ways), ("tasks", self.tasks)):
+            if len(set(given)) < len(given) or not (given or name == "tasks"):
+                raise ConfigurationError(
+                    f"{name}={','.join(given)} was given; expected one or several, each of them once."
+                )
         if self.steps < 0 or not all(lr > 0 for lr in self.lr):
             raise ConfigurationError(
                 f"steps={self.steps} and lr={self.lr} were given; expected 0 steps or more, and rates above 0."
