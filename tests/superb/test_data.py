@@ -41,6 +41,19 @@ def test_manifests_are_found_by_folder_and_by_the_beginning_of_their_names(tmp_p
         data_of("ks", {"ks": tmp_path / "none"}, tmp_path)
 
 
+def test_the_folder_in_which_one_works_is_a_folder_of_manifests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("train", "dev", "test"):
+        write_lines(tmp_path / f"{part}.jsonl", ROW)
+    monkeypatch.chdir(tmp_path)
+    (data,) = data_of("ks", known_data({"ks": "."}), tmp_path / "written")
+    assert data.manifests["test"].resolve() == tmp_path / "test.jsonl"
+    (tmp_path / "test.jsonl").unlink()
+    with pytest.raises(ManifestError, match="no test"):
+        data_of("ks", known_data({"ks": "."}), tmp_path / "written")
+
+
 def test_corpora_are_written_as_manifests_of_each_fold(tmp_path: Path) -> None:
     LAYOUTS["iemocap"](tmp_path / "data" / "iemocap")
     LAYOUTS["voxceleb1"](tmp_path / "data" / "voxceleb1")

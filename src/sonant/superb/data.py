@@ -125,7 +125,7 @@ def _of_corpus(task: str, fold: int, read: CorpusSets, folder: Path) -> TaskData
 
 def _places(folder: Path, name: str) -> tuple[Path, Path]:
     """Return where a file of a task may be: in its folder, or behind the beginning of the names."""
-    return folder / name, folder.with_name(f"{folder.name}_{name}")
+    return folder / name, folder.parent / f"{folder.name}_{name}"  # "." has no name
 
 
 def _trials(folder: Path, task: str) -> dict[str, Path]:
