@@ -10,7 +10,7 @@ import pytest
 
 import sonant
 from sonant.superb.tasks import AVAILABLE, SUPERB_TASKS
-from tests.data.corpora.layouts import LAYOUTS, noise
+from tests.data.corpora.layouts import LAYOUTS, noise, write_lines
 from tests.superb.miniature import write_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sonant.errors.SonantWarning")]
@@ -42,3 +42,17 @@ def test_a_task_is_trained_and_measured_on_its_corpus(tmp_path: Path, task: str)
             continue
         found = row.measures[metric.name]
         assert found.low <= found.value <= found.high
+
+
+def test_speakers_of_trials_are_the_labels_of_the_training(tmp_path: Path) -> None:
+    for part in ("train", "dev", "test"):
+        names = [f"{number}.wav" for number in range(4)]
+        for name in names:
+            noise(tmp_path / "asv" / part / name, name, seconds=1.0)
+        rows = (json.dumps({"path": name, "who": name in names[:2]}) for name in names)
+        write_lines(tmp_path / "asv" / part / "manifest.jsonl", *rows)
+    write_lines(tmp_path / "asv" / "test_trials.txt", "1 0.wav 1.wav", "0 0.wav 2.wav", "0 1.wav 3.wav", "1 2.wav 3.wav")
+    changes = {"asv": {"label": "who", "task": NARROW["asv"]}}
+    settings: dict[str, Any] = {"steps": 2, "output": tmp_path / "out", "changes": changes}
+    (row,) = sonant.evaluate_superb(write_tiny(tmp_path), {"asv": tmp_path / "asv"}, **settings).rows
+    assert row.measures["eer"].low <= row.measures["eer"].value <= row.measures["eer"].high

@@ -110,13 +110,17 @@ def result_on_test(trial: HeadTrial) -> FoldResult:
 
 
 def _on_trials(trial: HeadTrial) -> dict[str, Any]:
-    """Measure speaker verification on the listed trials of the test set, as `sonant evaluate asv --whole` does."""
+    """Measure speaker verification on the listed trials of the test set, as `sonant evaluate asv --whole` does.
+
+    Speakers, by whom intervals are drawn, are the labels of the training, which all rows have.
+    """
     data, run = trial.question.data, trial.run
     done = evaluate_asv(
         data.manifests["test"],
         load(run.folder / "model", device=run.device),
         trials=data.trials["test"],
         whole=True,
+        speaker=str(run.label),
     )
     if done.failures:
         warn(
