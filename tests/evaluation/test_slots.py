@@ -1,5 +1,7 @@
 """Slot-type F1 and slot-value CER, worked out by hand."""
 
+from typing import Any
+
 import pytest
 
 from sonant.errors import MeasurementError
@@ -16,6 +18,24 @@ def test_types_are_compared_as_sets_and_values_with_the_nearest() -> None:
     assert slot_counts(reference, []) == (0.0, 13, 13)
     assert slot_type_f1([reference, []], [found, []]) == 0.75
     assert slot_value_cer([reference, [("day", "may")]], [found, [("day", "may")]]) == 9 / 16
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        {"city": "rome"},
+        [{"name": "city", "value": "rome"}],
+        [("city", "rome", 0.1)],
+        ("city", "rome"),
+        [("city", None)],
+        "ab",
+    ],
+)
+def test_slots_of_another_form_are_refused(slots: Any) -> None:
+    right = [("city", "paris")]
+    for pair in ((slots, right), (right, slots)):
+        with pytest.raises(MeasurementError, match="expected a list with the name and the value of each"):
+            slot_type_f1(*([each] for each in pair))
 
 
 def test_what_cannot_be_measured_is_told() -> None:

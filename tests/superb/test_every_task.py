@@ -51,7 +51,9 @@ def test_speakers_of_trials_are_the_labels_of_the_training(tmp_path: Path) -> No
             noise(tmp_path / "asv" / part / name, name, seconds=1.0)
         rows = (json.dumps({"path": name, "who": name in names[:2]}) for name in names)
         write_lines(tmp_path / "asv" / part / "manifest.jsonl", *rows)
-    write_lines(tmp_path / "asv" / "test_trials.txt", "1 0.wav 1.wav", "0 0.wav 2.wav", "0 1.wav 3.wav", "1 2.wav 3.wav")
+    write_lines(
+        tmp_path / "asv" / "test_trials.txt", "1 0.wav 1.wav", "0 0.wav 2.wav", "0 1.wav 3.wav", "1 2.wav 3.wav"
+    )
     changes = {"asv": {"label": "who", "task": NARROW["asv"]}}
     settings: dict[str, Any] = {"steps": 2, "output": tmp_path / "out", "changes": changes}
     (row,) = sonant.evaluate_superb(write_tiny(tmp_path), {"asv": tmp_path / "asv"}, **settings).rows

@@ -29,8 +29,12 @@ def slot_counts(reference: Slots, found: Slots) -> SlotCounts:
     Each value of the reference is compared with that one of the found values of the same name which takes the fewest
     edits, or with nothing if there is none; found values of other names do not count.
 
+    Raises MeasurementError: slots that are not pairs of texts.
+
     Source: SUPERB (arXiv 2105.01051), slot filling: slot-type F1 and slot-value CER.
     """
+    _check(reference)
+    _check(found)
     wanted, there = {name for name, _ in reference}, {name for name, _ in found}
     common = len(wanted & there)
     f1 = 2 * common / (len(wanted) + len(there)) if wanted or there else 1.0
@@ -53,6 +57,20 @@ def slot_value_cer(references: Sequence[Slots], found: Sequence[Slots]) -> float
     if not characters:
         raise MeasurementError("No recording of the references has a slot; the error rate of their values needs some.")
     return sum(each.value_errors for each in counts) / characters
+
+
+def _check(slots: Slots) -> None:
+    """Raise MeasurementError unless slots are pairs of texts; of other forms, such as mappings, pairs would be keys."""
+    wrong = slots if not isinstance(slots, list | tuple) else next((each for each in slots if not _is_pair(each)), None)
+    if wrong is not None:
+        raise MeasurementError(
+            f"{wrong!r:.80} was given as slots of a recording or as one of them; expected a list with the name and the "
+            "value of each, both texts, such as [('city', 'new york')]."
+        )
+
+
+def _is_pair(slot: object) -> bool:
+    return isinstance(slot, list | tuple) and len(slot) == 2 and all(isinstance(part, str) for part in slot)
 
 
 def _counts(references: Sequence[Slots], found: Sequence[Slots]) -> list[SlotCounts]:
