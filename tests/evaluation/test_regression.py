@@ -35,6 +35,17 @@ def test_against_numpy_far_from_zero() -> None:
     assert all(each["low"] <= each["value"] <= each["high"] for each in scores.values())
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_correlations_do_not_depend_on_the_unit_and_pearson_not_on_the_means(unit: float) -> None:
+    rng = np.random.default_rng(0)
+    actual = rng.normal(size=50)
+    predicted = actual + rng.normal(size=50)
+    plain, scaled = score_numbers(predicted, actual), score_numbers(unit * predicted, unit * actual)
+    for name, factor in (("mae", unit), ("pearson", 1), ("ccc", 1)):
+        assert scaled[name] == pytest.approx({key: factor * value for key, value in plain[name].items()}, rel=1e-6)
+    assert score_numbers(predicted + 1e7, actual)["pearson"] == pytest.approx(plain["pearson"], rel=1e-6)
+
+
 @pytest.mark.parametrize(("predicted", "actual"), [([1], [1, 2]), ([], []), ([float("nan")], [1]), ([[1]], [[1]])])
 def test_what_cannot_be_scored_is_refused(predicted: list[float], actual: list[float]) -> None:
     with pytest.raises(MeasurementError, match="one axis of the same length"):

@@ -35,22 +35,27 @@ def score_numbers(
             f"Numbers of shapes {ours.shape} and {theirs.shape} were given; expected one axis of the same length for "
             "both, one number or more, all of them finite."
         )
-    x, y = ours - theirs.mean(), theirs - theirs.mean()  # about 0, for precision
-    values = np.stack([np.ones_like(x), abs(x - y), x, y, x * x, y * y, x * y], axis=1)
+    x, y = ours - ours.mean(), theirs - theirs.mean()  # about 0, for precision
+    unit = max(abs(x).max(), abs(y).max()) or 1.0  # numbers may be small
+    x, y, apart = x / unit, y / unit, (ours.mean() - theirs.mean()) / unit
+    values = np.stack([np.ones_like(x), abs(ours - theirs), x, y, x * x, y * y, x * y], axis=1)
     totals = resampled_totals(values, groups)
-    measured, resampled = _measures(values.sum(0)[None]), _measures(totals)
+    measured, resampled = (_measures(each, apart) for each in (values.sum(0)[None], totals))
     return {name: interval_of(resampled[name]).around(found[0]) for name, found in measured.items()}
 
 
-def _measures(totals: Floats) -> dict[str, Floats]:
-    """Compute the measures (...,) of sums (..., 7) of 1, |x - y|, x, y, x^2, y^2 and xy."""
+def _measures(totals: Floats, apart: float) -> dict[str, Floats]:
+    """Compute the measures (...,) of sums (..., 7) of 1, errors, x, y, x^2, y^2 and xy.
+
+    x and y are differences from two means, of which that of x is higher by `apart`.
+    """
     count, error, x, y, xx, yy, xy = np.moveaxis(totals, -1, 0)
     x, y = x / count, y / count
     var_x, var_y, cov = np.maximum(xx / count - x * x, 0), np.maximum(yy / count - y * y, 0), xy / count - x * y
     return {
         "mae": error / count,
         "pearson": _ratio(cov, np.sqrt(var_x * var_y)),
-        "ccc": _ratio(2 * cov, var_x + var_y + (x - y) ** 2),
+        "ccc": _ratio(2 * cov, var_x + var_y + (x - y + apart) ** 2),
     }
 
 
