@@ -2,7 +2,8 @@
 
 import pytest
 
-from sonant.evaluation.chrf import chrf
+from sonant.errors import MeasurementError
+from sonant.evaluation import chrf
 
 
 def test_chrf_by_hand() -> None:
@@ -12,3 +13,5 @@ def test_chrf_by_hand() -> None:
     assert chrf("abcd", "abc") > chrf("abc", "abcd")  # recall counts more
     assert chrf("Guten Tag", "Guten  Tag") == pytest.approx(100.0)
     assert chrf("xyz", "abc") == chrf("", "abc") == 0.0
+    with pytest.raises(MeasurementError, match="expected text"):
+        chrf(["abc"], "abc")  # type: ignore[arg-type]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sonant.errors import MeasurementError
-from sonant.evaluation.label_scores import average_precision, score_counts, score_labels
+from sonant.evaluation import average_precision, score_labels
+from sonant.evaluation.label_scores import score_counts
 
 NAMES = ("a", "b", "c")
 
@@ -31,6 +32,18 @@ def test_intervals_are_those_of_a_binomial_and_wider_by_speaker() -> None:
     for name in ("accuracy", "macro_f1"):
         assert grouped[name]["value"] == pytest.approx(score_labels(predicted, actual, NAMES)[name]["value"])
         assert grouped[name]["high"] - grouped[name]["low"] > 0.2
+
+
+@pytest.mark.parametrize(
+    ("predicted", "actual", "why"),
+    [
+        ([-1], [0], "0 to 2"), ([3], [0], "0 to 2"), ([0], [0.5], "whole number"), (["a"], ["a"], "whole number"),
+        ([[0]], [[0]], "whole number"), ([0, 1], [0], "2 predicted classes and 1 actual"), ([], [], "one recording"),
+    ],
+)  # fmt: skip
+def test_labels_that_are_of_no_class_are_refused(predicted: list[int], actual: list[int], why: str) -> None:
+    with pytest.raises(MeasurementError, match=why):
+        score_labels(predicted, actual, NAMES)
 
 
 def test_average_precision_by_hand() -> None:

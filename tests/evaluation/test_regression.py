@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sonant.errors import MeasurementError
-from sonant.evaluation.regression import score_numbers
+from sonant.evaluation import score_numbers
 
 
 def values(predicted: list[float], actual: list[float]) -> dict[str, float]:

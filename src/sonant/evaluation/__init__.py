@@ -6,10 +6,12 @@ Functions of arrays, independent of models.
 from sonant.evaluation.bleu import bleu
 from sonant.evaluation.bootstrap import PairedComparison, bootstrap_interval, compare_paired
 from sonant.evaluation.calibration import LikelihoodRatio, calibrate_voices, likelihood_ratio
+from sonant.evaluation.chrf import chrf
 from sonant.evaluation.diarization import DiarizationError, diarization_error, jaccard_errors
 from sonant.evaluation.diarization_scores import score_diarization
 from sonant.evaluation.edits import AlignedPair, align, edit_distance
 from sonant.evaluation.error_rates import ErrorCounts, align_texts, error_counts, error_rate
+from sonant.evaluation.label_scores import average_precision, score_labels
 from sonant.evaluation.phone_features import FeatureErrors, phone_feature_errors
 from sonant.evaluation.probes import (
     LinearProbe,
@@ -22,6 +24,7 @@ from sonant.evaluation.probes import (
     linear_probe,
     probe_layers,
 )
+from sonant.evaluation.regression import score_numbers
 from sonant.evaluation.score_normalization import as_norm, speaker_means
 from sonant.evaluation.separation import SourceScores, sdr, separation_scores, si_sdr, si_sdr_improvement
 from sonant.evaluation.slots import SlotCounts, slot_counts, slot_type_f1, slot_value_cer
@@ -48,10 +51,12 @@ __all__ = [
     "align",
     "align_texts",
     "as_norm",
+    "average_precision",
     "bleu",
     "bootstrap_interval",
     "calibrate_voices",
     "chosen_layer",
+    "chrf",
     "cllr",
     "compare_paired",
     "cosine_scores",
@@ -75,6 +80,8 @@ __all__ = [
     "phone_feature_errors",
     "probe_layers",
     "score_diarization",
+    "score_labels",
+    "score_numbers",
     "score_trials",
     "sdr",
     "separation_scores",

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from sonant.evaluation.error_rates import check_texts
+
 ORDER, BETA = 6, 2.0
 
 
@@ -11,8 +13,11 @@ def chrf(text: str, reference: str) -> float:
     Precision and recall are means over n-grams of 1 to 6 characters, white space left out, without those orders that
     one of the texts is too short for; recall counts twice as much.
 
+    Raises MeasurementError: one of the two is no text.
+
     Source: Popović 2015; equal to `sentence_chrf` of sacrebleu with its defaults.
     """
+    check_texts([reference], [text])
     found, wanted = "".join(text.split()), "".join(reference.split())
     rates = []
     for order in range(1, ORDER + 1):

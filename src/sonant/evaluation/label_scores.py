@@ -23,8 +23,17 @@ def score_labels(
     Returns:
         JSON values: `recordings`, their number; `accuracy` and `macro_f1`, each with `value`, and `low` and `high` of
         a 95 % interval; `confusion` with the `labels`, and `counts` by actual (rows) and predicted label (columns).
+        Macro F1 is the mean over the classes that occur or were predicted, as in scikit-learn.
+
+    Raises:
+        MeasurementError: shapes differ, there are no recordings, or numbers are of no class.
     """
-    ours, theirs = np.asarray(predicted, dtype=np.int64), np.asarray(actual, dtype=np.int64)
+    ours, theirs = _numbers_of(predicted, len(classes)), _numbers_of(actual, len(classes))
+    if ours.shape != theirs.shape:
+        raise MeasurementError(
+            f"{len(ours)} predicted classes and {len(theirs)} actual ones were given; expected one of each for a "
+            "recording."
+        )
     one_hot = np.eye(len(classes))
     hits = (ours == theirs)[:, None]
     counts = np.concatenate([one_hot[theirs] * hits, one_hot[ours], one_hot[theirs]], axis=1)  # (recordings, 3 classes)
@@ -111,6 +120,18 @@ def macro_f1(counts: Floats) -> Floats:
     either = predicted + actual
     scores = 2 * correct / np.maximum(either, 1)
     return np.asarray(scores.sum(-1) / np.maximum((either > 0).sum(-1), 1))
+
+
+def _numbers_of(labels: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
+    """Return labels (recordings,) that are numbers of classes. Raises MeasurementError."""
+    given = np.asarray(labels)
+    is_number = given.ndim == 1 and (not given.size or np.issubdtype(given.dtype, np.integer))
+    if not is_number or (given.size and not 0 <= given.min() <= given.max() < count):
+        raise MeasurementError(
+            f"{given.tolist()!r:.80} was given as the labels of recordings; expected a whole number for each, 0 to "
+            f"{count - 1}, of {count} classes."
+        )
+    return given.astype(np.int64)
 
 
 def _accuracy(counts: Floats) -> Floats:
