@@ -23,5 +23,10 @@ def test_bleu_by_hand() -> None:
 
 def test_words_are_those_of_mteval() -> None:
     assert bleu_counts("Say &quot;3.5 or 1,000&quot; (12-year, don't).", "")[-2] == 14
+    assert bleu_counts("\u0663.\u0665", "")[-2] == 3  # digits are those of ASCII
     with pytest.raises(MeasurementError, match="1 texts and 0 references"):
         bleu(["a"], [])
+    with pytest.raises(MeasurementError, match="expected a list of texts"):
+        bleu("ab", "ab")
+    with pytest.raises(MeasurementError, match="expected text"):
+        bleu(["a"], [None])  # type: ignore[list-item]

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from sonant.errors import MeasurementError
+from sonant.errors import ConfigurationError, MeasurementError
 from sonant.evaluation import bootstrap, bootstrap_interval, compare_paired
 
 
@@ -113,6 +113,13 @@ def test_p_values_are_uniform_without_a_difference():
 def test_what_has_no_ratio_is_refused(arguments, how, message):
     with pytest.raises(MeasurementError, match=message):
         bootstrap_interval(*arguments, **how)
+
+
+def test_resamples_and_levels_are_checked():
+    with pytest.raises(ConfigurationError, match="resamples=0"):
+        bootstrap_interval([1, 2], resamples=0)
+    with pytest.raises(ConfigurationError, match="level=95"):
+        bootstrap_interval([1, 2], level=95)
 
 
 def test_systems_are_compared_on_the_same_clips():

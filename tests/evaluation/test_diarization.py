@@ -69,6 +69,16 @@ def test_a_turn_that_ends_before_it_begins_is_refused() -> None:
         diarization_error(turns(("a", 8, 3)), REFERENCE)
 
 
+@pytest.mark.parametrize("end", [float("inf"), float("nan")])
+def test_times_are_finite(end: float) -> None:
+    endless = [SpeakerTurn(start_seconds=0, end_seconds=end, speaker="a")]
+    for pair in ((endless, REFERENCE), (REFERENCE, endless)):
+        with pytest.raises(MeasurementError, match="begins at 0 s and ends at"):
+            diarization_error(*pair)
+    with pytest.raises(MeasurementError, match="region"):
+        diarization_error(REFERENCE, REFERENCE, regions=[(0, end)])
+
+
 def test_a_reference_without_speech_has_false_alarms_and_no_rate() -> None:
     silent = diarization_error([], REFERENCE)
     assert silent == DiarizationError(0, 20, 0, 0)

@@ -39,6 +39,9 @@ def test_what_cannot_be_normalized_is_refused() -> None:
         as_norm(VECTORS, PAIRS, COHORT, top=1)
     with pytest.raises(MeasurementError, match="all alike"):
         as_norm(VECTORS, PAIRS, COHORT[:1])
+    for wrong in ([[0, len(VECTORS)]], [[0, -1]]):
+        with pytest.raises(MeasurementError, match="Pairs name recordings"):
+            as_norm(VECTORS, wrong, COHORT)
     with pytest.raises(MeasurementError, match="zero or not finite"):
         as_norm(VECTORS * 0, PAIRS, COHORT)
     with pytest.raises(MeasurementError, match="expected"):

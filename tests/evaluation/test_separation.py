@@ -53,6 +53,19 @@ def test_what_cannot_be_compared_is_refused(estimate: list[float], reference: li
         si_sdr(estimate, reference)
 
 
+def test_a_mixture_has_as_many_samples_as_its_sources() -> None:
+    for mixture in (ONE[:-1], [ONE, ONE, ONE]):
+        with pytest.raises(MeasurementError, match="mixture of shape"):
+            separation_scores([OTHER, ONE], [ONE, OTHER], mixture)
+        with pytest.raises(MeasurementError, match="mixture of shape"):
+            si_sdr_improvement([OTHER, ONE], [ONE, OTHER], mixture)
+
+
+def test_a_constant_estimate_is_silence_without_its_mean() -> None:
+    reference = np.random.default_rng(0).normal(size=1000)
+    assert si_sdr(np.full(1000, 0.1), reference) == -np.inf
+
+
 def test_a_filter_that_is_too_long_is_refused() -> None:
     with pytest.raises(MeasurementError, match="filter_length=512"):
         sdr(ONE, ONE)

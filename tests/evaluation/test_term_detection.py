@@ -34,5 +34,9 @@ def test_it_is_the_best_of_all_thresholds() -> None:
     assert found == pytest.approx(max(values))
     with pytest.raises(MeasurementError, match="one each a trial"):
         max_term_weighted_value([0.0], [1], ["a", "b"])
+    with pytest.raises(MeasurementError, match="one each a trial"):
+        max_term_weighted_value([[0.0, 1.0]], [[1, 0]], ["a"])
+    with pytest.raises(MeasurementError, match="NaN"):
+        max_term_weighted_value([0.0, 1.0, np.nan], [1, 0, 0], ["a", "a", "b"])
     with pytest.raises(ConfigurationError, match="target_prior=2"):
         max_term_weighted_value(scores, labels, terms.tolist(), target_prior=2)

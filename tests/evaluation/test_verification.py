@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sonant.errors import ConfigurationError, MeasurementError
-from sonant.evaluation import detection_curve, eer, min_dcf, speaker_bootstrap
+from sonant.evaluation import cllr, detection_curve, eer, min_dcf, speaker_bootstrap
 
 
 @st.composite
@@ -173,6 +173,13 @@ def test_what_cannot_be_measured_says_so(scores, labels, message):
     for measure in (eer, min_dcf):
         with pytest.raises(MeasurementError, match=message):
             measure(scores, labels)
+
+
+@pytest.mark.parametrize("weights", [[1, -1, 2], [1, 1], [1, math.nan, 1]])
+def test_weights_are_checked(weights):
+    for measure in (eer, min_dcf, cllr):
+        with pytest.raises(MeasurementError, match="finite and not negative"):
+            measure([0.3, 0.2, 0.1], [1, 0, 0], weights=weights)
 
 
 def test_costs_and_priors_are_checked():

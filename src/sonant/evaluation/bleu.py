@@ -8,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sonant.errors import MeasurementError
+from sonant.evaluation.error_rates import check_texts
 
 ORDER = 4
 # Rules of mteval-v13a, in their order: punctuation stands alone, but points, commas and hyphens within numbers.
 _RULES = (
     (re.compile(r"([!-&(-+/:-@\[-`{-~])"), r" \1 "),
-    (re.compile(r"(\D)([.,])"), r"\1 \2 "),
-    (re.compile(r"([.,])(\D)"), r" \1 \2"),
-    (re.compile(r"(\d)(-)"), r"\1 \2 "),
+    (re.compile(r"([^0-9])([.,])"), r"\1 \2 "),
+    (re.compile(r"([.,])([^0-9])"), r" \1 \2"),
+    (re.compile(r"([0-9])(-)"), r"\1 \2 "),
 )
 _ENTITIES = {"&quot;": '"', "&amp;": "&", "&lt;": "<", "&gt;": ">"}
 
@@ -30,7 +31,7 @@ def bleu(texts: Sequence[str], references: Sequence[str]) -> float:
 
     A p_n of no matches counts half, a quarter, ... of one match. Words are those of mteval-v13a, with case.
 
-    Raises MeasurementError: no texts, or another number of references.
+    Raises MeasurementError: no texts, another number of references, or elements that are no text.
 
     Source: Papineni et al. 2002; Chen and Cherry 2014, the third smoothing. Equal to `corpus_bleu` of sacrebleu with
     its defaults.
@@ -40,6 +41,7 @@ def bleu(texts: Sequence[str], references: Sequence[str]) -> float:
             f"{len(texts)} texts and {len(references)} references were given; expected one reference for each text, "
             "and one text or more."
         )
+    check_texts(references, texts)
     return float(bleu_of(np.sum([bleu_counts(*pair) for pair in zip(texts, references, strict=True)], axis=0)))
 
 

@@ -76,7 +76,7 @@ def diarization_error(
     meet. Empty turns are ignored. A reference without speech has false alarms alone, and no rate of its own.
 
     Raises:
-        MeasurementError: a turn or region that ends before it begins, or a negative collar.
+        MeasurementError: a turn or region that ends before it begins, or never, or a negative collar.
 
     Source: NIST Rich Transcription 2009 evaluation plan; `md-eval`; turns are merged as by pyannote's `support`.
     """
@@ -153,9 +153,9 @@ def _scored(
     spans = [(turn.start_seconds, turn.end_seconds) for turn in (*reference, *found)]
     edges = {time for turn in reference for time in (turn.start_seconds, turn.end_seconds)} if collar else set()
     hidden = [(edge - collar, edge + collar) for edge in edges]
-    if regions is not None and (wrong := [span for span in regions if not span[0] <= span[1]]):
+    if regions is not None and (wrong := [span for span in regions if not -np.inf < span[0] <= span[1] < np.inf]):
         raise MeasurementError(
-            f"The region {wrong[0]} ends before it begins; expected its start and its end, in seconds."
+            f"The region {wrong[0]} ends before it begins, or never; expected its start and its end, in seconds."
         )
     times = np.unique(np.array([*spans, *hidden, *(regions or ())], dtype=np.float64))
     speakers, spoke = _activity(reference, times)
@@ -194,10 +194,10 @@ def _merged(turns: Sequence[SpeakerTurn]) -> list[SpeakerTurn]:
     merged: list[SpeakerTurn] = []
     for turn in sorted(turns, key=lambda turn: (turn.speaker, turn.start_seconds)):
         start, end = turn.start_seconds, turn.end_seconds
-        if not start <= end:
+        if not -np.inf < start <= end < np.inf:
             raise MeasurementError(
-                f"A turn of {turn.speaker!r} begins at {start} s and ends at {end} s. A turn ends after it begins; "
-                "perhaps its duration was read as its end, as RTTM gives the start and the duration."
+                f"A turn of {turn.speaker!r} begins at {start} s and ends at {end} s. A turn ends after it begins, "
+                "at a time; perhaps its duration was read as its end, as RTTM gives the start and the duration."
             )
         if merged and merged[-1].speaker == turn.speaker and start <= merged[-1].end_seconds:
             merged[-1] = replace(merged[-1], end_seconds=max(merged[-1].end_seconds, end))

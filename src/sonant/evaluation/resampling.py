@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sonant.errors import MeasurementError
+from sonant.errors import ConfigurationError, MeasurementError
 
 Floats = npt.NDArray[np.float64]
 MOST_DRAWS = 2**21  # held in memory at once
@@ -33,8 +33,11 @@ def resampled_totals(
         groups: of each recording, such as its speaker, whose recordings are dependent; None: each by itself.
 
     Raises:
+        ConfigurationError: no resamples.
         MeasurementError: no recordings, values that are not finite, or another number of groups.
     """
+    if resamples < 1:
+        raise ConfigurationError(f"resamples={resamples} was given; expected 1 or more.")
     given = np.asarray(values, dtype=np.float64)
     names = np.arange(len(given)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     if given.ndim != 2 or not len(given) or len(names) != len(given) or not np.isfinite(given).all():
@@ -55,6 +58,8 @@ def resampled_totals(
 
 
 def interval_of(values: Floats, *, level: float = 0.95) -> Interval:
-    """Return the percentile interval of the measures (resamples,) of resampled totals."""
+    """Return the percentile interval of the measures (resamples,) of resampled totals. Raises ConfigurationError."""
+    if not 0 < level < 1:
+        raise ConfigurationError(f"level={level} was given; expected a share between 0 and 1, such as 0.95.")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))

@@ -39,6 +39,11 @@ def as_norm(vectors: npt.ArrayLike, pairs: npt.ArrayLike, cohort: npt.ArrayLike,
             f"Vectors {given.shape}, pairs {numbers.shape} and a cohort {others.shape} were given; expected "
             "(recordings, dim), (trials, 2) and (speakers, dim)."
         )
+    if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(given):
+        raise MeasurementError(
+            f"Pairs name recordings {numbers.min()} to {numbers.max()}; expected numbers from 0, of {len(given)} "
+            "vectors."
+        )
     for each in (given, others):
         if not np.isfinite(each).all() or not each.any(axis=1).all():
             raise MeasurementError("A speaker embedding is zero or not finite, and has no cosine.")

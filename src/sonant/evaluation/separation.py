@@ -48,9 +48,8 @@ def si_sdr_improvement(
 ) -> Array:
     """Compute the SI-SDR of estimates minus that of the mixture (samples,); arguments and errors as of `si_sdr`."""
     references = np.asarray(reference)
-    mixtures = np.broadcast_to(np.asarray(mixture), references.shape) if np.ndim(mixture) == 1 else mixture
-    before = si_sdr(mixtures, references, zero_mean=zero_mean)
-    return si_sdr(estimate, references, zero_mean=zero_mean) - before
+    after = si_sdr(estimate, references, zero_mean=zero_mean)
+    return after - si_sdr(_beside(mixture, references), references, zero_mean=zero_mean)
 
 
 def separation_scores(estimates: ArrayLike, references: ArrayLike, mixture: ArrayLike) -> SourceScores:
@@ -70,7 +69,7 @@ def separation_scores(estimates: ArrayLike, references: ArrayLike, mixture: Arra
     pairs = _si_sdr(found[None], wanted[:, None])  # (references, estimates)
     _, order = linear_sum_assignment(-np.nan_to_num(pairs, posinf=1e3, neginf=-1e3))
     best = pairs[np.arange(len(order)), order]
-    improvement = best - si_sdr(np.broadcast_to(np.asarray(mixture), wanted.shape), references)
+    improvement = best - si_sdr(_beside(mixture, wanted), references)
     return SourceScores(best, improvement, tuple(map(int, order)))
 
 
@@ -121,7 +120,19 @@ def _checked(estimate: ArrayLike, reference: ArrayLike, *, zero_mean: bool) -> t
         return found, wanted
     if (np.ptp(wanted, axis=-1) == 0).any():
         raise MeasurementError("A reference is constant, which is silence without its mean.")
-    return found - found.mean(-1, keepdims=True), wanted - wanted.mean(-1, keepdims=True)
+    centered = np.where(np.ptp(found, axis=-1, keepdims=True) > 0, found - found.mean(-1, keepdims=True), 0.0)
+    return centered, wanted - wanted.mean(-1, keepdims=True)
+
+
+def _beside(mixture: ArrayLike, references: ArrayLike) -> Array:
+    """Return a mixture (samples,) beside each of the references. Raises MeasurementError for another shape."""
+    mixtures, wanted = np.asarray(mixture, dtype=np.float64), np.shape(references)
+    if mixtures.shape not in (wanted, wanted[-1:]):
+        raise MeasurementError(
+            f"A mixture of shape {mixtures.shape} was given for sources of {wanted}; expected as many samples. Cut all "
+            "to the same samples."
+        )
+    return np.broadcast_to(mixtures, wanted)
 
 
 def _si_sdr(estimates: Array, references: Array) -> Any:

@@ -28,12 +28,14 @@ def stoi(estimate: ArrayLike, reference: ArrayLike, sampling_rate: int, *, exten
         reference: the same speech, clean.
         extended: ESTOI, for noise that fluctuates.
 
-    Raises MeasurementError: shapes differ, the reference is silent, or less than 0.4 s of it is not.
+    Raises MeasurementError: shapes differ, the reference is silent, less than 0.4 s of it is not, or there is no rate.
 
     Sources: Taal et al. 2011 (IEEE TASLP 19:7), Jensen and Taal 2016 (IEEE TASLP 24:11). Values are those of pystoi,
     apart from its resampling to 10 kHz.
     """
     found, wanted = _mono(estimate, reference)
+    if sampling_rate <= 0:
+        raise MeasurementError(f"sampling_rate={sampling_rate} was given; expected hertz, above 0.")
     if sampling_rate != RATE:
         found, wanted = (_resampled(each, sampling_rate) for each in (found, wanted))
     found, wanted = _without_silence(found, wanted)

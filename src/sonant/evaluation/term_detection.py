@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sonant.errors import ConfigurationError, MeasurementError
-from sonant.evaluation.verification import detection_curve
+from sonant.evaluation.verification import ScoredTrials, detection_curve
 
 
 def normalized_scores(distances: npt.ArrayLike) -> list[float]:
@@ -54,10 +54,12 @@ def max_term_weighted_value(
             "expected a probability between 0 and 1, and positive costs."
         )
     values, targets = np.asarray(scores, dtype=np.float64), np.asarray(labels)
-    if not len(terms) == len(values) == len(targets):
+    if not (values.ndim == targets.ndim == 1 and len(terms) == len(values) == len(targets)):
         raise MeasurementError(
-            f"{len(values)} scores, {len(targets)} labels and {len(terms)} terms were given; expected one each a trial."
+            f"Scores of shape {values.shape}, labels of shape {targets.shape} and {len(terms)} terms were given; "
+            "expected one each a trial."
         )
+    ScoredTrials(values, targets)  # checks those of terms that are left out too
     _, numbers = np.unique(np.asarray(terms, dtype=str), return_inverse=True)
     present = np.bincount(numbers, weights=targets.astype(bool))  # (terms,)
     absent = np.bincount(numbers) - present

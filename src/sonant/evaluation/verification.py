@@ -65,12 +65,7 @@ class ScoredTrials:
 
         Raises MeasurementError for weights that are negative, and trials of one kind only.
         """
-        given = np.ones(self.scores.shape) if weights is None else np.asarray(weights, dtype=np.float64)
-        if given.shape != self.scores.shape or not (np.isfinite(given) & (given >= 0)).all():
-            raise MeasurementError(
-                f"Weights of shape {given.shape} were given for {len(self.scores)} trials; expected one for each, "
-                "finite and not negative."
-            )
+        given = _checked_weights(weights, self.scores)
         points = len(self._thresholds)
         target_mass = np.bincount(self._group, weights=given * self.targets, minlength=points)  # (thresholds,)
         other_mass = np.bincount(self._group, weights=given * ~self.targets, minlength=points)
@@ -136,9 +131,9 @@ def cllr(ratios: npt.ArrayLike, labels: npt.ArrayLike, *, weights: npt.ArrayLike
     Source: Brummer and du Preez, Computer Speech and Language 2006.
     """
     values, targets = _checked(ratios, labels)
-    given = np.ones(values.shape) if weights is None else np.asarray(weights, dtype=np.float64)
-    if given.shape != values.shape or not (given * targets).sum() > 0 or not (given * ~targets).sum() > 0:
-        raise MeasurementError("Cllr needs targets and non-targets, and a weight for each if there are weights.")
+    given = _checked_weights(weights, values)
+    if not (given * targets).sum() > 0 or not (given * ~targets).sum() > 0:
+        raise MeasurementError("Cllr needs targets and non-targets with a weight above 0, and has those of one kind.")
     bits = np.logaddexp(0, np.where(targets, -values, values)) / np.log(2)
     return float(sum(np.average(bits[kind], weights=given[kind]) for kind in (targets, ~targets)) / 2)
 
@@ -188,6 +183,17 @@ def resampled_weights(
             f"The trials are of {len(names)} speakers, of whom no draw has both pairs of one speaker and pairs of two. "
             "Take recordings of more speakers, several of each."
         )
+
+
+def _checked_weights(weights: npt.ArrayLike | None, scores: Floats) -> Floats:
+    """Return the weights of trials, by default 1. Raises MeasurementError."""
+    given = np.ones(scores.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    if given.shape != scores.shape or not (np.isfinite(given) & (given >= 0)).all():
+        raise MeasurementError(
+            f"Weights of shape {given.shape} were given for {len(scores)} trials; expected one for each, finite and "
+            "not negative."
+        )
+    return given
 
 
 def _checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.bool_]]:
