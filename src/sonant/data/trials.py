@@ -27,7 +27,7 @@ def read_trials(path: str | Path) -> list[SpeakerTrial]:
     Raises ManifestError: no such file, or a line of another form.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise ManifestError(f"The trials {path} cannot be read: {error}.") from error
     trials = []
@@ -51,7 +51,8 @@ def read_trials(path: str | Path) -> list[SpeakerTrial]:
 def match_trials(trials: Sequence[SpeakerTrial], entries: Sequence[ManifestEntry]) -> list[tuple[int, int]]:
     """Return the rows of both recordings of each trial.
 
-    A name is an id, or a path, of which the end counts (see `NameIndex`).
+    A name is an id, or a path, of which the end counts (see `NameIndex`); all of it, unless it is absolute, since the
+    recordings of many speakers have one name in folders of their own.
 
     Raises ManifestError: names of no recording, or of several.
     """
@@ -59,7 +60,7 @@ def match_trials(trials: Sequence[SpeakerTrial], entries: Sequence[ManifestEntry
     index, rows = NameIndex(names), dict[str, list[int]]()
     for row, entry in enumerate(entries):
         identity = entry.fields.get("id")
-        for number in index.find(entry.path, None if identity is None else str(identity)):
+        for number in index.find(entry.path, None if identity is None else str(identity), whole=True):
             rows.setdefault(names[number], []).append(row)
     for what, wrong in (
         ("of no recording", [name for name in names if name not in rows]),
