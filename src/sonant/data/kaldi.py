@@ -26,7 +26,7 @@ def read_scp(path: Path) -> Iterator[ManifestRow]:
         yield from _read_segments(path)
         return
     beside = {field: _by_name(path.parent / name) for name, field in BESIDE.items()}
-    for name, (where, audio) in _recordings(path).items():
+    for name, (where, audio) in scp_recordings(path).items():
         said = {field: values[name] for field, values in beside.items() if name in values}
         yield ManifestRow(where, {"path": audio, "id": name, **said})
 
@@ -39,7 +39,7 @@ def read_segments(path: Path) -> Iterator[ManifestRow]:
 
 
 def _read_segments(path: Path) -> Iterator[ManifestRow]:
-    recordings = _recordings(path)
+    recordings = scp_recordings(path)
     beside = {field: _by_name(path.parent / name) for name, field in BESIDE.items() if field != "duration"}
     names = set()
     for where, line in lines_of(path.parent / SEGMENTS):
@@ -64,8 +64,8 @@ def _read_segments(path: Path) -> Iterator[ManifestRow]:
         yield ManifestRow(where, {**fields, **said})
 
 
-def _recordings(path: Path) -> dict[str, tuple[str, str]]:
-    """Read file and line, and path, of each recording by name."""
+def scp_recordings(path: Path) -> dict[str, tuple[str, str]]:
+    """Read file and line, and path, of each recording by name. Raises ManifestError."""
     recordings: dict[str, tuple[str, str]] = {}
     for where, line in lines_of(path):
         name, audio = [*re.split("[ \t]+", line.strip(), maxsplit=1), ""][:2]

@@ -84,6 +84,15 @@ def test_keywords_are_twelve_classes_and_noises_are_divided_by_time(tmp_path: Pa
         read_corpus("speech_commands", folder, "ks")
 
 
+def test_a_damaged_noise_is_named_and_left_out(tmp_path: Path) -> None:
+    folder = LAYOUTS["speech_commands"](tmp_path)
+    damaged = folder / "speech_commands_v0.01" / "_background_noise_" / "damaged.wav"
+    damaged.write_bytes(b"no audio")
+    found = read_corpus("speech_commands", folder, "ks")
+    assert messages(found) == [f"error: 1 noises cannot be read: {damaged.relative_to(folder)}"]
+    assert {name for name, label in rows(found, "train", "label") if label == "_silence_"} == {"hum.wav"}
+
+
 def test_slots_of_fluent_speech_commands(tmp_path: Path) -> None:
     folder = LAYOUTS["fluent_speech_commands"](tmp_path)
     train = folder / "data" / "train_data.csv"
@@ -141,6 +150,17 @@ def test_mixtures_have_their_sources_or_turns(tmp_path: Path) -> None:
     assert "error: 1 sources of mixtures are missing" in messages(found)[0]
     turns = read_corpus("libri2mix_diarization", LAYOUTS["libri2mix_diarization"](tmp_path / "sd"), "sd")
     assert rows(turns, "dev", "id", "segments") == [("dev.wav", "mix-dev", [(0.0, 0.1, "a"), (0.05, 0.15, "b")])]
+
+
+def test_paths_of_mixtures_may_have_blanks_and_are_no_commands(tmp_path: Path) -> None:
+    folder = LAYOUTS["libri2mix_diarization"](tmp_path / "my corpora")
+    write_lines(folder / "dev" / "wav.scp", f"mix-dev {folder / 'audio' / 'dev.wav'}")
+    write_lines(folder / "dev" / "segments", "a_0 mix-dev 0 0.1")  # of speakers, which rttm has
+    found = read_corpus("libri2mix_diarization", folder, "sd")
+    assert rows(found, "dev", "id") == [("dev.wav", "mix-dev")]
+    write_lines(folder / "dev" / "wav.scp", "mix-dev sox audio/dev.wav |")
+    with pytest.raises(ManifestError, match="command"):
+        read_corpus("libri2mix_diarization", folder, "sd")
 
 
 def test_english_queries_and_the_documents_that_have_them(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sonant.data.corpora.listing import CorpusSets, Listing, existing, lines_of
+from sonant.data.corpora.listing import CorpusSets, Listing, existing
+from sonant.data.kaldi import scp_recordings
 from sonant.data.rttm import read_rttm
-from sonant.errors import ManifestError
 
 SEPARATION_LAYOUT = (
     "Libri2Mix at 16 kHz, min: wav16k/min with train-100, dev and test, each with mix_clean, s1 and s2 (in Libri2Mix "
@@ -41,10 +41,7 @@ def diarization(folder: Path) -> CorpusSets:
     for part, where in zip(PARTS, existing(folder, "train", "dev", "test", layout=DIARIZATION_LAYOUT), strict=True):
         scp, rttm = existing(where, "wav.scp", "rttm", layout=DIARIZATION_LAYOUT)
         segments = read_rttm(rttm)
-        for number, words in enumerate(lines_of(scp), 1):
-            if len(words) != 2:
-                raise ManifestError(f"{scp}:{number}: expected a name and the path of a file, got {words!r:.80}.")
-            name, path = words
+        for name, (_, path) in scp_recordings(scp).items():
             if name in segments:
                 listing.add(part, folder / path, id=name, segments=segments.pop(name))
             else:

@@ -5,7 +5,7 @@ from pathlib import Path
 from sonant import audio
 from sonant.audio import Segment
 from sonant.data.corpora.listing import CorpusSets, Listing, existing, text_of
-from sonant.errors import ManifestError
+from sonant.errors import AudioError, ManifestError
 
 LAYOUT = (
     "Speech Commands: a folder for each word, _background_noise_, validation_list.txt and testing_list.txt (in "
@@ -60,7 +60,11 @@ def _add_noises(listing: Listing, folder: Path, *, with_test: bool) -> None:
     existing(folder.parent, NOISE, layout=LAYOUT)
     ends = {"train": 0.8, "dev": 0.9, "test": 1.0} if with_test else {"train": 0.9, "dev": 1.0}
     for path in sorted(folder.glob("*.wav")):
-        seconds = int(audio.duration(path) / CLIP_SECONDS)
+        try:
+            seconds = int(audio.duration(path) / CLIP_SECONDS)
+        except AudioError:
+            listing.problem("noises cannot be read", listing.name(path))
+            continue
         for second in range(seconds):
             part = next(part for part, end in ends.items() if second < end * seconds or end == 1.0)
             start = second * CLIP_SECONDS
