@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,10 @@ from typing import Any
 import pytest
 
 import sonant
+from sonant.checkpoints import save_pretrained
 from sonant.cli import main
+from sonant.errors import ConfigurationError
+from sonant.models import build
 from sonant.superb import SuperbEvaluation, SuperbRow
 from sonant.training.tasks.feature_cache import FeatureCache
 from tests.superb.miniature import MODEL, write_task, write_tiny
@@ -92,6 +96,26 @@ def test_an_evaluation_goes_on_with_more_models_and_repeats_nothing(folder: Path
     assert both.rows[0] == first.rows[0]
     assert len(both.rows) == 2
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
+
+
+def test_trainings_of_other_settings_recordings_or_weights_are_not_taken_for_these(
+    folder: Path, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(folder, tmp_path / "copied"))
+    evaluate(copied, tmp_path / "out", steps=2)
+    for other in ({"steps": 4}, {"steps": 2, "seed": 1}):
+        with pytest.raises(ConfigurationError, match="other settings"):
+            evaluate(copied, tmp_path / "out", **other)
+    manifest = copied / "ks" / "train" / "manifest.jsonl"
+    rows = manifest.read_text()
+    manifest.write_text(rows.partition("\n")[2])
+    with pytest.raises(ConfigurationError):
+        evaluate(copied, tmp_path / "out", steps=2)
+    manifest.write_text(rows)
+    assert evaluate(copied, tmp_path / "out", steps=2).rows
+    save_pretrained(build(MODEL), copied / "tiny")
+    with pytest.raises(ConfigurationError):
+        evaluate(copied, tmp_path / "out", steps=2)
 
 
 def test_the_command_prints_the_table(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,8 +102,10 @@ def carry_out_superb(run: SuperbRun, *, show_progress: bool | None = None) -> Su
         trials = checked_trials(run)
         found = {each: search_result(run, each, model_source(run, each.model)) for each in trials if not trials[each]}
         every = [trial for of_question in trials.values() for trial in of_question]
-        done = sum(trial.run.is_trained for trial in every)
-        with Progress(len(every), title="SUPERB", unit="trainings", done=done, show=show_progress) as progress:
+        there = [trial for trial in every if trial.run.is_trained]
+        for trial in there:
+            train_task(trial.run)  # which refuses other settings, recordings or weights, and trains nothing
+        with Progress(len(every), title="SUPERB", unit="trainings", done=len(there), show=show_progress) as progress:
             for trial in every:
                 if not trial.run.is_trained:
                     progress.note = trial.name
