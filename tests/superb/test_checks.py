@@ -55,6 +55,15 @@ def test_problems_of_all_tasks_are_listed_and_nothing_is_trained(tmp_path: Path,
     assert not (tmp_path / "out").exists()
 
 
+def test_a_test_set_by_which_rates_are_chosen_is_warned_of(tmp_path: Path, model: str) -> None:
+    data = write_task(tmp_path / "ks")
+    manifest = data / "test" / "manifest.jsonl"
+    changed(manifest, lambda number, row: row.update(path=str(data / "dev" / row["path"])) if number < 2 else None)
+    run = SuperbRun(models=(model,), data={"ks": str(data)}, output=str(tmp_path / "out"))
+    with pytest.warns(SonantWarning, match="ks: warning: 2 of 12 rows of test are recordings of dev too"):
+        checked_trials(run)
+
+
 def test_shared_recordings_and_speakers_and_single_speakers_are_warned_of(tmp_path: Path, model: str) -> None:
     data = write_task(tmp_path / "ks")
     for part in ("train", "dev", "test"):

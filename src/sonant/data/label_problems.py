@@ -109,11 +109,21 @@ class _Row(NamedTuple):
 
 
 def shared_with(
-    train: Sequence[ManifestEntry], other: Sequence[ManifestEntry], *, part: str, speaker: str = "speaker"
+    first: Sequence[ManifestEntry],
+    other: Sequence[ManifestEntry],
+    *,
+    part: str,
+    speaker: str = "speaker",
+    first_part: str = "train",
 ) -> Iterator[LabelProblem]:
-    """Yield warnings of recordings and speakers of another part of a corpus that are in `train` too."""
-    heard, rows = ([_Row(entry, entry.identity) for entry in entries] for entries in (train, other))
-    return _shared(heard, rows, speaker, part=part)
+    """Yield warnings of recordings and speakers of a part of a corpus that are in the first one too.
+
+    Args:
+        part, first_part: names of the two.
+        speaker: column of the speaker; "": speakers may be in both.
+    """
+    heard, rows = ([_Row(entry, entry.identity) for entry in entries] for entries in (first, other))
+    return _shared(heard, rows, speaker, part=part, first_part=first_part)
 
 
 def _look(entry: ManifestEntry) -> _Row:
@@ -186,8 +196,10 @@ def _lacking(entry: ManifestEntry, label: str, needs: LabelNeeds) -> str:
     return f"{needed} frames needed, {frames} in {entry.duration:.2f} s" if needed > frames else ""
 
 
-def _shared(train: Sequence[_Row], dev: Sequence[_Row], speaker: str, *, part: str = "dev") -> Iterator[LabelProblem]:
-    """Yield warnings of recordings and speakers of `dev` that are in `train` too."""
+def _shared(
+    train: Sequence[_Row], dev: Sequence[_Row], speaker: str, *, part: str = "dev", first_part: str = "train"
+) -> Iterator[LabelProblem]:
+    """Yield warnings of recordings and speakers of `dev` that are in `train` too, whatever the two are called."""
     recordings = {row.identity for row in train}
     again = [number for number, row in enumerate(dev) if row.identity in recordings]
     if again:
@@ -195,7 +207,7 @@ def _shared(train: Sequence[_Row], dev: Sequence[_Row], speaker: str, *, part: s
             part,
             tuple(again),
             len(dev),
-            "are recordings of train too: what is measured on them says nothing about others",
+            f"are recordings of {first_part} too: what is measured on them says nothing about others",
             tuple(dev[number].entry.name for number in again[:EXAMPLES]),
             "warning",
         )
@@ -211,8 +223,8 @@ def _shared(train: Sequence[_Row], dev: Sequence[_Row], speaker: str, *, part: s
             part,
             tuple(heard),
             len(dev),
-            f"are of {len(names)} speaker{'s' * (len(names) > 1)} of train: new voices may be recognized less well "
-            "than what is measured",
+            f"are of {len(names)} speaker{'s' * (len(names) > 1)} of {first_part}: new voices may be recognized less "
+            "well than what is measured",
             tuple(names[:EXAMPLES]),
             "warning",
         )

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from sonant.checkpoints import make_backbone
 from sonant.checkpoints.fresh import fresh_or_loaded
 from sonant.data import ManifestEntry, check_labels, read_manifest
+from sonant.data.label_problems import shared_with
 from sonant.data.trials import match_trials, read_trials
 from sonant.errors import ManifestError, SonantWarning, warn
 from sonant.superb.data import TaskData
@@ -57,8 +58,8 @@ def _problems(trial: HeadTrial) -> Iterator[str]:
         try:
             rows = read_labels(run, checkpoint, make_backbone(checkpoint), Path(folder), on_error="skip")
             yield from rows.report.splitlines()
-            train, test = (
-                rows.task.recordings(str(data.manifests[part]), rows.needs.column) for part in ("train", "test")
+            train, dev, test = (
+                rows.task.recordings(str(data.manifests[part]), rows.needs.column) for part in ("train", "dev", "test")
             )
             for problem in check_labels(train, test, needs=rows.needs, on_error="skip").problems:
                 if problem.part == "dev":  # as it calls the second set; those of train are known
@@ -66,6 +67,7 @@ def _problems(trial: HeadTrial) -> Iterator[str]:
         except ManifestError as error:
             yield f"error: {error}"
             return
+    yield from map(str, shared_with(dev, test, part="test", speaker="", first_part="dev"))
     for part, entries in (("train", train), ("test", test)):
         yield from _single_speaker(part, entries)
 
