@@ -295,6 +295,13 @@ def test_windows_agree_on_who_is_who(diarizer: SpeechEncoder) -> None:
     assert cut.finish() == whole.finish()
 
 
+@pytest.mark.parametrize("weighted", [True, False])
+def test_diarization_reads_each_state_once(tmp_path: Path, weighted: bool) -> None:
+    """The state of the voices comes along only if the head does not read it anyway."""
+    layers = sonant.load(write_frame_classifier(tmp_path, weighted=weighted)).head_pipeline("diarization").layers
+    assert len(set(layers)) == len(layers) == (SMALL["num_layers"] + 1 if weighted else 2)
+
+
 @pytest.mark.parametrize("window_seconds", [60, pytest.param(12, marks=pytest.mark.slow)])
 def test_two_voices_are_told_apart_without_a_head(window_seconds: float) -> None:
     names = ["it-carlo-busy", "ru-ivrvoice-queue", "it-carlo-queue", "ru-ivrvoice-busy"]

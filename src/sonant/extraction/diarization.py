@@ -7,7 +7,6 @@ from sonant.errors import ConfigurationError
 from sonant.extraction.frame_decisions import FrameDecisions
 from sonant.extraction.head_store import Heads
 from sonant.extraction.heads import CPU, HeadPipeline, able, some, states_of
-from sonant.extraction.request import Layer
 from sonant.extraction.speaker_activity import SpeakerActivitySink
 from sonant.extraction.speaker_clusters import SpeakerClusterSink
 from sonant.extraction.speech_sums import SpeechSums, embeddings_of
@@ -47,13 +46,15 @@ def diarization(
         decisions = FrameDecisions.of(heads.stored["frame_classification"], frame_rate=model.frame_rate)
         if num_speakers is None or (decisions.are_speakers and num_speakers <= decisions.num_activities):
             read = states_of(head_on(CPU).mix, model, name)
-            voices: tuple[Layer, ...] = (presets_of(model)["speaker"].layer,) if decisions.are_speakers else ()
+            voice = presets_of(model)["speaker"].layer if decisions.are_speakers else read[-1]
+            layers = read if voice in read else (*read, voice)
             return HeadPipeline(
-                (*read, *voices),
+                layers,
                 lambda _: SpeakerActivitySink(
                     head_on,
                     decisions,
                     num_states=len(read),
+                    voice_state=layers.index(voice),
                     stride=model.stride,
                     frame_rate=model.frame_rate,
                     num_speakers=num_speakers,

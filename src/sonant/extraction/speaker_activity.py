@@ -29,7 +29,8 @@ class SpeakerActivitySink:
     Args:
         head_on: returns the head on a device.
         decisions: meaning of its outputs.
-        num_states: of the states that come, those that the head reads; voices are computed from the last of all.
+        num_states: of the states that come, the first ones, which the head reads.
+        voice_state: number of the one that voices are computed from.
         stride: samples per frame.
         num_speakers: at most as many as the head distinguishes; None: as many as are found.
     """
@@ -40,12 +41,13 @@ class SpeakerActivitySink:
         decisions: FrameDecisions,
         *,
         num_states: int,
+        voice_state: int,
         stride: int,
         frame_rate: float,
         num_speakers: int | None = None,
     ) -> None:
         self._head_on, self._decisions = head_on, decisions
-        self._num_states, self._stride = num_states, stride
+        self._num_states, self._voice_state, self._stride = num_states, voice_state, stride
         self._frame_rate, self._num_speakers = frame_rate, num_speakers
         self._kept: list[Activity] = []
         self._speakers = WindowSpeakers(threshold=decisions.threshold, frame_rate=frame_rate)
@@ -62,7 +64,7 @@ class SpeakerActivitySink:
     def append_window(self, states: Tensor, window: Window) -> None:
         now = self._activity(states)
         if self._decisions.are_speakers:
-            voices = states[-1].float().cpu().numpy()
+            voices = states[self._voice_state].float().cpu().numpy()
             now = now[:, self._speakers.order(window.start_sample // self._stride, now, voices)]
         self._kept.append(keep(now, window))
 
