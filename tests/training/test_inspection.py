@@ -12,7 +12,6 @@ from sonant.pretraining import LayerTargets, MaskedPredictionConfig
 from sonant.training import inspection as inspection_module
 from sonant.training.inspection import Inspection, inspect
 from sonant.training.pretrain import pretrain
-from sonant.training.run_folder import folder_of
 from sonant.training.runs import PretrainingRun
 from tests.training.corpus import write_corpus
 from tests.training.test_pretrain import BATCHING, FIRST, MODEL, SECOND
@@ -129,6 +128,6 @@ def test_a_teacher_that_is_not_here_is_said_or_missed(run: PretrainingRun, tmp_p
 
 def test_a_folder_of_another_run_is_refused(run: PretrainingRun) -> None:
     pretrain(run)
-    assert (folder_of(run) / "run.json").exists()
+    assert (run.folder / "run.json").exists()
     with pytest.raises(ConfigurationError, match="seed: there 0, now 1"):
         found(replace(run, seed=1))

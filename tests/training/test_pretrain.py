@@ -32,7 +32,6 @@ from sonant.pretraining import (
 from sonant.pretraining.objectives import ObjectiveConfig
 from sonant.training import Training, train
 from sonant.training.pretrain import is_finished, pretrain
-from sonant.training.run_folder import folder_of
 from sonant.training.runs import PretrainingRun, Stage
 from tests.shapes import TINY
 from tests.training.corpus import write_corpus
@@ -115,7 +114,7 @@ def test_a_second_job_is_refused_and_leaves_the_first_alone(run: PretrainingRun,
     model = pretrain(replace(run, stages=(FIRST,)))
     assert len(tries) == 2
     assert load_backbone(model)
-    assert not (folder_of(run) / "running.lock").exists()
+    assert not (run.folder / "running.lock").exists()
 
 
 def test_a_run_leaves_its_configuration_metrics_and_clusters(run: PretrainingRun) -> None:
@@ -163,13 +162,13 @@ def test_labels_of_a_file_are_checked_before_the_first_stage(
     monkeypatch.setattr(recipe_module, "train", None)
     with pytest.raises(ManifestError, match=r"1 of 6 recordings have more .*1\.wav \(50 labels, 2.06 s"):
         pretrain(with_labels(run, [62, 50, 149, 49, 77, 96]))
-    assert not folder_of(run).exists()
+    assert not run.folder.exists()
 
 
 def test_a_run_learns_labels_of_a_file_and_goes_on_when_it_has_moved(run: PretrainingRun) -> None:
     labeled = with_labels(run, [62, 102, 149, 49, 77, 96])
     model = pretrain(labeled)
-    targets = json.loads((folder_of(run) / "run.json").read_text())["stages"][1]["objective"]["targets"]
+    targets = json.loads((run.folder / "run.json").read_text())["stages"][1]["objective"]["targets"]
     assert targets["num_clusters"] == 6
     moved = Path(targets["path"]).rename(Path(targets["path"]).with_name("moved.km"))
     objective = MaskedPredictionConfig(targets=FileTargets(path=str(moved)))
@@ -241,7 +240,7 @@ def test_a_stage_starts_from_the_same_network_only(run: PretrainingRun, changes:
     other = replace(run, model=replace(MODEL, **changes), stages=(SECOND,), teacher=str(teacher), name="other")
     with pytest.raises(ConfigurationError, match=rf"another model \(.*{message}"):
         pretrain(other)
-    assert not folder_of(other).exists()
+    assert not other.folder.exists()
 
 
 def saved_model(run: PretrainingRun, **changes: object) -> Path:
@@ -265,7 +264,7 @@ def test_targets_come_from_a_model_with_the_same_frames_only(run: PretrainingRun
     other = replace(run, stages=(stage,), teacher=str(saved_model(run, **changes)), name="other")
     with pytest.raises((ConfigurationError, UnknownName), match=message):
         pretrain(other)
-    assert not folder_of(other).exists()
+    assert not other.folder.exists()
 
 
 @pytest.mark.parametrize("last", [1, 4])
@@ -273,7 +272,7 @@ def test_a_model_with_other_frames_than_the_labels_is_refused(run: PretrainingRu
     model = replace(MODEL, conv_strides=(5, 2, 2, 2, 2, 2, last))
     with pytest.raises(ConfigurationError, match=f"one in {160 * last} samples"):
         pretrain(replace(run, model=model, stages=(replace(FIRST, extractor_steps=0),)))
-    assert not folder_of(run).exists()
+    assert not run.folder.exists()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -306,7 +305,7 @@ def begun(run: PretrainingRun, request: pytest.FixtureRequest, monkeypatch: pyte
 @pytest.mark.parametrize("begun", ["finished", "half done"], indirect=True)
 def test_a_run_that_has_begun_refuses_other_settings(begun: PretrainingRun) -> None:
     """By name, with both values, and without a change to what is there."""
-    before = contents(folder_of(begun))
+    before = contents(begun.folder)
     first, second = begun.stages
     fewer = MaskedPredictionConfig(targets=LayerTargets(layer=1, num_clusters=4))
     cases = {
@@ -333,23 +332,23 @@ def test_a_run_that_has_begun_refuses_other_settings(begun: PretrainingRun) -> N
     for message, changes in cases.items():
         with pytest.raises(ConfigurationError, match=message):
             pretrain(replace(begun, **changes))
-        assert contents(folder_of(begun)) == before
+        assert contents(begun.folder) == before
 
 
 def test_a_run_that_has_begun_refuses_another_corpus(begun: PretrainingRun) -> None:
-    before = contents(folder_of(begun))
+    before = contents(begun.folder)
     soundfile.write(Path(begun.data) / "2.wav", np.zeros(48_000), 16_000)
     with pytest.raises(ManifestError, match=r"changed since they were decoded: .*2\.wav"):
         pretrain(begun)
     other = write_corpus(Path(begun.data).parent / "other", [20_000, 33_000, 48_000, 16_000, 25_000, 31_000, 20_000])
     with pytest.raises(ConfigurationError, match="recordings: there 6, now 7"):
         pretrain(replace(begun, data=str(other)))
-    assert contents(folder_of(begun)) == before
+    assert contents(begun.folder) == before
 
 
 def test_a_finished_stage_whose_model_was_exchanged_is_noticed(run: PretrainingRun) -> None:
     last = pretrain(run)
-    first = folder_of(run) / "mfcc" / "model"
+    first = run.folder / "mfcc" / "model"
     shutil.rmtree(last)
     shutil.rmtree(first)
     save_pretrained(build(replace(MODEL, num_heads=4, num_buckets=2)), first)
@@ -360,13 +359,13 @@ def test_a_finished_stage_whose_model_was_exchanged_is_noticed(run: PretrainingR
 def test_a_finished_run_is_left_alone_and_says_so(run: PretrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_finished(run)
     model = pretrain(run)
-    before = {path: path.stat().st_mtime_ns for path in folder_of(run).rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
     monkeypatch.setattr(recipe_module, "train", None)
     first, second = run.stages
     often = (replace(first, training=replace(TRAINING, log_every=1, save_every=5)), second)
     assert pretrain(replace(run, stages=often)) == model
     assert is_finished(run)
-    assert {path: path.stat().st_mtime_ns for path in folder_of(run).rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
 
 
 def test_a_half_done_run_goes_on_with_what_may_change(run: PretrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ from sonant.checkpoints.checkpoint import meta_backbone
 from sonant.models import Backbone
 from sonant.pretraining.masked_prediction import MaskedPredictionConfig
 from sonant.pretraining.targets import FIT_SHARE, LayerTargets, ResidualLayerTargets, fits_clusters, num_drawn
-from sonant.training.run_folder import folder_of
 from sonant.training.runs import PretrainingRun
 
 MFCC_DIM = 39
@@ -53,7 +52,7 @@ def disk_need(run: PretrainingRun, samples: NDArray[np.int64], extra: int, previ
 
 def disk_free(run: PretrainingRun) -> int:
     """Return the free bytes where a run writes, with those of what it has written already."""
-    folder = folder_of(run)
+    folder = run.folder
     written = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) if folder.is_dir() else 0
     while not folder.exists():
         folder = folder.parent

@@ -16,7 +16,7 @@ from sonant.training.checks import check, check_given
 from sonant.training.corpus_headers import CorpusHeaders, read_headers
 from sonant.training.disk_need import disk_free, disk_need
 from sonant.training.ranks import world
-from sonant.training.run_folder import MAY_DIFFER, folder_of
+from sonant.training.run_folder import MAY_DIFFER
 from sonant.training.runs import PretrainingRun, completed
 from sonant.training.stage_forecast import Findings, StageForecast, forecast_stage
 from sonant.training.step_time import StepTime
@@ -81,7 +81,7 @@ def inspect(run: PretrainingRun, *, limit_seconds: float = 60.0) -> Inspection:
     free = disk_free(run)
     if sum(disk.values()) > free:
         found.problems.append(
-            f"The run will write {sum(disk.values()) / 1e9:.1f} GB to {folder_of(run)}, where {free / 1e9:.1f} GB are "
+            f"The run will write {sum(disk.values()) / 1e9:.1f} GB to {run.folder}, where {free / 1e9:.1f} GB are "
             "free. Make room, or name another place: output=PATH."
         )
     hours = headers.samples.sum() / rate / 3600
@@ -100,7 +100,7 @@ def inspect(run: PretrainingRun, *, limit_seconds: float = 60.0) -> Inspection:
 
 
 def _check_begun(run: PretrainingRun) -> None:
-    path = folder_of(run) / "run.json"
+    path = run.folder / "run.json"
     if path.exists():
         before = read_settings(path)
         now = json_values(run) | {"processes": world(), "made_of": before.get("made_of")}

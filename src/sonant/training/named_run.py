@@ -1,4 +1,4 @@
-"""A training whose files lie in a folder of its name."""
+"""Settings that runs have in common: a name, and a folder of this name."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from sonant.training.stages import check_folder_names
 
 
 class NamedRun:
-    """The part that settings of all trainings with one model have in common.
+    """The part that settings of all runs have in common.
 
     Attributes:
         name: of the run, and of its folder.
@@ -23,6 +23,10 @@ class NamedRun:
     def folder(self) -> Path:
         """The folder of the run."""
         return Path(self.output).expanduser() / self.name
+
+
+class SingleModelRun(NamedRun):
+    """The part that settings of runs have in common whose folder gets the state and the model of one training."""
 
     @property
     def is_trained(self) -> bool:

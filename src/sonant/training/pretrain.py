@@ -23,7 +23,7 @@ from sonant.training.log import Monitoring
 from sonant.training.loop import train
 from sonant.training.probes import Probes
 from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
-from sonant.training.run_folder import folder_of, open_run
+from sonant.training.run_folder import open_run
 from sonant.training.runs import PretrainingRun, Stage, completed
 from sonant.training.stages import carry_out
 from sonant.training.validation import load_best
@@ -67,7 +67,7 @@ def pretrain(run: PretrainingRun) -> Path:
                 *corpus,
                 batching=stage.batching,
                 mixing=stage.mixing,
-                folder=folder_of(run) / stage.name,
+                folder=run.folder / stage.name,
                 previous=None if before.previous is None else before.previous.backbone,
                 device=run.device,
                 seed=run.seed + run.stages.index(stage),
@@ -111,7 +111,7 @@ def is_finished(run: PretrainingRun) -> bool:
 
 def _model_of(run: PretrainingRun, stage: Stage) -> Path:
     """Return the folder of a stage's final model, which exists only if complete."""
-    return folder_of(run) / stage.name / "model"
+    return run.folder / stage.name / "model"
 
 
 def _train_stage(
@@ -171,7 +171,7 @@ def _train_stage(
 
 def _picture(run: PretrainingRun, stage: Stage) -> CurvesPicture:
     """Return the picture of the stages up to this one."""
-    folder, shown = folder_of(run), run.stages[: run.stages.index(stage) + 1]
+    folder, shown = run.folder, run.stages[: run.stages.index(stage) + 1]
     return CurvesPicture({each.name: {run.name: folder / each.name} for each in shown}, folder / "curves.png")
 
 
@@ -194,7 +194,7 @@ def _monitoring(
 def _save(run: PretrainingRun, stage: Stage, objective: Objective, backbone: Backbone) -> None:
     """Save the model of a stage."""
     head = Head(objective.head_tensors(), objective.head_notes())
-    draft = folder_of(run) / stage.name / "model.part"
+    draft = run.folder / stage.name / "model.part"
     shutil.rmtree(draft, ignore_errors=True)
     save_pretrained(backbone.eval(), draft, heads={"pretraining": head} if head.tensors else None)
     draft.rename(_model_of(run, stage))

@@ -55,7 +55,7 @@ class RunRecordings(NamedTuple):
 
 def open_run(run: PretrainingRun, teacher: Backbone | None, initial: Backbone | None, lock: ExitStack) -> RunRecordings:
     """Lock the folder of a run, check or write its settings, and return its speech, noises and impulse responses."""
-    folder, rate = folder_of(run), run.model.sampling_rate
+    folder, rate = run.folder, run.model.sampling_rate
     recordings = read_manifest(run.data)
     lock.enter_context(held_folder(folder))
     begun = any(entry.is_dir() and entry.name != WAVEFORMS for entry in folder.iterdir())
@@ -76,11 +76,6 @@ def open_run(run: PretrainingRun, teacher: Backbone | None, initial: Backbone | 
         write_or_check_settings(folder / "run.json", settings, has_results=False)
     _import_labels(run, waveforms)
     return RunRecordings(waveforms, noises, impulse_responses)
-
-
-def folder_of(run: PretrainingRun) -> Path:
-    """Return the folder of a run."""
-    return Path(run.output).expanduser() / run.name
 
 
 @contextmanager
@@ -110,7 +105,7 @@ def _import_labels(run: PretrainingRun, waveforms: WaveformStore) -> None:
     for stage in run.stages:
         objective = stage.objective
         if isinstance(objective, MaskedPredictionConfig) and isinstance(objective.targets, FileTargets):
-            folder = folder_of(run) / stage.name / "targets"
+            folder = run.folder / stage.name / "targets"
             import_labels(waveforms, objective.targets, folder, meta_backbone(run.model))
 
 

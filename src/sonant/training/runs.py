@@ -9,6 +9,7 @@ from sonant.models import BackboneConfig
 from sonant.pretraining.batches import Batching
 from sonant.pretraining.objective_setup import Setup
 from sonant.pretraining.objectives import ObjectiveConfig, setup_of
+from sonant.training.named_run import NamedRun
 from sonant.training.probes import ProbeSettings
 from sonant.training.settings import Training
 from sonant.training.stages import check_folder_names
@@ -50,7 +51,7 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainingRun:
+class PretrainingRun(NamedRun):
     """Settings of a pretraining run.
 
     Attributes:
@@ -84,10 +85,11 @@ class PretrainingRun:
     trackers: tuple[TrackerName, ...] = field(default_factory=installed_trackers)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         names = [stage.name for stage in self.stages]
         if not names:
             raise ConfigurationError("The run has no stages, so it would train nothing; give it one at least.")
-        check_folder_names(self.name, *names)
+        check_folder_names(*names)
         if WAVEFORMS in names:
             raise ConfigurationError(f"{WAVEFORMS!r} is no name for a stage: that folder holds recordings.")
         if len(set(names)) < len(names):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, get_args
 
 from sonant.errors import ConfigurationError
@@ -10,7 +9,7 @@ from sonant.extraction.decoder_options import DecoderOptions
 from sonant.extraction.decoders import beam_search
 from sonant.models.devices import usable_devices
 from sonant.training.checks import check_numbers
-from sonant.training.stages import check_folder_names
+from sonant.training.named_run import NamedRun
 from sonant.training.tasks import CTCTask, TaskRun
 from sonant.training.text import LanguageModelRun
 from sonant.training.trackers import TrackerName, check_trackers, installed_trackers
@@ -46,7 +45,7 @@ class Selection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelfTrainingRun:
+class SelfTrainingRun(NamedRun):
     """Settings of a self-training run.
 
     A fine-tuned model, the teacher, labels recordings without transcripts, and final models learn from its texts.
@@ -107,7 +106,7 @@ class SelfTrainingRun:
     trackers: tuple[TrackerName, ...] = field(default_factory=installed_trackers)
 
     def __post_init__(self) -> None:
-        check_folder_names(self.name)
+        super().__post_init__()
         if not self.stages or len(set(self.stages)) < len(self.stages):
             raise ConfigurationError(f"stages={','.join(self.stages)} was given; expected one of each, or several.")
         for training, setting in ((each, name) for each in TRAININGS for name in OF_THE_RUN):
@@ -122,11 +121,6 @@ class SelfTrainingRun:
         for training in ("fine_tuning", "ctc"):
             if not isinstance(getattr(self, training).task, CTCTask):
                 raise ConfigurationError(f"{training}.task must be of the type CTCTask.")
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the run."""
-        return Path(self.output).expanduser() / self.name
 
     @property
     def planned(self) -> tuple[StageName, ...]:

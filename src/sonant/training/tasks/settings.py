@@ -6,7 +6,7 @@ from typing import Literal
 from sonant.errors import ConfigurationError, SonantWarning, warn
 from sonant.models.devices import usable_devices
 from sonant.training.checks import check_numbers
-from sonant.training.named_run import NamedRun
+from sonant.training.named_run import SingleModelRun
 from sonant.training.settings import Training
 from sonant.training.tasks.batches import Augmentation, LabeledBatching
 from sonant.training.tasks.dropout import DropoutRates
@@ -20,7 +20,7 @@ NO_LANGUAGE = "LANGUAGE"  # adapter of a recipe that trains one, in place of a l
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskRun(NamedRun):
+class TaskRun(SingleModelRun):
     """Settings of a training on labels.
 
     Attributes:

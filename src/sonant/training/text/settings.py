@@ -7,13 +7,13 @@ from sonant.data.text_tokenizers import Units
 from sonant.errors import ConfigurationError
 from sonant.models.devices import usable_devices
 from sonant.models.transformer_lm import TransformerLMConfig
-from sonant.training.named_run import NamedRun
+from sonant.training.named_run import SingleModelRun
 from sonant.training.settings import Training
 from sonant.training.trackers import TrackerName, check_trackers, installed_trackers
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageModelRun(NamedRun):
+class LanguageModelRun(SingleModelRun):
     """Settings of a training of a Transformer language model.
 
     Attributes:
