@@ -182,8 +182,24 @@ def test_voices_are_told_apart(voices: Path, tmp_path: Path, objective: str) -> 
 
 def test_silent_sources_are_told_where_nothing_is_left_to_measure() -> None:
     silent = Prediction(torch.zeros(800, 3), torch.zeros(800, 2), None)
-    with pytest.warns(SonantWarning, match="Each of the 1 recordings that are measured has a silent source"):
-        assert SeparationTask().result([silent], []).measures == {"recordings": 0, "silent": 1}
+    with pytest.warns(SonantWarning, match="Of 1 recordings, 1 have a silent source, and 0 are"):
+        assert SeparationTask().result([silent], []).measures == {"recordings": 0, "silent": 1, "clean": 0}
+
+
+def test_mixtures_that_are_a_source_are_counted_and_left_out() -> None:
+    """Their SI-SDR is that of the rounding, whose loss by any filter would outweigh all other recordings."""
+    rng = np.random.default_rng(0)
+    speech, noise = rng.normal(0, 0.1, (2, 8_000))
+    found = speech + 0.1 * noise
+    rounded = np.round(speech * 32_768) / 32_768
+    noisy, clean, exact = (
+        Prediction(torch.from_numpy(np.stack([found, mixture], 1)), torch.from_numpy(speech)[:, None], None)
+        for mixture in (speech + noise, rounded, speech)
+    )
+    alone = EnhancementTask().result([noisy], []).measures
+    assert EnhancementTask().result([noisy, clean, exact], []).measures == alone | {"clean": 2}
+    with pytest.warns(SonantWarning, match="Of 2 recordings, 0 have a silent source, and 2 are a source themselves"):
+        assert EnhancementTask().result([clean, exact], []).measures == {"recordings": 0, "silent": 0, "clean": 2}
 
 
 def test_quality_is_measured_of_recordings_that_are_long_enough() -> None:

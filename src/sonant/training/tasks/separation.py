@@ -15,7 +15,7 @@ from torch import Tensor
 from sonant.data import ManifestEntry
 from sonant.data.mixtures import Mixture
 from sonant.errors import ConfigurationError, ManifestError, MeasurementError, MissingExtra, SonantWarning, warn
-from sonant.evaluation import pesq, separation_scores, stoi
+from sonant.evaluation import pesq, separation_scores, si_sdr, stoi
 from sonant.evaluation.bootstrap import measured_ratio
 from sonant.layers.packed import Packed
 from sonant.layers.stft import STFT
@@ -31,6 +31,7 @@ from sonant.training.validation import Criterion
 TARGET = "target"  # field that the task adds to rows
 MOST_SPEAKERS = 5  # all orders of them are tried
 SILENCE = 1e-10  # mean power of a target, below which nothing can be measured
+CLEAN_DB = 60.0  # SI-SDR of a mixture that is a target, apart from rounding: nothing can be improved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,8 @@ class MaskTask(Task):
     """Estimates of the sources of mixtures: a mask for each on the spectrum of the mixture.
 
     A row of a manifest is a mixture if it has sources, and otherwise a single speaker, of whom mixtures are made while
-    training. The metric is the improvement of the SI-SDR over the mixture; silent sources are left out of it.
+    training. The metric is the improvement of the SI-SDR over the mixture; recordings with silent sources, and those
+    whose mixture is a source itself, are counted and left out.
 
     Attributes:
         mixtures: "made" mixes the rows that have no sources; "given" refuses them.
@@ -208,29 +210,34 @@ class MaskTask(Task):
     def result(self, predictions: Iterable[Prediction], classes: Sequence[str]) -> TaskResult:  # noqa: ARG002
         scores: list[dict[str, float]] = []
         speakers: list[str | None] = []
-        silent = 0
+        silent = clean = 0
         for each in predictions:
             sources, found = each.target.double().numpy().T, each.output.double().numpy().T
             if (np.square(sources).mean(1) <= SILENCE).any():
                 silent += 1
                 continue
+            if (si_sdr(np.broadcast_to(found[-1], sources.shape), sources) > CLEAN_DB).any():
+                clean += 1
+                continue
             one = separation_scores(found[:-1], sources, found[-1])
             ratios = {"si_sdr": float(one.si_sdr.mean()), "si_sdr_improvement": float(one.improvement.mean())}
             scores.append(ratios | self.quality(found[:-1], sources, each.sampling_rate))
             speakers.append(each.speaker)
+        left_out = {"silent": silent, "clean": clean}
         if not scores:
             warn(
-                f"Each of the {silent} recordings that are measured has a silent source, so that nothing is known of "
-                "the estimates. Take a development set with sound in all sources.",
+                f"Of {silent + clean} recordings, {silent} have a silent source, and {clean} are a source themselves, "
+                "so that nothing is known of the estimates. Take a development set of mixtures with sound in all "
+                "sources.",
                 SonantWarning,
             )
-            return TaskResult({"recordings": 0, "silent": silent})
+            return TaskResult({"recordings": 0} | left_out)
         measures = {}
         for name in dict.fromkeys(name for each in scores for name in each):
             having = [number for number, each in enumerate(scores) if name in each]
             groups = groups_of([speakers[number] for number in having])
             measures[name] = measured_ratio([scores[number][name] for number in having], groups)
-        return TaskResult({"recordings": len(scores), "silent": silent} | measures)
+        return TaskResult({"recordings": len(scores)} | left_out | measures)
 
     def quality(
         self,
