@@ -66,6 +66,12 @@ def test_a_constant_estimate_is_silence_without_its_mean() -> None:
     assert si_sdr(np.full(1000, 0.1), reference) == -np.inf
 
 
+def test_a_perfect_estimate_of_a_perfect_mixture_improves_nothing() -> None:
+    assert si_sdr_improvement(ONE, ONE, ONE) == 0
+    assert separation_scores([ONE], [ONE], ONE).improvement.tolist() == [0]
+    assert si_sdr_improvement(ONE, ONE, OTHER) == np.inf
+
+
 def test_a_filter_that_is_too_long_is_refused() -> None:
     with pytest.raises(MeasurementError, match="filter_length=512"):
         sdr(ONE, ONE)

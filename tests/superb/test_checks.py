@@ -112,5 +112,7 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path, model: str) -> None
         refused(lr=[0.0])
     with pytest.raises(ConfigurationError, match="each of them once"):
         refused(models=[model, model])
+    with pytest.raises(ConfigurationError, match="trainings of a_b/c and a/b_c would have one name, a_b_c"):
+        refused(models=["a_b/c", "a/b_c"])
     with pytest.raises(ManifestError, match="no train"):
         refused()

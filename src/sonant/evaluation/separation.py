@@ -46,10 +46,13 @@ def si_sdr(estimate: ArrayLike, reference: ArrayLike, *, zero_mean: bool = True)
 def si_sdr_improvement(
     estimate: ArrayLike, reference: ArrayLike, mixture: ArrayLike, *, zero_mean: bool = True
 ) -> Array:
-    """Compute the SI-SDR of estimates minus that of the mixture (samples,); arguments and errors as of `si_sdr`."""
+    """Compute the SI-SDR of estimates minus that of the mixture (samples,); arguments and errors as of `si_sdr`.
+
+    It is 0 where both are perfect.
+    """
     references = np.asarray(reference)
     after = si_sdr(estimate, references, zero_mean=zero_mean)
-    return after - si_sdr(_beside(mixture, references), references, zero_mean=zero_mean)
+    return _above(after, si_sdr(_beside(mixture, references), references, zero_mean=zero_mean))
 
 
 def separation_scores(estimates: ArrayLike, references: ArrayLike, mixture: ArrayLike) -> SourceScores:
@@ -69,7 +72,7 @@ def separation_scores(estimates: ArrayLike, references: ArrayLike, mixture: Arra
     pairs = _si_sdr(found[None], wanted[:, None])  # (references, estimates)
     _, order = linear_sum_assignment(-np.nan_to_num(pairs, posinf=1e3, neginf=-1e3))
     best = pairs[np.arange(len(order)), order]
-    improvement = best - si_sdr(_beside(mixture, wanted), references)
+    improvement = _above(best, si_sdr(_beside(mixture, wanted), references))
     return SourceScores(best, improvement, tuple(map(int, order)))
 
 
@@ -133,6 +136,12 @@ def _beside(mixture: ArrayLike, references: ArrayLike) -> Array:
             "to the same samples."
         )
     return np.broadcast_to(mixtures, wanted)
+
+
+def _above(after: Array, before: Array) -> Array:
+    """Subtract two ratios, of which the same infinite one twice differs by 0."""
+    difference: Array = np.subtract(after, before, out=np.zeros(np.shape(after)), where=np.not_equal(after, before))
+    return difference[()]
 
 
 def _si_sdr(estimates: Array, references: Array) -> Any:

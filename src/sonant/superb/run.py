@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from sonant.superb.report import SuperbRow, markdown, to_json
 from sonant.superb.searches import search_result
 from sonant.superb.settings import SuperbRun, Way
 from sonant.superb.tasks import AVAILABLE, SUPERB_TASKS
-from sonant.superb.trials import HeadQuestion, HeadTrial, trials_of
+from sonant.superb.trials import HeadQuestion, HeadTrial, slug, trials_of
 from sonant.training.run_folder import held_folder
 from sonant.training.tasks import train_task
 from sonant.training.tasks.feature_cache import DType
@@ -122,6 +123,12 @@ def carry_out_superb(run: SuperbRun, *, show_progress: bool | None = None) -> Su
 
 def checked_trials(run: SuperbRun) -> dict[HeadQuestion, list[HeadTrial]]:
     """Return the trainings for each cell of the table, whose data are checked; the manifests of corpora are written."""
+    for name, models in groupby(sorted(run.models, key=slug), key=slug):
+        if len(same := list(models)) > 1:
+            raise ConfigurationError(
+                f"The trainings of {' and '.join(same)} would have one name, {name}. Evaluate each in a folder of its "
+                "own."
+            )
     trials = {question: list(_trials(run, question)) for question in _questions(run)}
     check_data(run, {question.data.name: (question.data, of_it[:1]) for question, of_it in trials.items()}.values())
     return trials

@@ -33,6 +33,16 @@ def test_every_layout_is_read_and_its_recordings_are_there(tmp_path: Path, name:
 
 
 @pytest.mark.parametrize(("name", "use"), USES)
+def test_hidden_files_are_no_recordings(tmp_path: Path, name: str, use: str) -> None:
+    """macOS writes one beside each file that it copies to another file system."""
+    folder = LAYOUTS[name](tmp_path)
+    before = read_corpus(name, folder, use)
+    for path in [each for each in tmp_path.rglob("*") if each.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert read_corpus(name, folder, use) == before
+
+
+@pytest.mark.parametrize(("name", "use"), USES)
 def test_a_folder_of_another_layout_is_refused_with_the_layout(tmp_path: Path, name: str, use: str) -> None:
     with pytest.raises(ManifestError, match="Expected "):
         read_corpus(name, tmp_path, use)

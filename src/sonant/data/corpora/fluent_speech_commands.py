@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sonant.data.corpora.listing import CorpusSets, Listing, existing, rows_of
+from sonant.data.corpora.listing import CorpusSets, Listing, existing, files, rows_of
 
 LAYOUT = "Fluent Speech Commands: data/train_data.csv, data/valid_data.csv, data/test_data.csv, and wavs/speakers"
 PARTS = {"train": "data/train_data.csv", "dev": "data/valid_data.csv", "test": "data/test_data.csv"}
@@ -27,5 +27,5 @@ def intents(folder: Path) -> CorpusSets:
                 continue
             intent, speaker = "|".join(slots.values()), row["speakerId"]
             listing.add(part, wav, **slots, intent=intent, text=row["transcription"], speaker=speaker)
-    listing.unlabeled(path for path in sorted(folder.glob("wavs/speakers/*/*.wav")) if path not in listed)
+    listing.unlabeled(path for path in files(folder, "wavs/speakers/*/*.wav") if path not in listed)
     return listing.finish()

@@ -4,7 +4,7 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
-from sonant.data.corpora.listing import CorpusSets, Listing, existing, text_of
+from sonant.data.corpora.listing import CorpusSets, Listing, existing, files, text_of
 
 LAYOUT = (
     "IEMOCAP: Session1 to Session5, each with dialog/EmoEvaluation/*.txt and sentences/wav/DIALOGUE/*.wav (in "
@@ -32,7 +32,7 @@ def emotions(folder: Path, fold: int = 1) -> CorpusSets:
     sessions = existing(root, *(f"Session{number}" for number in range(1, SESSIONS + 1)), layout=LAYOUT)
     for number, session in enumerate(sessions, 1):
         listed = set()
-        for evaluation in sorted(session.glob("dialog/EmoEvaluation/Ses*.txt")):
+        for evaluation in files(session, "dialog/EmoEvaluation/Ses*.txt"):
             for line in text_of(evaluation).splitlines():
                 if not (found := LINE.match(line)):
                     continue
@@ -44,7 +44,7 @@ def emotions(folder: Path, fold: int = 1) -> CorpusSets:
                     part = "test" if number == fold else "dev" if _draw(name) < DEV_SHARE else "train"
                     speaker = f"Ses{number:02}{name.rpartition('_')[2][0]}"
                     listing.add(part, path, label=EMOTIONS[emotion], speaker=speaker)
-        listing.unlabeled(path for path in sorted(session.glob("sentences/wav/*/*.wav")) if path not in listed)
+        listing.unlabeled(path for path in files(session, "sentences/wav/*/*.wav") if path not in listed)
     return listing.finish()
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sonant.data.corpora.listing import CorpusSets, Listing, existing, text_of
+from sonant.data.corpora.listing import CorpusSets, Listing, existing, files, text_of
 
 LAYOUT = (
     "LibriSpeech: train-clean-100, dev-clean and test-clean, each with SPEAKER/CHAPTER/*.flac and .trans.txt; for "
@@ -18,7 +18,7 @@ def transcripts(folder: Path) -> CorpusSets:
     listing = Listing(folder)
     for part, where in zip(PARTS, existing(root, *PARTS.values(), layout=LAYOUT), strict=True):
         listed = set()
-        for transcript in sorted(where.glob("*/*/*.trans.txt")):
+        for transcript in files(where, "*/*/*.trans.txt"):
             speaker = transcript.parent.parent.name
             for line in text_of(transcript).splitlines():
                 name, _, text = line.strip().partition(" ")
@@ -26,7 +26,7 @@ def transcripts(folder: Path) -> CorpusSets:
                     path = transcript.with_name(f"{name}.flac")
                     listed.add(path)
                     listing.add(part, path, text=text, speaker=speaker)
-        listing.unlabeled(path for path in sorted(where.glob("*/*/*.flac")) if path not in listed)
+        listing.unlabeled(path for path in files(where, "*/*/*.flac") if path not in listed)
     return listing.finish()
 
 

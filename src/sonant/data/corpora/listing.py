@@ -114,6 +114,12 @@ def existing(folder: Path, *names: str, layout: str) -> list[Path]:
     return paths
 
 
+def files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files and folders of a pattern in order, without hidden ones, such as the `._1.wav` of macOS."""
+    found = sorted(folder.glob(pattern))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
 def lines_of(path: Path) -> list[list[str]]:
     """Return the words of each line of a list that is not empty. Raises ManifestError."""
     return [words for line in text_of(path).splitlines() if (words := line.split())]

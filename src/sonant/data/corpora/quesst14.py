@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sonant.data.corpora.listing import CorpusSets, CorpusTrial, Listing, existing, lines_of
+from sonant.data.corpora.listing import CorpusSets, CorpusTrial, Listing, existing, files, lines_of
 from sonant.errors import ManifestError
 
 LANGUAGE = "nnenglish"
@@ -35,7 +35,7 @@ def queries(folder: Path) -> CorpusSets:
         (truth,) = existing(root, f"scoring/groundtruth_quesst14_{LISTS[part]}", layout=LAYOUT)
         found = {
             (words[1], words[5])  # document and query; the same query may be in it twice
-            for path in sorted(truth.glob("*.rttm"))
+            for path in files(truth, "*.rttm")
             for words in lines_of(path)
             if words[0] == "LEXEME" and len(words) > 5
         }

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sonant.data.corpora.listing import CorpusSets, Listing, existing, text_of
+from sonant.data.corpora.listing import CorpusSets, Listing, existing, files, text_of
 from sonant.errors import ManifestError
 
 LAYOUT = "Audio SNIPS, prepared for SUPERB: all.iob.snips.txt, and train, valid and test with SPEAKER-snips-*.wav"
@@ -30,7 +30,7 @@ def slots(folder: Path) -> CorpusSets:
             labels[name] = _label(rest, f"{path}:{number}")
     listing = Listing(folder)
     for part, where in zip(PARTS, folders, strict=True):
-        for wav in sorted(where.rglob("*.wav")):
+        for wav in files(where, "**/*.wav"):
             speaker = wav.stem.partition("-")[0]
             if wav.stem not in labels:
                 listing.unlabeled([wav])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sonant import audio
 from sonant.audio import Segment
-from sonant.data.corpora.listing import CorpusSets, Listing, existing, text_of
+from sonant.data.corpora.listing import CorpusSets, Listing, existing, files, text_of
 from sonant.errors import AudioError, ManifestError
 
 LAYOUT = (
@@ -38,7 +38,7 @@ def keywords(folder: Path) -> CorpusSets:
     }
     listing = Listing(folder)
     apart = next((path for path in (folder / TEST, root.parent / TEST) if path.is_dir()), None)
-    for path in sorted(root.glob("*/*.wav")):
+    for path in files(root, "*/*.wav"):
         word, name = path.parent.name, f"{path.parent.name}/{path.name}"
         part = part_of.pop(name, "train")
         if word != NOISE and (part != "test" or apart is None):
@@ -59,7 +59,7 @@ def _add_noises(listing: Listing, folder: Path, *, with_test: bool) -> None:
     """Divide each noise into seconds."""
     existing(folder.parent, NOISE, layout=LAYOUT)
     ends = {"train": 0.8, "dev": 0.9, "test": 1.0} if with_test else {"train": 0.9, "dev": 1.0}
-    for path in sorted(folder.glob("*.wav")):
+    for path in files(folder, "*.wav"):
         try:
             seconds = int(audio.duration(path) / CLIP_SECONDS)
         except AudioError:
@@ -73,8 +73,8 @@ def _add_noises(listing: Listing, folder: Path, *, with_test: bool) -> None:
 
 def _add_test(listing: Listing, folder: Path) -> None:
     classes = {*WORDS, SILENCE, UNKNOWN}
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    found = [path.name for path in files(folder, "*") if path.is_dir()]
     if strange := [name for name in found if name not in classes]:
         raise ManifestError(f"{folder} has folders of other classes: {', '.join(strange)}. Expected {LAYOUT}.")
-    for path in sorted(folder.glob("*/*.wav")):
+    for path in files(folder, "*/*.wav"):
         listing.add("test", path, label=path.parent.name)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sonant.data.corpora.listing import CorpusSets, Listing, existing
+from sonant.data.corpora.listing import CorpusSets, Listing, existing, files
 
 LAYOUT = (
     "VoiceBank-DEMAND: noisy_trainset_28spk_wav, clean_trainset_28spk_wav, noisy_testset_wav and clean_testset_wav "
@@ -18,12 +18,12 @@ def enhancement(folder: Path) -> CorpusSets:
         endings = [end for end in ("_wav_16k", "_wav") if (folder / f"noisy_{whole}{end}").is_dir()] or ["_wav"]
         names = [f"{kind}_{whole}{endings[0]}" for kind in ("noisy", "clean")]
         noisy, clean = existing(folder, *names, layout=LAYOUT)
-        for path in sorted(noisy.glob("*.wav")):
+        for path in files(noisy, "*.wav"):
             speaker = path.stem.partition("_")[0]
             part = "test" if whole == "testset" else "dev" if speaker in DEV_SPEAKERS else "train"
             if (clean / path.name).is_file():
                 listing.add(part, path, clean=str(clean / path.name), speaker=speaker)
             else:
                 listing.problem("noisy recordings have no clean one", listing.name(path))
-        listing.unlabeled(path for path in sorted(clean.glob("*.wav")) if not (noisy / path.name).is_file())
+        listing.unlabeled(path for path in files(clean, "*.wav") if not (noisy / path.name).is_file())
     return listing.finish()
