@@ -16,6 +16,7 @@ from sonant.extraction.source_separation import matching_sources
 from sonant.layers.packed import Packed
 from sonant.tasks import MaskedMixture, MaskHead
 from tests.heads import write_masks
+from tests.training.tasks.mixed_voices import write_rows
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 40_123).astype(np.float32)
 WINDOWS = {"window_seconds": 1.0, "overlap_seconds": 0.3}
@@ -78,6 +79,29 @@ def test_one_recording_is_enhanced_into_one_file(tmp_path: Path) -> None:
     assert main(["enhance", str(tmp_path / "a.wav"), "-m", str(model), "-o", str(tmp_path / "b.wav")]) == 0
     samples, _ = soundfile.read(tmp_path / "b.wav", dtype="float32")
     np.testing.assert_allclose(samples, sonant.load(model).enhance(tmp_path / "a.wav"), atol=1e-6)
+
+
+def test_recordings_are_not_replaced_by_their_results(separator: Path, tmp_path: Path) -> None:
+    """Neither in their own folder, nor through a link, nor as parts of mixtures."""
+    calls, speaker = tmp_path / "calls", tmp_path / "speaker_1"
+    for folder in (calls, speaker):
+        folder.mkdir()
+        soundfile.write(folder / "a.wav", NOISE, 16_000)
+    (tmp_path / "link").symlink_to(calls)
+    write_rows(tmp_path / "mixed.jsonl", [{"id": "a", "mix": [{"path": "calls/a.wav"}]}])
+    before = (calls / "a.wav").read_bytes()
+    enhancer = sonant.load(write_masks(tmp_path / "model", kind="enhancement"))
+    for source, output in [("calls", "calls"), ("calls/a.wav", "link"), ("calls", "link"), ("mixed.jsonl", "calls")]:
+        with pytest.raises(ConfigurationError, match=r"a\.wav' would be replaced by its result.*Give another output"):
+            enhancer.write_enhanced(tmp_path / source, tmp_path / output)
+    write_rows(tmp_path / "one.jsonl", [{"path": "calls/a.wav"}])
+    with pytest.raises(ConfigurationError, match="would be replaced by its result"):
+        enhancer.write_enhanced(tmp_path / "one.jsonl", calls / "a.wav")
+    with pytest.raises(ConfigurationError, match="would be replaced by its result"):
+        sonant.load(separator).write_separated(speaker, tmp_path)
+    assert sorted(calls.iterdir()) == [calls / "a.wav"]
+    assert before == (calls / "a.wav").read_bytes() == (speaker / "a.wav").read_bytes()
+    assert enhancer.write_enhanced(calls, calls / "enhanced").computed == 1
 
 
 def test_the_nearest_order_is_found() -> None:

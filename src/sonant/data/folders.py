@@ -30,7 +30,7 @@ def search(
     """
     files: list[Path] = []
     failures: dict[Path, OSError] = {}
-    seen = {_identity(leave_out)} - {_identity(root)}
+    seen = {identity(leave_out)} - {identity(root)}
     links = deque([root])
     while links:
         folders = [links.popleft()]
@@ -63,7 +63,7 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
         return False
 
 
-def _identity(path: Path | None) -> tuple[int, int] | None:
+def identity(path: Path | None) -> tuple[int, int] | None:
     """Return device and inode number, which do not depend on the path; None if there is no file."""
     try:
         status = None if path is None else path.stat()

@@ -59,14 +59,15 @@ def run_job(
         on_failure: called with the name of each unusable recording and the error.
 
     Raises:
-        ConfigurationError: the output holds results of other settings, another job writes it, the disk is too small, or
-            several recordings do not fit into one file.
+        ConfigurationError: the output holds results of other settings, another job writes it, the disk is too small,
+            several recordings do not fit into one file, or a result would replace a recording.
     """
     if len(entries) > 1 and not (place.is_folder or writer.joins):
         what = "recordings" if entries[0].number is None else "channels"
         raise ConfigurationError(
             f"{len(entries)} {what} do not fit into one file of {writer.what}. Name a folder for them."
         )
+    writer.check(entries, place)
     with _work_folder(place) as work, recorded_warnings() as warnings_by_name:
         job = BulkJob(engine, entries, place, writer, work, source, warnings_by_name)
         job.on_error, job.on_failure = on_error, on_failure

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sonant.data.files import atomic
+from sonant.extraction.destination import Destination
+from sonant.extraction.inputs import Entry
 from sonant.extraction.partial_results import PartialResults
 from sonant.extraction.request import EncodeRequest
 from sonant.extraction.result_stores import FileStore, JobState, Result, ResultStore, TextStore
@@ -46,6 +48,9 @@ class Writer(ABC):
     def facts(self) -> Mapping[str, Any]:
         """Constant fields of the index lines."""
         return {}
+
+    def check(self, entries: Sequence[Entry], place: Destination[Any]) -> None:  # noqa: B027 - most need no check
+        """Raise ConfigurationError if the results cannot be written at this destination; by default they can."""
 
     @abstractmethod
     def sink(self, source: Source, partial: PartialResults | None) -> Sink:
