@@ -10,7 +10,7 @@ import soundfile
 
 import sonant
 from sonant.cli import main
-from sonant.errors import ConfigurationError, NoSpeech, SonantError, TooShortAudio
+from sonant.errors import ConfigurationError, NoSpeech, SonantError, SonantWarning, TooShortAudio
 from sonant.models import WavLMConfig
 from tests.shapes import SMALL
 from tests.training.tasks.tones import write_model
@@ -82,7 +82,28 @@ def test_several_places_of_a_recording_and_what_cannot_be_searched(spoken: Path)
         encoder.search(spoken / "short.wav", spoken / "talks/0.wav")
     with pytest.raises(NoSpeech, match="the query is silent"):
         encoder.search((np.zeros(RATE, np.float32), RATE), spoken / "talks/0.wav")
+    with pytest.raises(NoSpeech, match="the query is silent"):
+        encoder.search([(np.zeros(RATE, np.float32), RATE)], spoken / "talks/0.wav", on_error="raise")
     with pytest.raises(ConfigurationError, match="top=0"):
         encoder.search(spoken / "queries/b.wav", spoken / "talks/0.wav", top=0)
     with pytest.raises(SonantError, match=r"None of the recordings|broken"):
         encoder.search(spoken / "queries/b.wav", spoken / "talks/broken.wav")
+
+
+def test_queries_that_cannot_be_used_stop_no_other(
+    spoken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.wav").write_bytes((spoken / "queries/a.wav").read_bytes())
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
+    arguments = ["-m", str(spoken / "model"), "--layer", "1"]
+    assert main(["search", str(tmp_path), str(spoken / "talks/1.wav"), *arguments]) == 1
+    printed = capsys.readouterr()
+    assert "silent.wav: the query is silent" in printed.err
+    assert [line.split("\t")[:2] for line in printed.out.splitlines()] == [[str(tmp_path / "a.wav"), "1.wav"]]
+
+    encoder = sonant.load(spoken / "model")
+    queries = [tmp_path / "silent.wav", tmp_path / "a.wav"]
+    with pytest.warns(SonantWarning, match="1 of 2 queries could not be used; an empty list stands for them"):
+        silent, found = encoder.search(queries, spoken / "talks/1.wav", layer=1)
+    assert (silent, found) == ([], [encoder.search(queries[1], spoken / "talks/1.wav", layer=1)[0]])
+    assert main(["search", str(queries[0]), str(spoken / "talks/1.wav"), *arguments]) == 1

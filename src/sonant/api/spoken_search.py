@@ -21,7 +21,7 @@ from sonant.api.bulk import Source
 from sonant.api.option_values import BULK, INFERENCE, completed
 from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.api.recordings import listed
-from sonant.api.running import answers_of
+from sonant.api.running import answers_of, tell
 from sonant.decoding.spoken_terms import LEAST_FRAMES, Match, matches
 from sonant.errors import AudioError, ConfigurationError, NoSpeech
 from sonant.evaluation.term_detection import normalized_scores
@@ -100,7 +100,8 @@ class SpokenSearch(TextAlignment):
         warping, see `sonant.decoding.spoken_terms`.
 
         Args:
-            queries: as in `encode`: a word or a phrase, cut closely.
+            queries: as in `encode`: a word or a phrase, cut closely. Of several, unusable ones are told like
+                recordings, and have an empty list, unless `on_error` is "raise"; without `on_failure`, a warning tells.
             source: a recording, a folder (searched through), or a manifest.
             layer: a hidden state by number, or "last"; None: that of the preset "content".
             top: most places for a query.
@@ -113,7 +114,7 @@ class SpokenSearch(TextAlignment):
             The places, nearest first; of several queries a list for each.
 
         Raises:
-            AudioError: no usable recordings, or a query that cannot be used.
+            AudioError: no usable recordings, or a single query that cannot be used.
             ConfigurationError: the index is of another model or layer; top or per_recording is below 1.
         """
         if min(top, per_recording) < 1:
@@ -123,6 +124,10 @@ class SpokenSearch(TextAlignment):
             raise ConfigurationError(f"layer={layer!r} was given; a search compares the frames of one layer.")
         layer = request.layers[0]
         wanted = self._queries(queries, layer, completed(options, BULK, self.search))
+        usable = [each for each in wanted if each is not None]
+        places: list[list[SpokenMatch]] = [[] for _ in wanted]
+        if not usable:
+            return places
         with ExitStack() as stack:
             folder = Path(index or stack.enter_context(TemporaryDirectory())).expanduser()
             self.embed(source, folder, layer=layer, format="npy", dtype="float16", **options)
@@ -130,14 +135,22 @@ class SpokenSearch(TextAlignment):
             rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
             if not rows:
                 raise AudioError(f"None of the recordings of {source} can be used. Their errors were reported.")
-            found = _found(wanted, rows, folder, per_recording, self._devices[0])
-        places = [_best(self._places(each, rows), top) for each in found]
+            found = iter(_found(usable, rows, folder, per_recording, self._devices[0]))
+        places = [[] if each is None else _best(self._places(next(found), rows), top) for each in wanted]
         return places if is_many(queries) else places[0]
 
-    def _queries(self, queries: AudioInput | AudioInputs, layer: Layer, options: BulkOptions) -> list[Tensor]:
-        """Return the frames (frames, dim) of each query. Raises TooShortAudio, or NoSpeech for a silent one."""
-        channel = options["channel"]
+    def _queries(self, queries: AudioInput | AudioInputs, layer: Layer, options: BulkOptions) -> list[Tensor | None]:
+        """Return the frames (frames, dim) of each query; None for unusable ones of several, which are told.
+
+        Raises AudioError for a single one: TooShortAudio, or NoSpeech for a silent one.
+        """
+        channel, failures = options["channel"], list[tuple[int, Exception]]()
         given: InferenceOptions = {"channel": None if channel == "all" else channel, "precision": options["precision"]}
+        if is_many(queries):
+            given |= {
+                "on_error": options["on_error"],
+                "on_failure": lambda number, error: failures.append((number, error)),
+            }
         own = completed(given, INFERENCE, self.search)
         request = self.request(layer, None, None)
 
@@ -148,15 +161,24 @@ class SpokenSearch(TextAlignment):
                 )
             return in_memory(request)
 
-        least = samples_for(LEAST_FRAMES, None, self.model)
+        least, wanted = samples_for(LEAST_FRAMES, None, self.model), listed(queries)
         found = answers_of(
             self._engine(own),
-            listed(queries),
+            wanted,
             request,
             own,
             min_samples=least,
             make_sink=sink_of,
             finish=lambda value: value[0],
+        )
+        names = [str(each) if isinstance(each, str | PathLike) else f"query {at}" for at, each in enumerate(wanted)]
+        on_failure = options["on_failure"]
+        tell(
+            failures,
+            len(found),
+            None if on_failure is None else lambda number, error: on_failure(names[number], error),
+            noun="queries",
+            instead="an empty list",
         )
         return list(found)
 

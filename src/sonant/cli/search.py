@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sonant.cli.options import JobFlags
 
@@ -61,8 +61,8 @@ def search(
         failed += 1
         print(complaint(name, error), file=sys.stderr)
 
-    found = options.load(model).search(
-        names,
+    found: Any = options.load(model).search(
+        names if folder.is_dir() else query,
         source,
         layer=layer,
         top=top,
@@ -71,7 +71,7 @@ def search(
         on_failure=complain,
         **options.keywords(),
     )
-    for name, places in zip(names, found, strict=True):
+    for name, places in zip(names, found if folder.is_dir() else [found], strict=True):
         for place in places:
             if json:
                 print_json({"query": name, **asdict(place)})
