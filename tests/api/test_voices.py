@@ -60,6 +60,10 @@ def test_recordings_that_would_spoil_the_store_are_refused(voices: sonant.Voices
     ):
         with pytest.raises(error):
             voices.enroll("Mallory", [ALLISON[0], audio])
+    click = np.zeros(RATE, np.float32)
+    click[RATE // 2 : RATE // 2 + 500] = 0.5
+    with pytest.raises(NoSpeech, match="silent, too short, or has clicks alone"):
+        voices.enroll("Mallory", click)
     assert [person.name for person in voices.people] == ["Allison", "Carlo"]
 
 

@@ -74,8 +74,8 @@ class VoiceSampleSink:
         counts = np.array(self._sums.counts)
         if not counts.any():
             raise NoSpeech(
-                f"{self._sums.name}: nothing in the recording is loud enough to be speech: it is silent. Record it "
-                "again."
+                f"{self._sums.name}: nothing in the recording is loud enough to be speech for a tenth of a second: it "
+                "is silent, too short, or has clicks alone. Record it again."
             )
         vector = self._sums.embeddings(np.ones((1, len(counts)), dtype=np.bool_))[0]
         seconds = float(counts.sum() / self._sums.frame_rate)
