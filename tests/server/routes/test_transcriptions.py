@@ -173,6 +173,9 @@ def test_texts_without_times_and_translations_have_their_routes(kind: str) -> No
     else:
         with pytest.raises(ApiError, match="take json or text"):
             TranscriptionCall.check(call, model)  # type: ignore[arg-type]
+    given.include = ["logprobs"]
+    with pytest.raises(ApiError, match=r"include needs times of words.*; leave it out\."):
+        TranscriptionCall.check(call, model)  # type: ignore[arg-type]
 
 
 def test_json_body(heads_server: RunningServer, transcript: Transcript) -> None:

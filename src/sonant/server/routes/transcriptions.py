@@ -147,7 +147,8 @@ class TranscriptionCall(StreamingCall):
         if not encoder.has_word_times and (given.include or given.response_format not in ("json", "text")):
             raise _mismatch(
                 "include" if given.include else "response_format",
-                f"needs times of words, and {model.id} writes texts without them; take json or text",
+                f"needs times of words, and {model.id} writes texts without them; "
+                + ("leave it out" if given.include else "take json or text"),
             )
         for param, wanted in (("language", [given.language] if given.language else []), ("languages", given.languages)):
             if wanted and own is not None and not any(meant_by(one, [own]) for one in wanted):
