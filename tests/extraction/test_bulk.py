@@ -225,6 +225,23 @@ def test_an_error_within_a_recording_leaves_nothing(model, corpus: Path, tmp_pat
         assert not list(tmp_path.rglob("*.spool")) or output.is_dir()
 
 
+def test_files_of_others_are_not_replaced(model, corpus: Path, tmp_path: Path) -> None:
+    """A new job writes nothing where its results would take their places, and a begun one goes on."""
+    run(model, corpus, tmp_path / "whole", REQUESTS["frames"])
+    (theirs,) = (tmp_path / "whole").rglob("3.npy")
+    there = tmp_path / "other" / theirs.relative_to(tmp_path / "whole")
+    there.parent.mkdir(parents=True)
+    there.write_text("notes")
+    before = sorted((tmp_path / "other").rglob("*"))
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"files that results would replace: .*3\.npy\."):
+            run(model, corpus, tmp_path / "other", REQUESTS["frames"])
+        assert sorted((tmp_path / "other").rglob("*")) == before
+    assert there.read_text() == "notes"
+    (tmp_path / "whole" / "index.jsonl").unlink()  # as if it had been killed before its first line
+    assert run(model, corpus, tmp_path / "whole", REQUESTS["frames"]).computed == 9
+
+
 def test_a_finished_run_computes_nothing_again(model, corpus: Path, tmp_path: Path) -> None:
     run(model, corpus, tmp_path, REQUESTS["pooled"])
     before = contents(tmp_path)

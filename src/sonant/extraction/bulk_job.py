@@ -63,6 +63,7 @@ class BulkJob:
         """Load the valid results of a finished or interrupted run."""
         has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
         settings_path, spool = self.work / "settings.json", self.work / f"{self.writer.what}.spool"
+        is_new = not has_results and not settings_path.exists()
         complete = write_or_check_settings(settings_path, self.writer.settings, source=source, has_results=has_results)
         if not self.journal_path.exists():
             spool.unlink(missing_ok=True)
@@ -73,7 +74,14 @@ class BulkJob:
         self.earlier = compare(rows, self.entries, complete=complete)
         self.results = {key: row for key, row in rows.items() if key in self.earlier.kept}
         self.kept = sum(entry.key in self.results for entry in self.entries)
-        self.store = self.writer.store(JobState(self.place, self.work, spool, self.entries, lines, self.results))
+        state = JobState(self.place, self.work, spool, self.entries, lines, self.results, is_new)
+        try:
+            self.store = self.writer.store(state)
+        except ConfigurationError:
+            if is_new:  # the folder stays as it was
+                for path in (settings_path, self.journal_path):
+                    path.unlink(missing_ok=True)
+            raise
 
     def run(self, *, show_progress: bool | None, on_start: Callable[[WorkEstimate], None] | None) -> Summary:
         seconds, failures = self.engine.lengths(self.entries, on_error=self.on_error)

@@ -3,16 +3,19 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from sonant.data.files import atomic
+from sonant.errors import ConfigurationError, some_of
 from sonant.extraction.destination import Destination
 from sonant.extraction.engine import Outcome
 from sonant.extraction.inputs import Entry
 from sonant.extraction.names import output_names
 from sonant.extraction.spool import Spool
 
+EXAMPLES = 3  # of files in a message
 Row = dict[str, Any]  # a line of the journal or index
 Result = tuple[Entry, Outcome]
 
@@ -31,6 +34,7 @@ class JobState:
         entries: the recordings.
         lines: all lines of the journal, superseded ones included.
         kept: the last line of each recording with a valid result, by key.
+        is_new: whether no run has begun it before.
     """
 
     place: Destination[Any]
@@ -39,6 +43,7 @@ class JobState:
     entries: Sequence[Entry]
     lines: Sequence[Row]
     kept: Mapping[str, Row]
+    is_new: bool
 
     @property
     def output(self) -> Path:
@@ -68,6 +73,8 @@ class FileStore:
         ending: of the files, without the dot.
         folders: one for each file of a recording; "" is the output folder. The line's field of the first file is
             "file", those of others are named like their folders.
+
+    Raises ConfigurationError: in the folder of a new job there are files with names of results, which would be lost.
     """
 
     def __init__(
@@ -83,6 +90,8 @@ class FileStore:
         if opened.place.is_folder:
             self._root = opened.work
             self._names = _file_names(opened, ending, folders[0])
+            if opened.is_new:
+                self._require_free(opened.output)
             self._sweep()
         else:
             self._root, self._folders = opened.output.parent, [""]
@@ -111,6 +120,14 @@ class FileStore:
 
     def close(self) -> None:
         pass
+
+    def _require_free(self, output: Path) -> None:
+        files = [_inside(folder, name) for folder, name in product(self._folders, self._names.values())]
+        if there := [file for file in files if (self._root / file).exists()]:
+            raise ConfigurationError(
+                f"{str(output)!r} has files that results would replace: {some_of(there, EXAMPLES)}. Give another "
+                "output, or move them."
+            )
 
     def _sweep(self) -> None:
         """Remove incomplete files of a killed run; in the output folder itself only those with names of results."""
