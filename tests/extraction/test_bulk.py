@@ -238,8 +238,12 @@ def test_files_of_others_are_not_replaced(model, corpus: Path, tmp_path: Path) -
             run(model, corpus, tmp_path / "other", REQUESTS["frames"])
         assert sorted((tmp_path / "other").rglob("*")) == before
     assert there.read_text() == "notes"
+    (ours := theirs.with_name("3.npy.part")).write_bytes(b"half of it")
+    (other := theirs.with_name("download.part")).write_text("theirs")
     (tmp_path / "whole" / "index.jsonl").unlink()  # as if it had been killed before its first line
     assert run(model, corpus, tmp_path / "whole", REQUESTS["frames"]).computed == 9
+    assert other.exists()
+    assert not ours.exists()
 
 
 def test_a_finished_run_computes_nothing_again(model, corpus: Path, tmp_path: Path) -> None:

@@ -130,11 +130,9 @@ class FileStore:
             )
 
     def _sweep(self) -> None:
-        """Remove incomplete files of a killed run; in the output folder itself only those with names of results."""
-        for folder in self._folders:
-            drafts = (f"{name}.part" for name in self._names.values())
-            for draft in (self._root / folder).rglob("*.part") if folder else map(self._root.joinpath, drafts):
-                draft.unlink(missing_ok=True)
+        """Remove incomplete files of a killed run, known by the names of results."""
+        for folder, name in product(self._folders, self._names.values()):
+            (self._root / folder / f"{name}.part").unlink(missing_ok=True)
 
     def _files(self, rows: Iterable[Row]) -> set[str]:
         return {row[field] for row in rows for field in self._fields if field in row}
