@@ -179,7 +179,6 @@ def test_the_server_may_be_running(sonant, data):
     assert asyncio.run(work()) == "revoked"
 
 
-@pytest.mark.slow
 def test_an_answer_comes_without_torch(data):
     code = """
 import sys

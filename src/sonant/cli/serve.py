@@ -67,5 +67,6 @@ def serve(
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("sonant"):
             raise
-        raise MissingExtra(error.name, extra="serve", purpose="sonant serve") from error
+        package = error.name.partition(".")[0]  # of a package that is not there, a module of it may be named
+        raise MissingExtra(package, extra="serve", purpose="sonant serve") from error
     return (run_on_ray if ray else run)(settings, announce=partial(print, flush=True))

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sonant.configuration import changed
-from sonant.data.files import as_path, atomic
 from sonant.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ class DecoderOptions:
                 object.__setattr__(self, each.name, number(value))
         for name in ("decoder", *FILES):
             if isinstance(file := getattr(self, name), str):
+                from sonant.data.files import as_path
+
                 object.__setattr__(self, name, as_path(file, name))
 
     @property
@@ -198,6 +199,8 @@ def _of_transformers(folder: Path) -> DecoderOptions:
 
 def write_decoder_options(path: Path, options: DecoderOptions, **facts: Any) -> None:
     """Write options to a file, with facts about them; files are named relative to its folder."""
+    from sonant.data.files import atomic
+
     folder = path.parent.resolve()
     values = {
         name: os.path.relpath(Path(value).resolve(), folder) if name in FILES else value

@@ -13,7 +13,6 @@ from sonant.configuration import changed, read_yaml
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.decoder_options import DecoderOptions
 from sonant.inference import Precision
-from sonant.models.catalog import find
 from sonant.server.networks import TrustedProxies
 
 MIB = 1 << 20
@@ -269,6 +268,8 @@ class ServerSettings:
                 f"No model was named: models={list(self.models)}; expected at least one, such as sonant/wavlm-tiny."
             )
         for name in self.coming_soon:
+            from sonant.models.catalog import find
+
             try:
                 find(name)
             except UnknownName as error:

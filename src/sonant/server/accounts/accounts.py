@@ -1,12 +1,15 @@
 """The accounts of a server: users, keys, sessions, credit and usage, over one database."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from contextlib import suppress
 from decimal import Decimal
+from functools import cached_property
 from itertools import count
 from time import monotonic
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from sqlalchemy import Connection, select, text
@@ -30,10 +33,12 @@ from sonant.server.accounts.sessions import Sessions
 from sonant.server.accounts.tables import api_keys, users
 from sonant.server.accounts.usage import Usage, Used
 from sonant.server.accounts.users import User, Users
-from sonant.server.accounts.voices import EnrolledVoices
 from sonant.server.accounts.votes import Votes
 from sonant.server.errors import ApiError
 from sonant.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from sonant.server.accounts.voices import EnrolledVoices
 
 FIRST_ADMIN = "admin@localhost"
 PROBE_SECONDS = 1.0  # for which a write shows that the next will succeed
@@ -65,7 +70,6 @@ class Accounts:
         self.credit = Credit(database)
         self.usage = Usage(database)
         self.votes = Votes(database)
-        self.voices = EnrolledVoices(database, most_recordings=settings.accounts.enrolled_recordings)
 
     async def __aenter__(self) -> Self:
         await self._database.__aenter__()
@@ -87,6 +91,13 @@ class Accounts:
             self._passwords.close()
             self._links.close()
             await self._database.__aexit__()
+
+    @cached_property
+    def voices(self) -> EnrolledVoices:
+        """Enrolled people of all accounts; made when first used, since commands for accounts import no torch."""
+        from sonant.server.accounts.voices import EnrolledVoices
+
+        return EnrolledVoices(self._database, most_recordings=self._rules.enrolled_recordings)
 
     def bill(
         self,
