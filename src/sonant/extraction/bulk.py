@@ -60,7 +60,7 @@ def run_job(
 
     Raises:
         ConfigurationError: the output holds results of other settings, another job writes it, the disk is too small,
-            several recordings do not fit into one file, or a result would replace a recording.
+            several recordings do not fit into one file, or results would replace recordings or files of others.
     """
     if len(entries) > 1 and not (place.is_folder or writer.joins):
         what = "recordings" if entries[0].number is None else "channels"

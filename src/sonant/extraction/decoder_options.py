@@ -99,7 +99,7 @@ class DecoderOptions:
                 object.__setattr__(self, each.name, number(value))
         for name in ("decoder", *FILES):
             if isinstance(file := getattr(self, name), str):
-                from sonant.data.files import as_path
+                from sonant.data.files import as_path  # whose package imports torch
 
                 object.__setattr__(self, name, as_path(file, name))
 

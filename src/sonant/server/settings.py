@@ -268,7 +268,7 @@ class ServerSettings:
                 f"No model was named: models={list(self.models)}; expected at least one, such as sonant/wavlm-tiny."
             )
         for name in self.coming_soon:
-            from sonant.models.catalog import find
+            from sonant.models.catalog import find  # imports torch, which commands for accounts do without
 
             try:
                 find(name)

@@ -24,13 +24,14 @@ def separation(folder: Path) -> CorpusSets:
     listing = Listing(folder)
     for part, where in zip(PARTS, existing(root, *names, layout=SEPARATION_LAYOUT), strict=True):
         mixtures, *sources = existing(where, "mix_clean", "s1", "s2", layout=SEPARATION_LAYOUT)
-        for path in files(mixtures, "*.wav"):
+        mixed = files(mixtures, "*.wav")
+        for path in mixed:
             apart = [each / path.name for each in sources]
             if missing := [each for each in apart if not each.is_file()]:
                 listing.problem("sources of mixtures are missing", ", ".join(map(listing.name, missing)))
             else:
                 listing.add(part, path, source_1=str(apart[0]), source_2=str(apart[1]))
-        heard = {path.name for path in files(mixtures, "*.wav")}
+        heard = {path.name for path in mixed}
         listing.unlabeled(path for each in sources for path in files(each, "*.wav") if path.name not in heard)
     return listing.finish()
 
