@@ -15,9 +15,8 @@ from sonant.data.mixtures import Mixture
 from sonant.errors import ConfigurationError
 from sonant.extraction.destination import Destination
 from sonant.extraction.inputs import Entry
-from sonant.extraction.names import output_names
 from sonant.extraction.partial_results import PartialResults
-from sonant.extraction.result_stores import RESERVED, FileStore, JobState, Result, ResultStore
+from sonant.extraction.result_stores import FileStore, JobState, Result, ResultStore, usual_names
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 from sonant.extraction.writers import BYTES_A_RECORDING, Writer
@@ -53,8 +52,7 @@ class AudioWriter(Writer):
         if not place.is_folder:
             yield place.path
             return
-        names = output_names([entry.file_name for entry in entries], "wav", taken=[] if self.folders[0] else RESERVED)
-        for folder, name in product(self.folders, names):
+        for folder, name in product(self.folders, usual_names(entries, "wav", self.folders[0])):
             yield place.path / folder / name
 
     def sink(self, source: Source, partial: PartialResults | None) -> Sink:  # noqa: ARG002 - windows are stitched

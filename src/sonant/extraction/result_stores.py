@@ -165,18 +165,24 @@ class TextStore:
         self._spool.close()
 
 
+def usual_names(entries: Sequence[Entry], ending: str, folder: str) -> list[str]:
+    """Return a file name for each recording, in a folder of the output, or for "" in the output folder itself."""
+    return output_names([entry.file_name for entry in entries], ending, taken=[] if folder else RESERVED)
+
+
 def _file_names(opened: JobState, ending: str, folder: str) -> dict[str, str]:
     """Return a file name for each recording, by key, that no kept result of another recording has."""
     keys = [entry.key for entry in opened.entries]
-    names = [entry.file_name for entry in opened.entries]
-    reserved = [] if folder else list(RESERVED)
-    usual = dict(zip(keys, output_names(names, ending, taken=reserved), strict=True))
+    usual = dict(zip(keys, usual_names(opened.entries, ending, folder), strict=True))
     taken = [
         file
         for key, row in opened.kept.items()
         if (file := row["file"].removeprefix(f"{folder}/" if folder else "")) != usual.get(key)
     ]
-    return dict(zip(keys, output_names(names, ending, taken=[*reserved, *taken]), strict=True)) if taken else usual
+    if not taken:
+        return usual
+    names, reserved = [entry.file_name for entry in opened.entries], () if folder else RESERVED
+    return dict(zip(keys, output_names(names, ending, taken=[*reserved, *taken]), strict=True))
 
 
 def _inside(folder: str, file: str) -> str:
